@@ -1,0 +1,34 @@
+"""The one exception that users are meant to read, and how a command reports it."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import textwrap
+from collections.abc import Callable, Iterable
+
+
+class SdftError(Exception):
+    """Something the user can mend. The message is one paragraph: what is wrong, where, and the remedy."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a phrase that names the nearest valid name to `name`, or lists all of them when none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return "valid names: " + ", ".join(known) + "."
+
+
+def run_main(main: Callable[[], int | None]) -> None:
+    """Run a command's `main` and exit: status 2 with one paragraph on stderr for an `SdftError`, 130 for Ctrl-C."""
+    try:
+        status = main() or 0
+    except SdftError as error:
+        print(textwrap.fill(f"error: {error}", width=110, break_long_words=False), file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("interrupted; repeat the command to continue where it stopped", file=sys.stderr)
+        status = 130
+    sys.exit(status)
