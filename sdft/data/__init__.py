@@ -1,0 +1,1 @@
+"""Records of a task, their prompts, and loaders of the official files."""
