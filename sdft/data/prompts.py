@@ -37,6 +37,6 @@ def render(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     if not getattr(tokenizer, "chat_template", None):
         raise SdftError(
             f"the tokenizer of {getattr(tokenizer, 'name_or_path', '') or 'this model'} has no chat template; use an "
-            "instruction-tuned model, or add chat_template.jinja (or chat_template in tokenizer_config.json) to its folder."
+            "instruction-tuned model, or add chat_template.jinja to its folder."
         )
     return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=False)

@@ -18,7 +18,7 @@ FIELDS = ("id", "prompt", "demonstrations", "answer", "meta")
 class Record:
     """One item of a task.
 
-    prompt: chat messages {"role", "content"}: any system turns, then user (and assistant) turns, the last one the user's.
+    prompt: chat messages {"role", "content"}: any system turns, then the others, the last one the user's.
     demonstrations: expert responses by style; empty where the data have none.
     answer: the gold answer in the form the task's scorer reads, None where a record only asks (general prompts).
     meta: anything worth keeping that no step depends on.

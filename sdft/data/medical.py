@@ -1,0 +1,27 @@
+"""Medical files of question-and-answer rows, in the form of the public HuatuoGPT-o1 release, as Records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sdft.data.official import field, read_rows
+from sdft.data.records import Record
+
+QUESTIONS = ("Open-ended Verifiable Question", "Question", "question")
+ANSWERS = ("Ground-True Answer", "Ground-True Answer ", "answer")
+
+
+def load(path: str | Path) -> list[Record]:
+    """Records of a HuatuoGPT-o1 file: verifiable problems (question, short answer) or supervised rows.
+
+    `Response` is the demonstration of style "expert", without the chain of thought. The answer is the short reference
+    where the row has one, else the response itself. Raises SdftError naming file and row for any other schema.
+    """
+    records = []
+    for number, row in enumerate(read_rows(path)):
+        question = field(path, number, row, next((name for name in QUESTIONS if name in row), QUESTIONS[0]), str)
+        answer_name = next((name for name in ANSWERS if name in row), "Response")
+        answer = field(path, number, row, answer_name, str)
+        demonstrations = {"expert": field(path, number, row, "Response", str)} if "Response" in row else {}
+        records.append(Record(f"medical-{number}", [{"role": "user", "content": question}], demonstrations, answer))
+    return records
