@@ -261,9 +261,15 @@ class Config(Strict):
         return seeds
 
     @model_validator(mode="after")
-    def _scale_is_described(self) -> Config:
+    def _consistent(self) -> Config:
         if self.scale not in self.scales:
             raise ValueError(f"scale is {self.scale!r} but scales has no such entry")
+        for name in self.scales:
+            if self.sweep_seed not in self.seeds_of(name):
+                raise ValueError(
+                    f"sweep_seed {self.sweep_seed} is not one of the seeds {self.seeds_of(name)} of scale {name}; "
+                    "candidates of SFT + re-invoke start from that seed's final SFT run"
+                )
         return self
 
     def seeds_of(self, scale: str) -> list[int]:

@@ -1,0 +1,115 @@
+# The checked study, the constraints on wildcards, and the helpers that the rules share.
+
+import json
+import shlex
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)
+
+from sdft.config import BENCHMARKS, TASKS, parse_config
+from sdft.errors import SdftError
+from sdft.plan import Plan
+from sdft.provenance import code_digest
+
+# The interpreter that runs Snakemake also runs the steps. A global does not trigger reruns, as a parameter would.
+PY = sys.executable
+
+try:
+    CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
+except SdftError as error:
+    raise WorkflowError(str(error)) from None
+
+PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
+PLAN = PLANS[CONFIG.scale]
+
+
+wildcard_constraints:
+    scale="|".join(PLANS),
+    task="|".join(TASKS),
+    arm="[a-z0-9_.]+",
+    study="[a-z0-9_]+",
+    run="[a-z0-9_.-]+",
+    name="[a-z0-9_.-]+",
+    model="[A-Za-z0-9_.-]+",
+    table="table[0-9]+",
+    figure="figure[0-9]+",
+
+
+def paper_files(plan, *items):
+    """Files of the named items of the paper at the plan's scale."""
+    files = {
+        "table5": [f"{plan.root}/tables/table5/{name}" for name in ("verdict.json", "table.md")],
+        "figure4": [f"{plan.root}/figures/figure4.{kind}" for kind in ("pdf", "svg", "png", "json")],
+        "report": [f"{plan.root}/reports/report.html"],
+    }
+    return [path for item in items for path in files[item]]
+
+
+def run_of(wildcards):
+    """The run that a rule's wildcards name."""
+    name = wildcards.run if "run" in wildcards.keys() else f"{wildcards.task}-{wildcards.name}"
+    try:
+        return PLANS[wildcards.scale].find(name)
+    except KeyError:
+        raise WorkflowError(f"the plan of scale {wildcards.scale} has no run named {name}") from None
+
+
+def run_spec(wildcards):
+    """RUN.json of a run, as text; as a parameter it reruns the run when its definition changes."""
+    return run_of(wildcards).model_dump_json(indent=1)
+
+
+def run_inputs(wildcards):
+    """Files that a run's training reads."""
+    run = run_of(wildcards)
+    optional = [run.data["prompts"], run.parent, run.selected]
+    return [run.base_ready, run.data["train"], *filter(None, optional)]
+
+
+def gpus(wildcards):
+    """GPUs of one training or evaluation job."""
+    return PLANS[wildcards.scale].scale.gpus
+
+
+def benchmark_files(wildcards):
+    """Local benchmark files, where the scale makes its own."""
+    folder = PLANS[wildcards.scale].prior_config()["data_dir"]
+    return [f"{folder}/{name}.jsonl" for name in BENCHMARKS] if folder else []
+
+
+def evaluation_options(wildcards, sweep=False):
+    """The options of `python -m sdft.evaluate` that the scale decides."""
+    plan = PLANS[wildcards.scale]
+    evaluation = plan.scale.evaluation
+    options = {
+        "prior-config": shlex.quote(json.dumps(plan.prior_config(sweep=sweep))),
+        "max-new-tokens": evaluation.max_new_tokens,
+        "batch-size": evaluation.batch_size,
+        "dtype": evaluation.dtype,
+        "limit": evaluation.limit,
+    }
+    return " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
+
+
+def table_scores(wildcards):
+    """Every score behind a table."""
+    plan = PLANS[wildcards.scale]
+    item = plan.table5()
+    runs = [
+        plan.score_files(run["scores"], [cell["task"]]) for cell in item["cells"] for run in cell["runs"]
+    ]
+    bases = [plan.score_files(entry["scores"], plan.tasks) for entry in item["base"]]
+    selected = [cell["selected"] for cell in item["cells"]]
+    return [path for files in (*bases, *runs, selected) for path in files]
+
+
+def model_scales(*sources):
+    """A wildcard pattern of the scales whose base models come from one of the sources."""
+    return "|".join(name for name, plan in PLANS.items() if plan.scale.models.source in sources) or "none"
+
+
+def data_scales(source):
+    """A wildcard pattern of the scales whose data come from the source."""
+    return "|".join(name for name, plan in PLANS.items() if plan.scale.data.source == source) or "none"

@@ -1,0 +1,22 @@
+# Tables of the paper: every cell with its interval, and the claims with their verdicts.
+
+
+# plan.json names the runs and files behind every cell. Only files that exist are tabulated; the rest show as NOT RUN.
+rule table:
+    input:
+        table_scores,
+    output:
+        plan="results/{scale}/tables/{table}/plan.json",
+        verdict="results/{scale}/tables/{table}/verdict.json",
+        files=multiext("results/{scale}/tables/{table}/table", ".csv", ".md", ".tex"),
+    log:
+        "results/{scale}/logs/tables/{table}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        plan=lambda wildcards: json.dumps(paper_item(wildcards, wildcards.table), indent=1),
+        folder=lambda wildcards, output: output.plan.rsplit("/", 1)[0],
+        code=code_digest("tables"),
+    shell:
+        "printf '%s' {params.plan:q} > {output.plan} && "
+        "{PY} -m sdft.tables --plan {output.plan} --out {params.folder} > {log} 2>&1"

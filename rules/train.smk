@@ -1,0 +1,25 @@
+# Final runs: the sweep's winner, trained with every seed.
+
+
+# The weights and checkpoints lie in folders beside model.json that are not outputs, so that a run which is stopped
+# continues where it was: Snakemake deletes a job's declared outputs whenever it starts the job.
+rule train:
+    input:
+        run_inputs,
+    output:
+        run="results/{scale}/runs/{study}/{run}/run.json",
+        model="results/{scale}/runs/{study}/{run}/model.json",
+        metrics="results/{scale}/runs/{study}/{run}/metrics.jsonl",
+    log:
+        "results/{scale}/logs/train/{study}/{run}.log",
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=run_spec,
+        folder=lambda wildcards, output: output.model.rsplit("/", 1)[0],
+        code=code_digest("train"),
+    resources:
+        gpu=lambda wildcards: PLANS[wildcards.scale].scale.gpus,
+    shell:
+        "printf '%s' {params.spec:q} > {output.run} && "
+        "{PY} -m sdft.train --run {output.run} --out {params.folder} > {log} 2>&1"
