@@ -1,0 +1,101 @@
+"""config.yaml is checked before anything runs, and a mistake is answered with the key and the remedy."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from sdft.config import json_schema, load_config, parse_config
+from sdft.errors import SdftError
+
+
+@pytest.fixture
+def values(root):
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+def change(values, path, value):
+    changed = copy.deepcopy(values)
+    node = changed
+    for part in path[:-1]:
+        node = node[part]
+    node[path[-1]] = value
+    return changed
+
+
+def test_the_shipped_configuration_is_valid_and_mini_by_default(root):
+    assert load_config(root / "config.yaml").scale == "mini"
+
+
+def test_the_schema_file_is_the_model(root):
+    assert (root / "config.schema.json").read_text() == json_schema(), "run: make schema"
+
+
+def test_every_key_of_the_training_settings_is_explained_in_the_manual(root, values):
+    from sdft.config import TrainingSettings
+
+    assert set(values["training"]) == set(TrainingSettings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["seedz"], [1], ["seedz", "seeds"]),
+        (["training", "skip_token"], 3, ["training.skip_token", "'skip_tokens'"]),
+        (["scales", "mini", "training", "skip_token"], 3, ["scales.mini.training.skip_token", "'skip_tokens'"]),
+        (["scales", "mini", "arms", "sft", "grid", "learningrate"], [1e-4], ["'learning_rate'"]),
+        (["scales", "mini", "data", "sizes", "scienc"], {"train": 1}, ["'science'"]),
+        (["scales", "papr"], {}, ["'paper'"]),
+        (["training", "skip_tokens"], -3, ["training.skip_tokens", "-3"]),
+        (["training", "ema_dtype"], "float16", ["training.ema_dtype", "float32"]),
+        (["scales", "mini", "arms", "sft", "grid", "learning_rate"], [], ["learning_rate", "at least 1"]),
+        (["scales", "mini", "arms", "sdft", "grid", "ema_rate"], [1.5], ["ema_rate", "1.5"]),
+        (["scales", "mini", "arms", "sdft", "grid", "ema_rate"], None, ["ema_rate", "0.01"]),
+        (["scales", "mini", "arms", "sft", "grid", "ema_rate"], [0.01], ["no EMA teacher"]),
+        (["scales", "mini", "arms", "sft", "grid", "epochs"], [1, 1], ["twice"]),
+        (["seeds"], [0, 0], ["repeat"]),
+        (["sweep_seed"], 7, ["sweep_seed 7"]),
+        (["scale"], "papr", ["scale", "papr"]),
+    ],
+)
+def test_a_mistake_names_the_key_and_the_remedy(values, path, value, words):
+    with pytest.raises(SdftError) as caught:
+        parse_config(change(values, path, value))
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_a_scale_and_an_arm_replace_training_settings_in_that_order(values):
+    values["training"]["skip_tokens"] = 1
+    values["scales"]["mini"]["training"]["skip_tokens"] = 2
+    values["scales"]["mini"]["arms"]["sdft"]["settings"] = {"skip_tokens": 3, "max_prompt_tokens": None}
+    config = parse_config(values)
+    assert config.settings_of("mini", "sft").skip_tokens == 2
+    assert config.settings_of("mini", "sdft").skip_tokens == 3
+
+
+def test_the_command_reports_one_paragraph_and_fails(root, tmp_path, values):
+    broken = tmp_path / "config.yaml"
+    broken.write_text(json.dumps(values | {"seedz": [1]}))
+    done = subprocess.run(
+        [sys.executable, "-m", "sdft.config", str(broken)], capture_output=True, text=True, cwd=root, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "seeds" in done.stderr
+
+
+def test_the_model_of_the_study_is_light(root):
+    code = (
+        "import sys, sdft.config, sdft.plan, sdft.provenance; "
+        "heavy = {'torch', 'transformers', 'numpy', 'pandas', 'datasets', 'lm_eval'} & set(sys.modules); "
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

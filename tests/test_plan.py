@@ -1,0 +1,111 @@
+"""Runs have names that change exactly when what defines their result changes."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from sdft.config import parse_config
+from sdft.errors import SdftError
+from sdft.plan import Plan, RunSpec
+
+
+@pytest.fixture
+def values(root):
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+def plan_of(values):
+    return Plan(parse_config(values), "mini")
+
+
+def names(plan):
+    return {
+        run.id
+        for task in plan.tasks
+        for arm in plan.arms
+        for run in (*plan.candidates(task, arm), *plan.finals("table5", task, arm))
+    }
+
+
+def test_every_run_has_a_name_of_its_own_and_can_be_found(values):
+    plan = plan_of(values)
+    grids = {name: len(plan.hyperparameters(name)) for name in plan.arms}
+    expected = len(plan.tasks) * (sum(grids.values()) + len(plan.arms) * len(plan.seeds))
+    assert len(names(plan)) == expected
+    for name in names(plan):
+        assert plan.find(name).id == name
+
+
+def test_candidates_are_the_product_of_the_grid(values):
+    plan = plan_of(values)
+    grid = plan.arm("sdft").grid
+    assert len(plan.candidates("science", "sdft")) == len(grid.learning_rate) * len(grid.ema_rate) * len(
+        grid.epochs
+    ) * len(grid.batch_size)
+    assert all(run.seed == plan.config.sweep_seed for run in plan.candidates("science", "sdft"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("checkpoint_minutes", 1), ("micro_batch_size", 4), ("gradient_checkpointing", True)]
+)
+def test_what_decides_speed_alone_renames_nothing(values, key, value):
+    before = names(plan_of(values))
+    values["training"][key] = value
+    assert names(plan_of(values)) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("divergence", "reverse_kl"), ("skip_tokens", 0), ("ema_dtype", "bfloat16"), ("schedule", "linear")]
+)
+def test_what_decides_a_result_renames_every_run(values, key, value):
+    before = names(plan_of(values))
+    values["training"][key] = value
+    assert not names(plan_of(values)) & before
+
+
+def test_a_number_spelt_otherwise_is_the_same_run(values):
+    before = names(plan_of(values))
+    values["scales"]["mini"]["arms"]["sft"]["grid"]["learning_rate"] = ["1e-4", 0.0002, 5e-4, 0.001]
+    assert names(plan_of(values)) == before
+
+
+def test_an_arm_changed_leaves_the_other_arms_alone(values):
+    before = plan_of(values)
+    values["scales"]["mini"]["arms"]["sft"]["grid"]["learning_rate"].append(3e-3)
+    after = plan_of(values)
+    for arm in ("dft", "sdft"):
+        assert [run.id for run in before.finals("table5", "science", arm)] == [
+            run.id for run in after.finals("table5", "science", arm)
+        ]
+    for arm in ("sft", "sft_reinvoke"):
+        assert before.finals("table5", "science", arm)[0].id != after.finals("table5", "science", arm)[0].id
+
+
+def test_reinvoke_starts_from_the_sft_run_of_its_own_seed(values):
+    plan = plan_of(values)
+    sft = {run.seed: plan.run_folder(run) + "/model.json" for run in plan.finals("table5", "tooluse", "sft")}
+    for run in plan.finals("table5", "tooluse", "sft_reinvoke"):
+        assert run.parent == sft[run.seed]
+
+
+def test_seeds_take_the_base_models_in_turn(values):
+    plan = plan_of(values)
+    assert [plan.base_of(seed) for seed in plan.seeds] == list(plan.scale.models.names)
+
+
+def test_the_published_recipe_is_one_candidate_an_arm(values):
+    values["sweep"] = "published"
+    with pytest.raises(SdftError, match="published_recipe"):
+        plan_of(values).hyperparameters("sft")
+    values["scales"]["mini"]["published_recipe"] = {
+        "learning_rate": 5e-5, "epochs": 2, "batch_size": 32, "ema_rate": 0.01,
+    }
+    plan = plan_of(values)
+    assert [run.ema_rate for run in plan.hyperparameters("sdft")] == [0.01]
+    assert [run.ema_rate for run in plan.hyperparameters("sft")] == [None]
+
+
+def test_a_run_survives_its_file(values):
+    run = plan_of(values).candidates("medical", "sdft")[0]
+    assert RunSpec.model_validate_json(run.model_dump_json()) == run

@@ -1,0 +1,75 @@
+"""Results are whole or absent, and the code digest sees what matters and nothing else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sdft import provenance
+from sdft.errors import SdftError
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "result.json"
+    provenance.write_json(path, {"value": 1})
+    with pytest.raises(ValueError, match="nan"):
+        provenance.write_json(path, {"value": float("nan")})
+    with pytest.raises(RuntimeError), provenance.atomic_path(path) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert json.loads(path.read_text()) == {"value": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_changed_file_is_refused_by_name(tmp_path):
+    (tmp_path / "weights").write_bytes(b"abc")
+    recorded = provenance.sha256_files(tmp_path)
+    provenance.check_sha256(tmp_path, recorded)
+    (tmp_path / "weights").write_bytes(b"ab")
+    with pytest.raises(SdftError, match="weights has sha256"):
+        provenance.check_sha256(tmp_path, recorded)
+    (tmp_path / "weights").unlink()
+    with pytest.raises(SdftError, match="missing"):
+        provenance.check_sha256(tmp_path, recorded)
+
+
+@pytest.fixture
+def library(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    monkeypatch.setattr(provenance, "STEPS", {"step": ("module.py", "data.yaml")})
+
+    def digest(source, data="a: 1\n"):
+        (tmp_path / "module.py").write_text(source)
+        (tmp_path / "data.yaml").write_text(data)
+        provenance.code_digest.cache_clear()
+        return provenance.code_digest("step")
+
+    yield digest
+    provenance.code_digest.cache_clear()
+
+
+def test_the_code_digest_is_blind_to_words_and_layout(library):
+    plain = library('"""One."""\ndef f(x):\n    """Doc."""\n    return x + 1\n')
+    assert library('"""Two."""\n# why\ndef f(x):\n    return (x\n            + 1)\n') == plain
+
+
+def test_the_code_digest_sees_logic_and_data(library):
+    plain = library("def f(x):\n    return x + 1\n")
+    assert library("def f(x):\n    return x + 2\n") != plain
+    assert library("def f(x):\n    return x + 1\n", data="a: 2\n") != plain
+
+
+def test_broken_json_is_named_with_its_line(tmp_path):
+    path = tmp_path / "score.json"
+    path.write_text('{"a": 1,\n')
+    with pytest.raises(SdftError, match=r"score.json is not valid JSON \(line"):
+        provenance.read_json(path)
+    with pytest.raises(SdftError, match="does not exist"):
+        provenance.read_json(tmp_path / "absent.json")
+
+
+def test_every_step_names_files_that_exist():
+    for entries in provenance.STEPS.values():
+        for entry in entries:
+            assert (provenance.PACKAGE / entry).exists(), entry
