@@ -1,0 +1,1 @@
+"""Running a model against the tasks' scorers and the prior-capability benchmarks."""

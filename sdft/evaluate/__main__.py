@@ -1,0 +1,232 @@
+"""`python -m sdft.evaluate`: new-task accuracy and prior capabilities of one model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.evaluate.results import Result, State, write_results
+from sdft.provenance import PACKAGE, Clock, code_digest, digest, manifest, read_json, sha256_file, sha256_files
+from sdft.scoring import SCORERS
+
+DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
+the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and OUT/{benchmark}.json, and
+OUT/responses.jsonl.gz with one line an item. Repeating an interrupted command continues after the last finished
+benchmark (kept in OUT/state until the end). Note that prior benchmarks which generate programs run them."""
+
+EXAMPLES = """examples:
+  python -m sdft.evaluate --model results/mini/base/main-0 --task science --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/main-0 --task tooluse medical --benchmarks all --out /tmp/scores
+  python -m sdft.evaluate --model Qwen2.5-7B-Instruct/ --task tooluse --data eval_data/ --out /tmp/scores
+"""
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.evaluate",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--model", required=True, metavar="PATH", help="model folder, a run's model.json or a base's ready.json")
+    add("--task", nargs="*", default=[], metavar="TASK", help=f"new tasks: {', '.join(sorted(SCORERS))}")
+    add("--split", default="test", help="split of the tasks' data (default: test)")
+    add("--out", required=True, metavar="DIR", help="folder for the results")
+    data = parser.add_argument_group("data")
+    add = data.add_argument
+    add(
+        "--data-root",
+        default="results/mini/data",
+        metavar="DIR",
+        help="{task}/{split}.jsonl lie here (default: %(default)s)",
+    )
+    add(
+        "--data",
+        metavar="PATH",
+        help="the one task's data instead: records (.jsonl), or an official arrow folder or JSON",
+    )
+    add("--limit", type=positive, metavar="N", help="only the first N items of every task and benchmark")
+    decoding = parser.add_argument_group("decoding of new tasks")
+    add = decoding.add_argument
+    add(
+        "--max-new-tokens",
+        type=positive,
+        default=2048,
+        metavar="N",
+        help="longest response, in tokens (default: %(default)s)",
+    )
+    add("--batch-size", type=positive, default=16, metavar="N", help="prompts at a time (default: %(default)s)")
+    add("--temperature", type=float, default=0.0, help="0 is greedy (default)")
+    add("--top-p", type=float, default=1.0, help="nucleus, for temperature above 0 (default: 1)")
+    add("--seed", type=int, default=0, help="of the sampling, for temperature above 0 (default: 0)")
+    add(
+        "--max-prompt-tokens",
+        type=positive,
+        metavar="N",
+        help="longest prompt (default: what the model's context holds)",
+    )
+    add(
+        "--overlong",
+        choices=("error", "truncate_left"),
+        default="error",
+        help="what to do with longer ones (default: error)",
+    )
+    prior = parser.add_argument_group("prior capabilities")
+    add = prior.add_argument
+    add(
+        "--benchmarks", nargs="+", default=["none"], metavar="NAME", help="all, none (default) or some of the six names"
+    )
+    add(
+        "--prior-config",
+        default="mini",
+        metavar="JSON",
+        help="how to run them: mini (default; data in DATA_ROOT/benchmarks), paper, a JSON file or JSON text",
+    )
+    machine = parser.add_argument_group("machine")
+    add = machine.add_argument
+    add("--tokenizer", metavar="DIR", help="tokenizer folder (default: the model's)")
+    add("--device", default="auto", help="auto (default: a GPU where there is one), cpu, cuda, cuda:1 ...")
+    add("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights (default: as stored)")
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def prior_config(text: str, data_root: Path) -> dict[str, Any]:
+    """The protocol that --prior-config names: a preset, a JSON file, or JSON text."""
+    from sdft.evaluate.prior import BENCHMARKS, PAPER, check_config
+
+    if text == "paper":
+        return check_config(PAPER)
+    if text == "mini":
+        tasks = {name: {"task": f"mini_{name}", "metric": "acc"} for name in BENCHMARKS}
+        folder = PACKAGE / "miniature" / "benchmarks"
+        return check_config(
+            {"include_path": str(folder), "data_dir": str(data_root / "benchmarks"), "batch_size": 64, "tasks": tasks}
+        )
+    if not text.lstrip().startswith("{"):
+        return check_config(read_json(text))
+    try:
+        return check_config(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise SdftError(f"--prior-config is neither mini, paper, a file nor JSON text ({error.msg}).") from None
+
+
+def chosen_benchmarks(names: list[str], configured: dict[str, Any]) -> list[str]:
+    if names == ["none"]:
+        return []
+    if names == ["all"]:
+        return list(configured)
+    for name in names:
+        if name not in configured:
+            raise SdftError(f"there is no prior benchmark {name!r}; {did_you_mean(name, [*configured, 'all', 'none'])}")
+    return names
+
+
+def data_digest(path: Path) -> str | dict[str, str]:
+    return sha256_files(path) if path.is_dir() else sha256_file(path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    if options.data and len(options.task) != 1:
+        raise SdftError("--data gives one task's data, so name exactly one task; use --data-root for several.")
+    for task in options.task:
+        if task not in SCORERS:
+            raise SdftError(f"there is no task {task!r}; {did_you_mean(task, SCORERS)}")
+    root = Path(options.data_root)
+    prior, names = {}, []
+    if options.benchmarks != ["none"]:
+        prior = prior_config(options.prior_config, root)
+        names = chosen_benchmarks(options.benchmarks, prior["tasks"])
+        if options.limit:
+            prior["limit"] = options.limit
+    if not options.task and not names:
+        raise SdftError("nothing to evaluate: name a task with --task, or benchmarks with --benchmarks.")
+    if not names or prior["data_dir"]:
+        # Everything is local, so no library should look for a network. Set before the libraries are imported.
+        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+
+    from sdft.data.official import load
+    from sdft.evaluate.model import find_model
+
+    files = {task: Path(options.data or root / task / f"{options.split}.jsonl") for task in options.task}
+    records = {task: load(task, path)[: options.limit] for task, path in files.items()}
+    found = find_model(options.model)
+    model_input = {"path": str(found.folder), "sha256": found.sha256}
+
+    import torch
+
+    from sdft.evaluate.model import load_model, load_tokenizer
+    from sdft.evaluate.tasks import Decoding, evaluate_task
+
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = load_tokenizer(options.tokenizer or found.folder)
+    model = load_model(found.folder, device, options.dtype)
+    decoding = Decoding(
+        max_new_tokens=options.max_new_tokens,
+        batch_size=options.batch_size,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        seed=options.seed,
+        max_prompt_tokens=options.max_prompt_tokens,
+        overlong=options.overlong,
+    )
+    common = {"dtype": str(model.dtype).removeprefix("torch."), "tokenizer": options.tokenizer, "limit": options.limit}
+    state, finished = State(Path(options.out) / "state"), []
+
+    def step(name: str, config: dict[str, Any], data: Any, evaluate: Callable[[], Result]) -> None:
+        inputs = {"model": model_input, "data": data, "split": options.split}
+        key = digest([code_digest("evaluate"), config, found.sha256, data, device], 16)
+        saved = state.load(name, key)
+        if saved is None:
+            clock = Clock(device)
+            result = evaluate()
+            saved = result, manifest("evaluate", clock=clock, config=config, seeds=[options.seed], inputs=inputs)
+            state.save(key, *saved)
+        finished.append(saved)
+        print(f"{name}: {saved[0].value:.4f} ({saved[0].metric}, n = {saved[0].n})", file=sys.stderr)
+
+    for task, rows in records.items():
+        data = {str(files[task]): data_digest(files[task])}
+        step(
+            task,
+            {**common, **asdict(decoding)},
+            data,
+            lambda task=task, rows=rows: evaluate_task(model, tokenizer, task, rows, decoding),
+        )
+    runner = None
+    for name in names:
+        path = prior["data_dir"] and Path(prior["data_dir"]) / f"{name}.jsonl"
+        data = {str(path): data_digest(path)} if path and path.is_file() else None
+
+        def run(name: str = name) -> Result:
+            nonlocal runner
+            if runner is None:
+                from sdft.evaluate.prior import PriorRunner
+
+                runner = PriorRunner(model, tokenizer, prior)
+            return runner.run(name)
+
+        step(name, {**common, **prior, "tasks": prior["tasks"][name]}, data, run)
+    write_results(options.out, finished)
+    state.clear()
+
+
+if __name__ == "__main__":
+    run_main(main)

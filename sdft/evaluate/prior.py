@@ -1,0 +1,233 @@
+"""The six prior-capability benchmarks, through lm_eval's Python API with a model that is already loaded.
+
+lm_eval is imported only when a benchmark is run: it takes seconds, and new-task accuracy does not need it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sdft.errors import SdftError, did_you_mean
+from sdft.evaluate.results import Result
+
+# lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
+# the published 62.0), without chat template and with each task's own number of examples.
+PAPER = {
+    "include_path": None,
+    "data_dir": None,
+    "apply_chat_template": False,
+    "num_fewshot": None,
+    "batch_size": 1,
+    "limit": None,
+    "tasks": {
+        "hellaswag": {"task": "hellaswag", "metric": "acc"},
+        "humaneval": {"task": "humaneval", "metric": "pass@1,create_test"},
+        "ifeval": {"task": "ifeval", "metric": "inst_level_loose_acc"},
+        "mmlu": {"task": "mmlu", "metric": "acc"},
+        "truthfulqa": {"task": "truthfulqa_mc1", "metric": "acc"},
+        "winogrande": {"task": "winogrande", "metric": "acc"},
+    },
+}
+BENCHMARKS = tuple(PAPER["tasks"])
+# lm_eval's default for drawing few-shot examples.
+FEWSHOT_SEED = 1234
+
+
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol with defaults filled in. Raises SdftError for an unknown key or a task without name and metric."""
+    known = {**PAPER, "sweep_limit": None}
+    for key in config:
+        if key not in known:
+            raise SdftError(f"the prior-benchmark configuration has no key {key!r}; {did_you_mean(key, known)}")
+    merged = {**PAPER, **config}
+    for name, entry in merged["tasks"].items():
+        if name not in BENCHMARKS:
+            raise SdftError(f"there is no prior benchmark {name!r}; {did_you_mean(name, BENCHMARKS)}")
+        if not isinstance(entry, Mapping) or set(entry) != {"task", "metric"}:
+            raise SdftError(f"the prior benchmark {name!r} needs exactly 'task' (lm_eval's name) and 'metric'.")
+    return merged
+
+
+def evaluate_prior(
+    model: Any, tokenizer: Any, config: Mapping[str, Any], names: Iterable[str] | None = None
+) -> dict[str, Result]:
+    """Run prior benchmarks on a loaded model and return their results by name; `names` None runs all in `config`.
+
+    config: "tasks" maps each benchmark to {"task": lm_eval's name, "metric": key, with ",filter" if not "none"};
+    "include_path" is a folder of task YAML, null for lm_eval's own; "data_dir" holds {benchmark}.jsonl to use in the
+    place of the tasks' own data, null to leave those; "batch_size", "num_fewshot", "limit" and "apply_chat_template"
+    are lm_eval's. The generated programs of unsafe tasks are really run. No random state is touched and the model's
+    training mode is restored. Raises SdftError for a task, metric or data file that is not there.
+    """
+    runner = PriorRunner(model, tokenizer, config)
+    return {name: runner.run(name) for name in (runner.config["tasks"] if names is None else names)}
+
+
+class PriorRunner:
+    """lm_eval set up once for a model; `run` evaluates one benchmark."""
+
+    def __init__(self, model: Any, tokenizer: Any, config: Mapping[str, Any]) -> None:
+        self.config = check_config(config)
+        self.model = model
+        logging.getLogger("lm_eval").setLevel(logging.ERROR)
+        from lm_eval.models.huggingface import HFLM
+        from lm_eval.tasks import TaskManager
+
+        class Quiet(HFLM):
+            """HFLM with progress bars only where somebody watches."""
+
+            def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
+                return super().loglikelihood(requests, disable_tqdm or not sys.stderr.isatty())
+
+            def generate_until(self, requests: Any, disable_tqdm: bool = False) -> Any:
+                return super().generate_until(requests, disable_tqdm or not sys.stderr.isatty())
+
+        include = self.config["include_path"]
+        if include is not None and not Path(include).is_dir():
+            raise SdftError(f"the folder of benchmark definitions {include} does not exist; check include_path.")
+        training = model.training
+        # lm_eval sets the padding token of the tokenizer it is given.
+        self.lm = Quiet(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
+        model.train(training)
+        self.tasks = TaskManager(include_path=include, include_defaults=include is None)
+
+    def run(self, name: str) -> Result:
+        """One benchmark's headline value, all its metrics, and an outcome for every item."""
+        from lm_eval.evaluator import evaluate
+
+        os.environ.setdefault("HF_ALLOW_CODE_EVAL", "1")
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        wanted = self.config["tasks"].get(name)
+        if wanted is None:
+            raise SdftError(
+                f"the prior benchmark {name!r} is not configured; {did_you_mean(name, self.config['tasks'])}"
+            )
+        loaded = self._load(name, wanted["task"])
+        for task in loaded["tasks"].values():
+            own = task.get_config("num_fewshot")
+            if own is None or (own != 0 and self.config["num_fewshot"] is not None):
+                task.set_config(key="num_fewshot", value=self.config["num_fewshot"] or 0)
+            task.set_fewshot_seed(seed=FEWSHOT_SEED)
+        training = self.model.training
+        self.model.eval()
+        try:
+            report = evaluate(
+                self.lm,
+                loaded,
+                limit=self.config["limit"],
+                bootstrap_iters=0,
+                log_samples=True,
+                apply_chat_template=self.config["apply_chat_template"],
+                confirm_run_unsafe_code=True,
+            )
+        finally:
+            self.model.train(training)
+        return _result(name, wanted["task"], wanted["metric"], report)
+
+    def _load(self, name: str, task: str) -> dict[str, Any]:
+        if task not in self.tasks.task_index:
+            where = self.config["include_path"] or "lm_eval"
+            raise SdftError(f"{where} has no task {task!r}; {did_you_mean(task, self.tasks.task_index)}")
+        try:
+            if self.config["data_dir"] is None:
+                return self.tasks.load([task])
+            return self._load_with_local_data(name, task)
+        except (OSError, ValueError, ImportError) as error:
+            raise SdftError(
+                f"the benchmark {name} ({task}) could not be set up: {' '.join(str(error).split())}. Its data must be "
+                "in the Hugging Face cache or in data_dir, and its requirements installed."
+            ) from None
+
+    def _load_with_local_data(self, name: str, task: str) -> dict[str, Any]:
+        from lm_eval.tasks import TaskManager
+
+        path = Path(self.config["data_dir"]) / f"{name}.jsonl"
+        if not path.is_file():
+            raise SdftError(f"{path} does not exist; make the benchmark data first, or check data_dir.")
+        # A YAML that includes the task's own and replaces its data: rows read here need no data-set cache, which
+        # parallel jobs would have to share. JSON is YAML, except for the tag that names the function.
+        changes = {
+            "include": str(Path(self.tasks.task_index[task].yaml_path).resolve()),
+            "task": task,
+            "dataset_kwargs": {"path": str(path.resolve())},
+            "training_split": None,
+            "validation_split": None,
+            "test_split": "test",
+        }
+        lines = [f"{key}: {json.dumps(value)}" for key, value in changes.items()]
+        lines.append("custom_dataset: !function sdft.evaluate.prior.read_benchmark")
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "task.yaml").write_text("\n".join(lines), encoding="utf-8")
+            return TaskManager(include_path=folder, include_defaults=False).load([task])
+
+
+def read_benchmark(path: str, **_: Any) -> dict[str, Any]:
+    """Rows of a local benchmark file as the split "test". Raises SdftError naming file and line of a damaged row."""
+    from datasets import Dataset
+
+    rows = []
+    for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise SdftError(f"{path}:{number}: the line is not valid JSON ({error}); make the data again.") from None
+        if not isinstance(row, dict):
+            raise SdftError(f"{path}:{number}: a row must be a JSON object; make the data again.")
+        rows.append(row)
+    if not rows:
+        raise SdftError(f"{path} holds no rows; make the data again.")
+    return {"test": Dataset.from_list(rows)}
+
+
+def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Result:
+    key, _, chosen_filter = metric.partition(",")
+    chosen_filter = chosen_filter or "none"
+    metrics = {
+        (label if owner == task else f"{owner}/{label}").removesuffix(",none"): float(value)
+        for owner, values in report["results"].items()
+        for label, value in values.items()
+        if isinstance(value, int | float) and "," in label and "_stderr" not in label
+    }
+    if metric.removesuffix(",none") not in metrics:
+        known = [label for label in metrics if "/" not in label]
+        raise SdftError(f"the benchmark {name} ({task}) has no metric {metric!r}; {did_you_mean(metric, known)}")
+    items = []
+    for owner, samples in report["samples"].items():
+        for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
+            if sample["filter"] != chosen_filter:
+                continue
+            outcome = sample[key]
+            parts = outcome if isinstance(outcome, list | tuple) else [outcome]
+            item = {
+                "id": str(sample["doc"].get("id", f"{owner}-{sample['doc_id']}")),
+                "correct": _plain(sum(map(float, parts)) / len(parts)),
+                "response": _response(sample),
+            }
+            if isinstance(outcome, list | tuple):
+                # The headline is a mean over these parts, not over items.
+                item["parts"] = [_plain(part) for part in parts]
+            items.append(item)
+    return Result(name, metric, metrics[metric.removesuffix(",none")], metrics, items)
+
+
+def _plain(value: Any) -> int | float:
+    number = float(value)
+    return int(number) if number.is_integer() else number
+
+
+def _response(sample: Mapping[str, Any]) -> str:
+    """The generated text, or the choice to which the model gave the highest log-likelihood."""
+    first = sample["resps"][0][0]
+    if isinstance(first, str):
+        return first
+    scores = [response[0][0] for response in sample["resps"]]
+    best = max(range(len(scores)), key=scores.__getitem__)
+    return str(sample["arguments"][best][1]).strip()
