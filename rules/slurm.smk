@@ -1,0 +1,6 @@
+# Cures for the SLURM executor, in the process that submits; the Snakemakes inside SLURM jobs do not need them.
+
+if workflow.is_main_process:
+    from workflow_scripts.slurm_guard import install
+
+    install()
