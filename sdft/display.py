@@ -40,7 +40,7 @@ class Evidence:
 
 
 def load(results: str | Path) -> Evidence:
-    """Read the evidence for Table 5 under results/{scale}. Raises SdftError naming the file that is missing or broken."""
+    """Read what Table 5's report shows from results/{scale}. Raises SdftError naming a missing or broken file."""
     folder = Path(results)
     table = folder / "tables/table5"
     verdict = read_json(table / "verdict.json")
@@ -98,7 +98,7 @@ def header(evidence: Evidence) -> str:
         f"<dt>Commit</dt><dd><code>{escape(commit[:12])}</code>{changed}</dd>",
         f"<dt>Cost</dt><dd>{hours['total']:.2f} device-hours: sweep {hours['sweep']:.2f}, final training "
         f"{hours['training']:.2f}, evaluation {hours['evaluation']:.2f}</dd>",
-        f"<dt>To repeat</dt><dd><code>snakemake --cores all --config scale={escape(verdict['scale'])} table5</code></dd>",
+        f"<dt>To repeat</dt><dd><code>snakemake --cores all table5 --config scale={verdict['scale']}</code></dd>",
         "</dl>",
     ]
     return "".join(parts)
@@ -124,11 +124,9 @@ def claims(evidence: Evidence) -> str:
     for claim in evidence.verdict["claims"]:
         found = claim["evidence"]
         paper = found.get("published") or {}
-        unit = " of the loss" if "fraction" in found else " points"
-        value = paper.get("value")
-        printed = (
-            "" if value is None else f"{100 * value:.0f} %{unit}" if "fraction" in found else f"{value:+.1f}{unit}"
-        )
+        value, printed = paper.get("value"), ""
+        if value is not None:
+            printed = f"{100 * value:.0f} % of the loss" if "fraction" in found else f"{value:+.1f} points"
         body.append(
             [
                 badge(claim["verdict"]),

@@ -1,6 +1,6 @@
 """Execute a notebook and render its outputs, without code, as one self-contained HTML page.
 
-Equal notebooks and inputs give equal bytes. The executed notebook is kept, also when a cell fails; the page then is not.
+Equal notebooks and inputs give equal bytes. When a cell fails, the executed notebook is kept and there is no page.
 """
 
 from __future__ import annotations
