@@ -16,6 +16,7 @@ from typing import Any
 
 from sdft.errors import SdftError, did_you_mean
 from sdft.evaluate.results import Result
+from sdft.provenance import PACKAGE, read_json
 
 # lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
 # the published 62.0), without chat template and with each task's own number of examples.
@@ -53,6 +54,28 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(entry, Mapping) or set(entry) != {"task", "metric"}:
             raise SdftError(f"the prior benchmark {name!r} needs exactly 'task' (lm_eval's name) and 'metric'.")
     return merged
+
+
+def prior_config(text: str, data_root: Path) -> dict[str, Any]:
+    """The protocol that a --prior-config option names: "mini" or "paper", a JSON file, or JSON text.
+
+    Raises SdftError when it is none of these.
+    """
+    if text == "paper":
+        return check_config(PAPER)
+    if text == "mini":
+        metric = {name: "pass@1" if name == "humaneval" else "acc" for name in BENCHMARKS}
+        tasks = {name: {"task": f"mini_{name}", "metric": metric[name]} for name in BENCHMARKS}
+        folder = PACKAGE / "miniature" / "benchmarks"
+        return check_config(
+            {"include_path": str(folder), "data_dir": str(data_root / "benchmarks"), "batch_size": 64, "tasks": tasks}
+        )
+    if not text.lstrip().startswith("{"):
+        return check_config(read_json(text))
+    try:
+        return check_config(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise SdftError(f"--prior-config is neither mini, paper, a file nor JSON text ({error.msg}).") from None
 
 
 def evaluate_prior(
