@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from sdft.checkpoint import Checkpoints, StopRequest, say, sync_folder
+from sdft.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest, say, sync_folder
 from sdft.data.records import read_records
 from sdft.encoding import Completions, Encoder, Example
 from sdft.errors import SdftError
@@ -82,14 +82,15 @@ class Training:
         """Train to the end and return the content of model.json.
 
         Raises SystemExit(128 + signal) after SIGTERM or SIGINT, with a checkpoint saved; SdftError when the loss, the
-        gradient or the student's distribution is no longer finite, when the device's memory does not suffice, or when the disk is full.
+        gradient or the student's distribution is no longer finite, when the device's memory does not suffice, or when
+        the disk is full.
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with StopRequest() as stop, torch.random.fork_rng(devices):
             done = self._resume()
             progress = Progress(self.spec.id, len(self.order), done, self.quiet)
             try:
-                with open(self.out / "metrics.jsonl", "w", encoding="utf-8") as live:
+                with open(self.out / METRICS, "w", encoding="utf-8") as live:
                     live.writelines(line(entry) for entry in self.log)
                     for step in range(done, len(self.order)):
                         entry = self._step(step)
@@ -253,8 +254,10 @@ class Training:
 
     def _finish(self) -> dict[str, Any]:
         """Write the weights, then the record that says they are whole; drop the checkpoints."""
-        (self.out / "model.json").unlink(missing_ok=True)
-        part, weights = self.out / "state" / "weights", self.out / "weights"
+        state, weights = self.out / "state", self.out / "weights"
+        for path in (self.out / "model.json", state / FINISHED):
+            path.unlink(missing_ok=True)
+        part = state / "weights"
         shutil.rmtree(part, ignore_errors=True)
         self.student.save_pretrained(part)
         self.tokenizer.save_pretrained(part)
@@ -264,7 +267,8 @@ class Training:
         shutil.rmtree(weights, ignore_errors=True)
         os.replace(part, weights)
         sync_folder(self.out)
-        write_text(self.out / "metrics.jsonl", "".join(line(entry) for entry in self.log))
+        for folder in (state, self.out):
+            write_text(folder / METRICS, "".join(line(entry) for entry in self.log))
         config = self.spec.model_dump(mode="json")
         record = {
             "run": config,
@@ -282,9 +286,9 @@ class Training:
                 inputs=self.inputs.record(self.spec),
             ),
         }
+        write_json(state / FINISHED, record)
         write_json(self.out / "model.json", record)
         self.checkpoints.clear()
-        self.accelerator.free_memory()
         return record
 
 

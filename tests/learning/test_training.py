@@ -119,6 +119,18 @@ def test_a_finished_run_returns_at_once_and_touches_nothing(world, whole):
     }
 
 
+def test_outputs_that_the_workflow_deleted_are_put_back(world, tmp_path):
+    spec = make_spec(world, "sft", epochs=1)
+    train(spec, tmp_path, quiet=True)
+    before = {name: (tmp_path / name).read_bytes() for name in ("model.json", "metrics.jsonl")}
+    trained = (tmp_path / "weights").stat().st_ino
+    for name in before:
+        (tmp_path / name).unlink()
+    train(spec, tmp_path, quiet=True)
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+    assert (tmp_path / "weights").stat().st_ino == trained
+
+
 def test_the_same_run_twice_gives_the_same_weights_and_another_seed_others(world, whole, tmp_path):
     train(make_spec(world, epochs=4), tmp_path / "again", quiet=True)
     train(make_spec(world, epochs=4, seed=1), tmp_path / "other", quiet=True)
@@ -136,7 +148,7 @@ def test_killed_anywhere_a_run_continues_to_identical_weights(world, whole, tmp_
     train(spec, tmp_path, quiet=True)
     assert same_weights(whole, tmp_path), f"killed after {lines} lines"
     assert timeless(whole) == timeless(tmp_path)
-    assert sorted(path.name for path in (tmp_path / "state").iterdir()) == ["lock"]
+    assert not list((tmp_path / "state").glob("step-*"))
 
 
 @pytest.mark.parametrize("method", ["sft", "sft_reinvoke"])
