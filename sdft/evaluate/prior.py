@@ -165,6 +165,8 @@ class PriorRunner:
         path = Path(self.config["data_dir"]) / f"{name}.jsonl"
         if not path.is_file():
             raise SdftError(f"{path} does not exist; make the benchmark data first, or check data_dir.")
+        if self.tasks.task_index[task].kind.name != "TASK":
+            raise SdftError(f"{task} is a group of tasks, and data_dir can replace the data of single tasks only.")
         # A YAML that includes the task's own and replaces its data: rows read here need no data-set cache, which
         # parallel jobs would have to share. JSON is YAML, except for the tag that names the function.
         changes = {
@@ -212,7 +214,7 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
     if metric.removesuffix(",none") not in metrics:
         known = [label for label in metrics if "/" not in label]
         raise SdftError(f"the benchmark {name} ({task}) has no metric {metric!r}; {did_you_mean(metric, known)}")
-    items = []
+    items, named = [], []
     for owner, samples in report["samples"].items():
         for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
             if sample["filter"] != chosen_filter:
@@ -220,7 +222,7 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
             outcome = sample[key]
             parts = outcome if isinstance(outcome, list | tuple) else [outcome]
             item = {
-                "id": str(sample["doc"].get("id", f"{owner}-{sample['doc_id']}")),
+                "id": f"{owner}-{sample['doc_id']}",
                 "correct": _plain(sum(map(float, parts)) / len(parts)),
                 "response": _response(sample),
             }
@@ -228,6 +230,10 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
                 # The headline is a mean over these parts (IFEval's instructions), so an item counts by their number.
                 item["weight"] = len(parts)
             items.append(item)
+            named.append(str(sample["doc"].get("id")))
+    if len(set(named)) == len(items):
+        # The data's own ids, where it has them.
+        items = [{**item, "id": own} for item, own in zip(items, named, strict=True)]
     return Result(name, metric, metrics[metric.removesuffix(",none")], metrics, items)
 
 

@@ -104,6 +104,27 @@ def test_items_of_several_outcomes_weigh_by_their_number(model, tokenizer, confi
     assert result.value == pytest.approx(total / 13)
 
 
+def test_a_group_of_tasks_is_weighed_by_their_sizes(model, tokenizer, config, tmp_path):
+    folder = tmp_path / "tasks"
+    rows = (tmp_path / "data" / "mmlu.jsonl").read_text().splitlines(keepends=True)
+    for name, part in {"law": rows[:3], "art": rows[3:]}.items():
+        data = folder / f"{name}.jsonl"
+        data.write_text("".join(part))
+        kwargs = json.dumps({"data_files": {"test": str(data)}, "cache_dir": str(tmp_path / "cache")})
+        text = f"include: choice.yaml\ntask: own_{name}\ndataset_kwargs: {kwargs}\n"
+        (folder / f"{name}.yaml").write_text(text)
+    group = {"group": "own_group", "task": ["own_law", "own_art"]}
+    group["aggregate_metric_list"] = [{"metric": "acc", "weight_by_size": True}]
+    (folder / "group.yaml").write_text(json.dumps(group))
+    protocol = {**config, "tasks": {"mmlu": {"task": "own_group", "metric": "acc"}}}
+    together = evaluate_prior(model, tokenizer, {**protocol, "data_dir": None})["mmlu"]
+    assert together.value == pytest.approx(sum(item["correct"] for item in together.items) / 12)
+    assert {item["id"] for item in together.items} == {f"m{n}" for n in range(12)}
+    assert {"acc", "own_law/acc", "own_art/acc"} <= set(together.metrics)
+    with pytest.raises(SdftError, match="is a group"):
+        evaluate_prior(model, tokenizer, protocol)
+
+
 def test_limit_and_the_state_of_the_world(model, tokenizer, config):
     before = torch.random.get_rng_state()
     model.train()
