@@ -90,7 +90,7 @@ def header(evidence: Evidence) -> str:
     parts = [
         f'<p class="stamp">{stamp}</p>' if stamp else "",
         f"<h1>Table 5 of the SDFT paper, scale {escape(verdict['scale'])}</h1>",
-        f'<p class="claim">{escape(verdict["summary"]["headline"])}</p>',
+        f'<p class="claim">The paper\'s claim: {escape(verdict["summary"]["headline"])}</p>',
         f"<p>{escape(verdict['notice'])}</p>",
         f"<p>Claims tested: {counts}</p>",
         against(verdict),
@@ -130,9 +130,9 @@ def claims(evidence: Evidence) -> str:
         body.append(
             [
                 badge(claim["verdict"]),
-                f"{escape(claim['statement'])}<br><small>{escape(claim['reading'])}</small>",
+                f'<div class="wide">{escape(claim["statement"])}<br><small>{escape(claim["reading"])}</small></div>',
                 printed,
-                _p(found.get("p")),
+                _p(found.get("p") if "p_holm" in found else None),
                 _p(found.get("p_holm")),
                 str(found.get("n_seeds", "")),
                 str(found.get("n_items", "")),
@@ -145,7 +145,9 @@ def claims(evidence: Evidence) -> str:
     )
     return (
         "<h2>Claims</h2>"
-        + table(["Verdict", "Claim and reading", "Paper", "p", "p (Holm)", "Seeds", "Items"], body, numbers_from=2)
+        + table(
+            ["Verdict", "Claim and reading", "The paper's", "p", "p (Holm)", "Seeds", "Items"], body, numbers_from=2
+        )
         + f"<p><small>{legend}. p: no difference, two-sided, paired by item and seed. Holm: corrected for all claims "
         "about a difference together; the verdicts are not.</small></p>"
         + f"<details><summary>The tests</summary><ul>{tests}</ul></details>"

@@ -56,6 +56,7 @@ table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #888; }
 td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.wide { min-width: 15rem; }
 .figure { min-width: 44rem; }
 .figure svg { width: 100%; height: auto; }
 .papers { background: #f6f6f6; padding: .2rem .8rem .8rem; margin-top: 2rem; }
