@@ -21,6 +21,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/recovery.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"
 include: "rules/sweep.smk"

@@ -135,6 +135,7 @@ class MiniatureData(Strict):
     world_seed: NonNegative = 0
     sizes: dict[Task, DataSize]
     benchmark_items: Positive = 150
+    general_prompts: Positive = 384
 
 
 class OfficialFile(Strict):
@@ -169,7 +170,7 @@ class Models(Strict):
     names: list[str] = Field(min_length=1)
     path: str | None = None
     revisions: dict[str, str] = {}
-    train_steps: Positive | None = None
+    documents: Positive | None = None
 
 
 class PriorTask(Strict):

@@ -28,11 +28,40 @@ LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "nump
 STEPS: dict[str, tuple[str, ...]] = {
     "data": ("data", "miniature"),
     "base": ("miniature",),
-    "train": ("data/records.py", "data/prompts.py", "divergence.py", "teacher.py", "rollout.py", "methods", "train.py"),
-    "evaluate": ("data/records.py", "data/prompts.py", "scoring", "evaluate"),
+    "train": (
+        "data/records.py",
+        "data/prompts.py",
+        "divergence.py",
+        "encoding.py",
+        "evaluate/model.py",
+        "methods",
+        "optimization.py",
+        "rollout.py",
+        "teacher.py",
+        "training.py",
+    ),
+    "evaluate": (
+        "data/records.py",
+        "data/prompts.py",
+        "data/official.py",
+        "data/tooluse.py",
+        "data/science.py",
+        "data/medical.py",
+        "scoring",
+        "evaluate",
+        "miniature/benchmarks",
+        "miniature/sandbox.py",
+        "miniature/priors/instructions.py",
+    ),
     "select": ("select.py",),
-    "tables": ("statistics.py", "claims.py", "tables.py", "published.yaml"),
-    "figures": ("statistics.py", "figures.py"),
+    "tables": (
+        *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
+        *("claims.py", "layout.py", "tables.py"),
+    ),
+    "figures": (
+        *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
+        *("claims.py", "layout.py", "tables.py", "figures.py"),
+    ),
 }
 
 

@@ -9,7 +9,6 @@ import copy
 import json
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from sdft.errors import SdftError, did_you_mean
 from sdft.evaluate.results import Result
+from sdft.provenance import PACKAGE, read_json
 
 # lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
 # the published 62.0), without chat template and with each task's own number of examples.
@@ -56,6 +56,28 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def prior_config(text: str, data_root: Path) -> dict[str, Any]:
+    """The protocol that a --prior-config option names: "mini" or "paper", a JSON file, or JSON text.
+
+    Raises SdftError when it is none of these.
+    """
+    if text == "paper":
+        return check_config(PAPER)
+    if text == "mini":
+        metric = {name: "pass@1" if name == "humaneval" else "acc" for name in BENCHMARKS}
+        tasks = {name: {"task": f"mini_{name}", "metric": metric[name]} for name in BENCHMARKS}
+        folder = PACKAGE / "miniature" / "benchmarks"
+        return check_config(
+            {"include_path": str(folder), "data_dir": str(data_root / "benchmarks"), "batch_size": 64, "tasks": tasks}
+        )
+    if not text.lstrip().startswith("{"):
+        return check_config(read_json(text))
+    try:
+        return check_config(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise SdftError(f"--prior-config is neither mini, paper, a file nor JSON text ({error.msg}).") from None
+
+
 def evaluate_prior(
     model: Any, tokenizer: Any, config: Mapping[str, Any], names: Iterable[str] | None = None
 ) -> dict[str, Result]:
@@ -81,21 +103,12 @@ class PriorRunner:
         from lm_eval.models.huggingface import HFLM
         from lm_eval.tasks import TaskManager
 
-        class Quiet(HFLM):
-            """HFLM with progress bars only where somebody watches."""
-
-            def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
-                return super().loglikelihood(requests, disable_tqdm or not sys.stderr.isatty())
-
-            def generate_until(self, requests: Any, disable_tqdm: bool = False) -> Any:
-                return super().generate_until(requests, disable_tqdm or not sys.stderr.isatty())
-
         include = self.config["include_path"]
         if include is not None and not Path(include).is_dir():
             raise SdftError(f"the folder of benchmark definitions {include} does not exist; check include_path.")
         training = model.training
         # lm_eval sets the padding token of the tokenizer it is given.
-        self.lm = Quiet(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
+        self.lm = HFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
         model.train(training)
         self.tasks = TaskManager(include_path=include, include_defaults=include is None)
 
@@ -152,6 +165,8 @@ class PriorRunner:
         path = Path(self.config["data_dir"]) / f"{name}.jsonl"
         if not path.is_file():
             raise SdftError(f"{path} does not exist; make the benchmark data first, or check data_dir.")
+        if self.tasks.task_index[task].kind.name != "TASK":
+            raise SdftError(f"{task} is a group of tasks, and data_dir can replace the data of single tasks only.")
         # A YAML that includes the task's own and replaces its data: rows read here need no data-set cache, which
         # parallel jobs would have to share. JSON is YAML, except for the tag that names the function.
         changes = {
@@ -199,7 +214,7 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
     if metric.removesuffix(",none") not in metrics:
         known = [label for label in metrics if "/" not in label]
         raise SdftError(f"the benchmark {name} ({task}) has no metric {metric!r}; {did_you_mean(metric, known)}")
-    items = []
+    items, named = [], []
     for owner, samples in report["samples"].items():
         for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
             if sample["filter"] != chosen_filter:
@@ -207,14 +222,18 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
             outcome = sample[key]
             parts = outcome if isinstance(outcome, list | tuple) else [outcome]
             item = {
-                "id": str(sample["doc"].get("id", f"{owner}-{sample['doc_id']}")),
+                "id": f"{owner}-{sample['doc_id']}",
                 "correct": _plain(sum(map(float, parts)) / len(parts)),
                 "response": _response(sample),
             }
             if isinstance(outcome, list | tuple):
-                # The headline is a mean over these parts, not over items.
-                item["parts"] = [_plain(part) for part in parts]
+                # The headline is a mean over these parts (IFEval's instructions), so an item counts by their number.
+                item["weight"] = len(parts)
             items.append(item)
+            named.append(str(sample["doc"].get("id")))
+    if len(set(named)) == len(items):
+        # The data's own ids, where it has them.
+        items = [{**item, "id": own} for item, own in zip(items, named, strict=True)]
     return Result(name, metric, metrics[metric.removesuffix(",none")], metrics, items)
 
 
