@@ -2,7 +2,7 @@
 
 Like `snakemake --profile slurm ARGUMENTS`, and safe to repeat after whatever happened to the last one. A second start
 while one is running is refused. Jobs that a dead Snakemake left in SLURM are cancelled (training has saved a checkpoint
-when it is gone, and continues there) or waited for, never run twice; the lock that it left is removed.
+when it is gone, and continues there) or waited for, never run twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from sdft.errors import SdftError, run_main
 from workflow_scripts.slurm_guard import jobs_here
 
 PREFIX = "sdft"
-LOCK = Path(".snakemake/sdft-start.lock")
+LOCK = Path(".snakemake/start.lock")
+RUNNING = Path(".snakemake/running")
 LOG = Path("results/controller.log")
 
 
@@ -52,19 +53,16 @@ def take_lock(path: Path, take_over: bool = False) -> int:
     return handle
 
 
-def live_snakemakes(folder: Path) -> list[int]:
-    """Process ids of Snakemakes on this machine that work in `folder` and are not themselves inside a SLURM job."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
+def snakemake_is_running(mark: Path = RUNNING) -> bool:
+    """Whether a Snakemake holds the lock that rules/recovery.smk takes for as long as the process lives."""
+    if not mark.exists():
+        return False
+    with open(mark, "a") as handle:
         try:
-            arguments = (process / "cmdline").read_bytes().split(b"\0")
-            same = (process / "cwd").resolve() == folder.resolve()
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            continue
-        program = any(Path(os.fsdecode(argument)).name == "snakemake" for argument in arguments[:3])
-        if same and program and b"--mode" not in arguments and int(process.name) != os.getpid():
-            found.append(int(process.name))
-    return found
+            return True
+    return False
 
 
 def settle_orphans(choice: str, prefix: str = PREFIX, seconds: float = 300) -> None:
@@ -117,16 +115,14 @@ def main(arguments: list[str] | None = None) -> None:
         rest = ["--profile", "slurm", *rest]
 
     take_lock(LOCK, options.take_over)
-    if others := live_snakemakes(Path.cwd()):
-        raise SdftError(f"Snakemake runs in this directory already (process {others[0]}); stop it first (Ctrl-C there).")
+    if snakemake_is_running():
+        raise SdftError("Snakemake runs in this directory already; stop that one first (Ctrl-C there).")
     settle_orphans(options.orphans)
-    snakemake = [sys.executable, "-m", "snakemake", *rest]
-    subprocess.run([*snakemake, "--unlock"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if options.detach:
         _detach(LOG)
     # A closed terminal sends SIGHUP, which would end Snakemake and leave its jobs alone. Ignoring it outlives exec.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.execv(sys.executable, snakemake)
+    os.execv(sys.executable, [sys.executable, "-m", "snakemake", *rest])
 
 
 if __name__ == "__main__":

@@ -77,7 +77,8 @@ class Study:
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"still waiting after {seconds} s:\n{self.log()[-3000:]}") from None
+            jobs = self.cluster.run("squeue", "--states=all", "--format=%i %T %k %r %S %e", check=False)
+            raise AssertionError(f"still waiting after {seconds} s:\n{self.log()[-3000:]}\n{jobs}") from None
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
