@@ -18,8 +18,8 @@ from sdft.methods import ROWS, check_method
 from sdft.plan import Hyperparameters, RunSpec
 from sdft.provenance import check_sha256, code_digest, digest, read_json, sha256_file, write_json, write_text
 
-DESCRIPTION = """Train one model as RUN.json says (sdft.plan.RunSpec; README shows one). Writes OUT/model.json (written
-last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
+DESCRIPTION = """Train one model as RUN.json says (the workflow writes one beside every model). Writes OUT/model.json
+(last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
 tokenizer included) and, while it runs, OUT/state/ (checkpoints and a lock). Repeating an interrupted command continues
 from the last checkpoint and ends with the same weights; repeating a finished one does nothing."""
 
