@@ -40,6 +40,7 @@ rule select:
     conda:
         "../envs/analysis.yaml"
     params:
+        method=lambda wildcards: PLANS[wildcards.scale].arm(wildcards.arm).method,
         code=code_digest("select"),
     shell:
-        "{PY} -m sdft.select --candidates {input} --out {output} > {log} 2>&1"
+        "{PY} -m sdft.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 from pathlib import Path
 
+from sdft.data.records import read_records
 from sdft.errors import SdftError, run_main
+from sdft.evaluate import set_environment
+from sdft.evaluate.prior import prior_config
 from sdft.provenance import Clock, manifest, write_json
 from sdft.train import read_spec, train
 
@@ -39,14 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     out = Path(options.out)
     clock = Clock()
 
-    from sdft.evaluate.__main__ import prior_config
-
     prior = prior_config(options.prior_config, Path("."))
-    if prior["data_dir"]:
-        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-
-    from sdft.data.records import read_records
-
+    set_environment(local=bool(prior["data_dir"]))
     records = read_records(options.validation)[: options.limit]
     record = train(spec, out.parent)
 
