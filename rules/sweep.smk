@@ -24,7 +24,7 @@ rule candidate:
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
         "{PY} -m sdft.sweep --run {output.run} --validation {input.validation} --out {output.validation} "
-        "{params.options} {params.keep} > {log} 2>&1"
+        "{params.options} {params.keep} --wait {WAIT} > {log} 2>&1"
 
 
 rule select:
