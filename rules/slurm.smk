@@ -3,4 +3,4 @@
 if workflow.is_main_process:
     from workflow_scripts.slurm_guard import install
 
-    install()
+    install(config["scale"])

@@ -51,9 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     for module in pkgutil.iter_modules(checks.__path__):
         importlib.import_module(f"{checks.__name__}.{module.name}")
     known = list(dict.fromkeys(group for group, _, _ in CHECKS))
-    parser = argparse.ArgumentParser(prog="doctor.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"groups of checks: {', '.join(known)} (default: all)")
-    parser.add_argument("--probe-seconds", type=float, default=120, help="how long to wait for a test job; 0: submit none")
+    parser = argparse.ArgumentParser(
+        prog="doctor.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "groups", nargs="*", metavar="GROUP", help=f"groups of checks: {', '.join(known)} (default: all)"
+    )
+    parser.add_argument(
+        "--probe-seconds", type=float, default=120, help="how long to wait for a test job; 0: submit none"
+    )
     parser.add_argument("--write", type=Path, metavar="SITE.yaml", help="write the proposed profile lines there")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     options = parser.parse_args(arguments)
@@ -74,12 +80,17 @@ def main(arguments: list[str] | None = None) -> int:
         findings.append((group, title, finding))
         if not options.json:
             text = f"{title}: {finding.message}" + (f" -> {finding.remedy}" if finding.remedy else "")
-            print(textwrap.fill(text, 110, initial_indent=f"{MARKS[finding.status]} ", subsequent_indent="     "), flush=True)
+            print(
+                textwrap.fill(text, 110, initial_indent=f"{MARKS[finding.status]} ", subsequent_indent="     "),
+                flush=True,
+            )
     if options.json:
         print(json.dumps([{"group": g, "title": t, **vars(f)} for g, t, f in findings], indent=1))
     lines = proposed_profile(doctor)
     if lines and options.write:
-        write_text(options.write, f"# Written by workflow_scripts/doctor.py; each key replaces the shipped one.\n{lines}")
+        write_text(
+            options.write, f"# Written by workflow_scripts/doctor.py; each key replaces the shipped one.\n{lines}"
+        )
         print(f"\nuse it: snakemake --profile slurm --profile {options.write}")
     elif lines and not options.json:
         print(f"\nLines for a profile of this site (--write SITE.yaml saves them):\n\n{lines}")

@@ -20,6 +20,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from importlib import metadata
@@ -28,6 +29,9 @@ from typing import Any
 
 PLUGIN = "snakemake-executor-plugin-slurm"
 CHECKED_VERSION = "2.8.0"
+
+# What SLURM job names begin with: slurm-jobname-prefix in slurm/profile.yaml.
+PREFIX = "sdft"
 
 # Upper bound, in seconds, of the pause between two looks at the jobs.
 POLL_SECONDS = float(os.environ.get("SDFT_SLURM_POLL", "60"))
@@ -143,20 +147,22 @@ def _refuse_bad_requests(executor: Any, plugin: Any) -> None:
             )
 
 
-def _refresh_status_page(last: list[float]) -> None:
+def _refresh_status_page(scale: str, last: list[float]) -> None:
     """Let status.py write its page now and then, without waiting for it."""
     if time.monotonic() - last[0] < STATUS_PAGE_SECONDS:
         return
     last[0] = time.monotonic()
-    script = Path(__file__).with_name("status.py")
+    command = [sys.executable, str(Path(__file__).with_name("status.py"))]
+    command += ["--scale", scale, "--html", f"results/{scale}/status.html"]
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.Popen([sys.executable, str(script), "--html", "results/status.html"], **quiet)
+    # The thread lives as long as the command, so that no dead process is left behind.
+    threading.Thread(target=subprocess.run, args=(command,), kwargs=quiet, daemon=True).start()
 
 
-def install(plugin: Any = None) -> None:
+def install(scale: str, plugin: Any = None) -> None:
     """Put the cures into the plugin, once. To be called in the process that submits, before it makes its executor.
 
-    With another version of the plugin than the one these cures were tested with, SLURM runs are refused.
+    scale: of the status page that is written now and then. With another version of the plugin than the one these cures were tested with, SLURM runs are refused.
     """
     plugin = plugin or sys.modules.get("snakemake_executor_plugin_slurm")
     if plugin is None or getattr(plugin, "sdft_watch", None) is not None:
@@ -199,7 +205,7 @@ def install(plugin: Any = None) -> None:
                 self.logger.warning(f"SLURM has not answered for {silence:.0f} s; {len(jobs)} jobs are kept.")
             for job in jobs:
                 yield job
-        _refresh_status_page(page_written_at)
+        _refresh_status_page(scale, page_written_at)
 
     async def sleep(self: Any) -> None:
         await asyncio.sleep(min(self.next_seconds_between_status_checks, POLL_SECONDS))

@@ -20,9 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sdft.errors import SdftError, run_main
-from workflow_scripts.slurm_guard import jobs_here
+from workflow_scripts.slurm_guard import PREFIX, jobs_here
 
-PREFIX = "sdft"
 LOCK = Path(".snakemake/start.lock")
 RUNNING = Path(".snakemake/running")
 LOG = Path("results/controller.log")
@@ -78,7 +77,9 @@ def settle_orphans(choice: str, prefix: str = PREFIX, seconds: float = 300) -> N
     end = time.monotonic() + seconds
     while jobs := _orphans(prefix):
         if choice == "cancel" and time.monotonic() > end:
-            raise SdftError(f"SLURM jobs {' '.join(jobs)} are still there {seconds:.0f} s after scancel; look at squeue.")
+            raise SdftError(
+                f"SLURM jobs {' '.join(jobs)} are still there {seconds:.0f} s after scancel; look at squeue."
+            )
         time.sleep(1 if choice == "cancel" else 20)
 
 
@@ -106,8 +107,12 @@ def _detach(log: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="start.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--orphans", choices=["cancel", "wait"], default="cancel", help="jobs that an earlier start left")
+    parser = argparse.ArgumentParser(
+        prog="start.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--orphans", choices=["cancel", "wait"], default="cancel", help="jobs that an earlier start left"
+    )
     parser.add_argument("--detach", action="store_true", help=f"run in the background, output in {LOG}")
     parser.add_argument("--take-over", action="store_true", help="the last start, on another machine, is surely gone")
     options, rest = parser.parse_known_args(arguments)

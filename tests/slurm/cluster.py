@@ -83,7 +83,7 @@ PartitionName=urgent Nodes=ALL MaxTime=7-0 DefaultTime=60 PriorityTier=20 State=
 """
 
 NODE = (
-    "NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 RealMemory=64000 "
+    "NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=16 RealMemory=256000 "
     "Gres=gpu:h200:8 State=UNKNOWN"
 )
 
@@ -238,9 +238,9 @@ class Cluster:
             except OSError:
                 continue
             ours = f"SLURM_CONF={self.dir}/slurm.conf".encode() in environment
-            if ours and (f"SLURMD_NODENAME={name}".encode() in environment):
-                yield int(folder.name)
-            elif arguments[0].startswith(b"slurmstepd") and self._stepd_of(folder, name):
+            if (ours and (f"SLURMD_NODENAME={name}".encode() in environment)) or (
+                arguments[0].startswith(b"slurmstepd") and self._stepd_of(folder, name)
+            ):
                 yield int(folder.name)
 
     def _stepd_of(self, folder: Path, name: str) -> bool:
@@ -270,7 +270,11 @@ class Cluster:
 
     def jobs(self) -> dict[str, tuple[str, str, str]]:
         """Every job the controller remembers: id -> (state, name, comment)."""
-        lines = self.run("squeue", "--states=all", "--noheader", "--format=%i|%T|%j|%k").splitlines()
+        command = ["squeue", "--states=all", "--noheader", "--format=%i|%T|%j|%k"]
+        answers: list[str] = []
+        # On a busy machine a single query may fail.
+        wait_until(lambda: answers.append(self.run(*command, check=False)) or answers[-1], 30, "squeue answers")
+        lines = answers[-1].splitlines()
         return {fields[0]: tuple(fields[1:4]) for fields in (line.split("|") for line in lines)}
 
     def states(self) -> list[str]:

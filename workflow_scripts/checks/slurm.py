@@ -46,7 +46,9 @@ def would_accept(doctor: Doctor, *request: str) -> Answer:
 
 @check("slurm", "commands")
 def commands(doctor: Doctor) -> Finding:
-    missing = [name for name in ("sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "srun") if not shutil.which(name)]
+    missing = [
+        name for name in ("sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "srun") if not shutil.which(name)
+    ]
     if missing:
         # The plugin calls sacct to guess an account even where the status comes from squeue.
         return Finding("fail", f"not on PATH: {', '.join(missing)}", "run this on a login node, or load SLURM's module")
@@ -108,7 +110,9 @@ def status_command(doctor: Doctor) -> Finding:
 @check("slurm", "account")
 def account(doctor: Doctor) -> Finding:
     given = os.environ.get("SDFT_SLURM_ACCOUNT")
-    answer = doctor.run("sacctmgr", "--noheader", "--parsable2", "show", "assoc", f"user={os.environ.get('USER', '')}", "format=account")
+    answer = doctor.run(
+        "sacctmgr", "--noheader", "--parsable2", "show", "assoc", f"user={os.environ.get('USER', '')}", "format=account"
+    )
     known = sorted(set(answer.out.split())) if answer.ok else []
     if given and known and given.lower() not in known:
         remedy = f"export SDFT_SLURM_ACCOUNT={known[0]}"
@@ -117,7 +121,9 @@ def account(doctor: Doctor) -> Finding:
         return Finding("ok", f"account {given}" if given else "the site's default is accepted")
     remedy = f"export SDFT_SLURM_ACCOUNT={known[0] if known else 'NAME'}"
     said = would_accept(doctor).err
-    return Finding("fail", f"sbatch refuses a one-minute job: {said}", f"{remedy} (yours: {', '.join(known) or 'unknown'})")
+    return Finding(
+        "fail", f"sbatch refuses a one-minute job: {said}", f"{remedy} (yours: {', '.join(known) or 'unknown'})"
+    )
 
 
 @check("slurm", "partition")
@@ -137,7 +143,9 @@ def partition(doctor: Doctor) -> Iterator[Finding]:
         yield Finding("fail", f"there is no partition {name}", remedy)
         return
     if name not in with_gpu:
-        remedy = f"export SDFT_SLURM_PARTITION to one of: {', '.join(with_gpu)}" if with_gpu else "ask where the GPUs are"
+        remedy = (
+            f"export SDFT_SLURM_PARTITION to one of: {', '.join(with_gpu)}" if with_gpu else "ask where the GPUs are"
+        )
         yield Finding("warn", f"partition {name} shows no GPU", remedy)
     else:
         yield Finding("ok", f"partition {name}; with GPUs: {', '.join(with_gpu)}")
@@ -183,7 +191,9 @@ def requeue(doctor: Doctor) -> Finding:
     if not answer.ok:
         doctor.propose("slurm-requeue", False)
         doctor.propose("slurm-no-requeue", True)
-        return Finding("warn", f"--requeue is refused ({answer.err}); a retry takes its place", "see the proposed lines")
+        return Finding(
+            "warn", f"--requeue is refused ({answer.err}); a retry takes its place", "see the proposed lines"
+        )
     wait = f"SIGKILL comes {found.get('KillWait', 'unknown')} after SIGTERM"
     return Finding("ok", f"--requeue is accepted; PreemptMode {found.get('PreemptMode', 'unknown')}; {wait}")
 
@@ -258,10 +268,14 @@ def _judge(doctor: Doctor, folder: Path, job: str) -> Iterator[Finding]:
         yield Finding("fail", f"{host} does not see a file written here", "work in a folder shared with the nodes")
     said = (folder / "python").read_text().strip()
     if said.splitlines()[-1:] != ["ok"]:
-        yield Finding("fail", f"this Python does not work on {host}: {said[-200:]}", f"install {sys.prefix} where nodes see it")
+        yield Finding(
+            "fail", f"this Python does not work on {host}: {said[-200:]}", f"install {sys.prefix} where nodes see it"
+        )
     if not (folder / "srun").read_text().strip() or "error" in (folder / "srun").read_text():
         said = " ".join((folder / "srun").read_text().split())[:200]
-        yield Finding("fail", f"srun does not work inside a job without SLURM_CONF: {said}", "see the note on SLURM_CONF")
+        yield Finding(
+            "fail", f"srun does not work inside a job without SLURM_CONF: {said}", "see the note on SLURM_CONF"
+        )
 
 
 def slurm_profile(path: Path) -> dict[str, Any]:
