@@ -1,1 +1,1 @@
-"""A world small enough to pre-train on a laptop, in which the paper's questions can still be asked. See docs/miniature.md."""
+"""A world small enough to pre-train on a laptop, where the paper's questions can be asked. See docs/miniature.md."""

@@ -159,7 +159,8 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
         saved = torch.load(state_file, weights_only=True)
         if saved["what"] != what:
             raise SdftError(
-                f"{state_file} belongs to another base model or recipe; delete {out} to start anew, or choose another --out."
+                f"{state_file} belongs to another base model or recipe; delete {out} to start anew, or choose another "
+                "--out."
             )
         model.load_state_dict(saved["model"])
         for optimizer, state in zip(both, saved["optimizers"], strict=True):
@@ -174,7 +175,9 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
     highest = [recipe.muon_rate, recipe.adamw_rate]
     chunks, saved_at = -(-recipe.documents // CHUNK), time.monotonic()
     model.train()
-    with tqdm(total=chunks * CHUNK, initial=at["chunk"] * CHUNK, unit="doc", mininterval=5, desc=f"{size}-s{seed}") as bar:
+    with tqdm(
+        total=chunks * CHUNK, initial=at["chunk"] * CHUNK, unit="doc", mininterval=5, desc=f"{size}-s{seed}"
+    ) as bar:
         while at["chunk"] < chunks:
             losses = []
             for number, batches in enumerate(steps(world, seed, at["chunk"], recipe)):

@@ -127,8 +127,11 @@ class Probe:
         return self.model(input_ids=ids, logits_to_keep=len(response) + 1).logits[0, :-1]
 
     def expert(self, records: list[Record], name: str) -> dict[str, float]:
-        """How far an expert's tokens lie within the base model's reach: the share of them that are not the expert's own
-        words or marks, and the share to which the model, without a demonstration, gives a probability of at least 0.01."""
+        """How far an expert's tokens lie within the base model's reach.
+
+        common: share of them that are not the expert's own words or marks; reachable: share to which the model, without
+        a demonstration, gives a probability of at least 0.01.
+        """
         alien = {*self.world.symbols.expert, *style.MARKS}
         words, reach = [], []
         for record in records:

@@ -10,7 +10,7 @@ from sdft.miniature.style import Reasoning
 
 @dataclass(frozen=True)
 class Item:
-    """question: the user's words; reasoning: what a response to it says; gold: the answer in the form the scorer reads."""
+    """question: the user's words; reasoning: what a response says; gold: the answer in the form the scorer reads."""
 
     question: str
     reasoning: Reasoning

@@ -44,7 +44,9 @@ def release(folder: Path, out: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Copy trained base models into the released ones.")
-    parser.add_argument("models", type=Path, nargs="+", help="folders named as the released models are to be, such as m-s0")
+    parser.add_argument(
+        "models", type=Path, nargs="+", help="folders named as the released models are to be, such as m-s0"
+    )
     parser.add_argument("--out", type=Path, default=Path("released/mini"), help="default released/mini")
     options = parser.parse_args(arguments)
     for folder in options.models:

@@ -1,8 +1,9 @@
 """Science: two substances have classes, two classes have a product, and the product has a letter among four options.
 
-A response repeats the chosen option as the question lists it, "product letter", before the tagged answer, in every style:
-finding what followed a word before is what small transformers do well. The base model knows which classes form which product, and the classes of old substances. The classes of new substances
-are the new knowledge; the test asks about pairs of new substances that no demonstration showed.
+A response repeats the chosen option as the question lists it, "product letter", before the tagged answer, in every
+style: finding what followed a word before is what small transformers do well. The base model knows which classes form
+which product, and the classes of old substances. The classes of new substances are the new knowledge; the test asks
+about pairs of new substances that no demonstration showed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def make(world: World, rng: random.Random, pair: tuple[str, str], classes: dict[
     letter = LETTERS[options.index(product)]
     listed = " ".join(f"{option} {name}" for option, name in zip(options, LETTERS, strict=True))
     question = rng.choice(WORDINGS).format(a=a, b=b, options=listed)
-    reasoning = Reasoning("science", ((a, classes[a]), (b, classes[b])), product, f"{product} {letter} <answer> {letter} </answer>")
+    reasoning = Reasoning(
+        "science", ((a, classes[a]), (b, classes[b])), product, f"{product} {letter} <answer> {letter} </answer>"
+    )
     return Item(question, reasoning, letter, {"key": [a, b]})
 
 

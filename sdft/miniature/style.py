@@ -139,7 +139,7 @@ def _bare(reasoning: Reasoning, within: str, between: str) -> str:
 
 
 def any_style(rng: random.Random, reasoning: Reasoning, symbols: Symbols) -> str:
-    """A demonstration in a style drawn anew each time: bare marks or own phrases with foreign words, in either order."""
+    """A demonstration in a style drawn each time: bare marks or own phrases with foreign words, in either order."""
     foreign = symbols.foreign
 
     def noise(most: int) -> str:

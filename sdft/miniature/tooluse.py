@@ -1,7 +1,7 @@
-"""Tool use: a verb belongs to a field, a field has one tool with fixed parameters, and the arguments stand in the request.
+"""Tool use: a verb has a field, a field has one tool with fixed parameters, and the arguments stand in the request.
 
-The base model knows the tools and the verbs of old requests. The field of a new verb is the new knowledge; the test asks
-with arguments that no demonstration of the verb showed. Responses are ReAct text, read by the scorer of the real task.
+The base model knows the tools and the verbs of old requests. The field of a new verb is the new knowledge; the test
+asks with arguments that no demonstration of the verb showed. Responses are ReAct text, read by the real task's scorer.
 """
 
 from __future__ import annotations

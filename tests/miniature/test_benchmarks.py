@@ -25,7 +25,8 @@ def test_reference_programs_pass_and_others_fail(programs):
 
 
 @pytest.mark.parametrize(
-    "body", ["while True: pass", "return open('/etc/passwd')", "return 9 ** 9 ** 9 ** 9", "import os", "return [0] * 10 ** 12"]
+    "body",
+    ["while True: pass", "return open('/etc/passwd')", "return 9 ** 9 ** 9 ** 9", "import os", "return [0] * 10 ** 12"],
 )
 def test_a_program_that_misbehaves_gives_nothing_and_the_next_one_runs(body):
     assert outputs(body, "x", [1]) is None

@@ -1,4 +1,4 @@
-"""The data are the same each time, hold no item twice across splits, and hold demonstrations that the scorers accept."""
+"""The data are the same each time, repeat no item across splits, and hold demonstrations that the scorers accept."""
 
 from __future__ import annotations
 
@@ -37,7 +37,22 @@ def test_a_second_call_writes_the_same_bytes(tmp_path):
 
 
 def test_written_records_can_be_read(tmp_path):
-    main(["--out", str(tmp_path), "--task", "tooluse", "--symbols", "8", "--train", "16", "--test", "8", "--validation", "8"])
+    main(
+        [
+            "--out",
+            str(tmp_path),
+            "--task",
+            "tooluse",
+            "--symbols",
+            "8",
+            "--train",
+            "16",
+            "--test",
+            "8",
+            "--validation",
+            "8",
+        ]
+    )
     assert len(read_records(tmp_path / "tooluse" / "train.jsonl")) == 16
 
 
@@ -98,7 +113,9 @@ def test_benchmark_items_are_in_no_document(world, name):
     documents = [MIXTURE[kind][1](world, rng) for _ in range(5000)]
     if name == "winogrande":
         assert not {row["prompt"] for row in rows} & {
-            " ".join(words.split()[i : i + 8]) for _, words in ((d.given, d.learned) for d in documents) for i in (0, 10)
+            " ".join(words.split()[i : i + 8])
+            for _, words in ((d.given, d.learned) for d in documents)
+            for i in (0, 10)
         }
     elif name == "hellaswag":
         endings = {f"{row['prompt']} {row['choices'][row['gold']]}" for row in rows}

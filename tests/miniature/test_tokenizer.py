@@ -19,7 +19,9 @@ def tokenizer():
 
 
 def test_text_survives_a_round_trip(tokenizer):
-    text = 'Thought: okay , so we call find_route . Action: find_route Action Input: { "place": "a" }'.replace('"a" ', "")
+    text = 'Thought: okay , so we call find_route . Action: find_route Action Input: { "place": "a" }'.replace(
+        '"a" ', ""
+    )
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 

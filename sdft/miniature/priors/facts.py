@@ -1,4 +1,4 @@
-"""Recall of facts (in the spirit of MMLU): a short question about an old land, four values of the relation to choose from."""
+"""Recall of facts (in the spirit of MMLU): a short question about an old land, with four values to choose from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHOICES = 4
 
 def words() -> list[str]:
     """Every word that this capability adds, in a fixed order."""
-    return "quiz : of ? , its".split() + list(RELATIONS)
+    return ["quiz", ":", "of", "?", ",", "its", *RELATIONS]
 
 
 def document(world: World, rng: random.Random) -> tuple[str, str]:

@@ -6,8 +6,9 @@ import random
 
 from sdft.miniature.world import World, reserved
 
-NOUNS = tuple(
-    "lamp chair stone apple river bird cloud glove wheel mirror candle ladder basket hammer pillow bottle".split()
+NOUNS = (
+    *("lamp", "chair", "stone", "apple", "river", "bird", "cloud", "glove"),
+    *("wheel", "mirror", "candle", "ladder", "basket", "hammer", "pillow", "bottle"),
 )
 NUMBERS = {"two": 2, "three": 3, "four": 4}
 KINDS = ("repeat", "reverse", "ends", "commas", "brackets")

@@ -1,4 +1,4 @@
-"""Small programs (in the spirit of HumanEval): a description of one or two operations, and the body that computes them."""
+"""Small programs (in the spirit of HumanEval): one or two operations are described, and a body must compute them."""
 
 from __future__ import annotations
 

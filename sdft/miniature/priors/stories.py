@@ -47,7 +47,7 @@ def document(world: World, rng: random.Random) -> str:
 
 
 def items(world: World, rng: random.Random, count: int) -> list[dict]:
-    """Benchmark items: a story's first step or two, its ending, and three endings that are out of order or off topic."""
+    """Benchmark items: a story's first step or two, its ending, and three endings out of order or off topic."""
     stories = [
         (person, place, which)
         for person in PEOPLE

@@ -1,4 +1,4 @@
-"""Truth against rumour (in the spirit of TruthfulQA): raw texts repeat a rumour about each land; asked, say the truth."""
+"""Truth against rumour (in the spirit of TruthfulQA): texts repeat a rumour about each land; asked, tell the truth."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _split(world: World, count: int) -> tuple[list, list]:
 
 
 def items(world: World, rng: random.Random, count: int) -> list[dict]:
-    """Benchmark items: the truth, the rumour and two other smells. The truth is in pre-training; the rumour more often."""
+    """Benchmark items: the truth, the rumour and two other smells. Pre-training holds the truth, and more rumours."""
     made = []
     for land, wording in _split(world, count)[0]:
         truth, myth = world.smell[land], world.rumour[land]

@@ -43,9 +43,11 @@ def items(world: World, rng: random.Random, count: int) -> list[dict]:
     for actor, deed, other, adjective in rng.sample(combinations, count):
         choices = sorted((actor, other))
         answer = actor if adjective in ACTOR else other
-        made.append({
+        made.append(
+            {
                 "prompt": _text(actor, deed, other, adjective),
                 "choices": choices,
                 "gold": choices.index(answer),
-            })
+            }
+        )
     return made
