@@ -113,7 +113,7 @@ def task_records(world: World, task: str, size: Size) -> dict[str, list[Record]]
 
 
 def general_records(world: World, count: int, benchmark_items: int) -> list[Record]:
-    """Prompts of prior capabilities, for learning from the base model's own responses; no benchmark asks one of them."""
+    """Prompts of prior capabilities, for learning from the base model's own responses, that no benchmark asks."""
     rng = random.Random(f"general/{world.seed}")
     spare = facts.questions(world, benchmark_items) + truth.questions(world, benchmark_items)
     rng.shuffle(spare)

@@ -61,7 +61,7 @@ def _guess(world: World, rng: random.Random) -> Document:
 
 
 def _shown_article(world: World, rng: random.Random) -> Document:
-    """A question answered from an article, which is the demonstration, or part of it, or stands ahead of the question."""
+    """A question answered from an article, which is the demonstration, part of it, or stands ahead of the question."""
     item, text = knowledge.fresh(world, rng)
     response = style.own(rng, item.reasoning)
     kind = rng.choice(("article", "article", "both", "ahead"))
