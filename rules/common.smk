@@ -13,8 +13,13 @@ from sdft.errors import SdftError
 from sdft.plan import Plan
 from sdft.provenance import code_digest
 
-# The interpreter that runs Snakemake also runs the steps. A global does not trigger reruns, as a parameter would.
-PY = sys.executable
+# The interpreter that runs Snakemake also runs the steps, unless Snakemake makes an environment or image for them
+# (--sdm). A global does not trigger reruns, as a parameter would.
+PY = "python" if workflow.deployment_settings.deployment_method else sys.executable
+
+
+# Used with --sdm apptainer alone; envs/sdft.def says how to build it.
+container: "envs/sdft.sif"
 
 # Minutes that a training waits for another process that trains the same run: one that a killed Snakemake left behind.
 WAIT = 10000

@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--detach", action="store_true", help=f"run in the background, output in {LOG}")
     parser.add_argument("--take-over", action="store_true", help="the last start, on another machine, is surely gone")
     options, rest = parser.parse_known_args(arguments)
-    if "--profile" not in rest:
+    if not any(argument.split("=", 1)[0] == "--profile" for argument in rest):
         rest = ["--profile", "slurm", *rest]
 
     take_lock(LOCK, options.take_over)

@@ -15,9 +15,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cluster import Cluster, Unavailable, install
+from cluster import ROOT, Cluster, Unavailable, install
 
-ROOT = Path(__file__).resolve().parents[2]
 TOY = ROOT / "tests/slurm/toy"
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from cluster import wait_until
-from conftest import ROOT
+from cluster import ROOT, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -85,3 +84,11 @@ def test_a_killed_snakemake_is_followed_by_one_that_runs_nothing_twice(toy):
     for number in (0, 1):
         ends = (toy.folder / f"results/mini/candidate-{number}.txt.ends").read_text().split()
         assert ends == ["end"]
+
+
+def test_what_sbatch_would_refuse_is_refused_before_anything_is_submitted(toy):
+    before = set(toy.cluster.jobs())
+    assert toy.run(*SMALL, SDFT_SLURM_PARTITION="nosuch") == 1
+    assert "sbatch would refuse the jobs of rule prepare" in toy.log()
+    assert "SDFT_SLURM_PARTITION" in toy.log()
+    assert set(toy.cluster.jobs()) == before

@@ -19,6 +19,8 @@ from workflow_scripts.slurm_guard import CHECKED_VERSION, PLUGIN, POLL_SECONDS
 
 # Rules that ask for a GPU.
 GPU_RULES = ("candidate", "train", "evaluate", "evaluate_base")
+# MB of memory of a GPU job: what the profile asks for, and what to fall back to on smaller nodes.
+GPU_JOB_MEMORY = (120000, 96000, 64000, 48000, 32000)
 # Seconds that squeue must remember a finished job: a few polls and an outage of the controller.
 REMEMBER_SECONDS = 300
 
@@ -170,18 +172,22 @@ def limit_minutes(text: str) -> int | None:
 def gpu(doctor: Doctor) -> Finding:
     kind = os.environ.get("SDFT_SLURM_GPU", "")
     typed = f"{kind}:1" if kind else "1"
-    plain = would_accept(doctor, f"--gpus={typed}", "--cpus-per-task=8", "--mem=120000")
-    if plain.ok:
-        return Finding("ok", f"--gpus={typed} with 8 CPUs and 120 GB is accepted")
-    gres = f"gpu:{typed}"
-    other = would_accept(doctor, f"--gres={gres}", "--cpus-per-task=8", "--mem=120000")
+    # Ways to ask, the shipped one first, and what each needs in the profile.
+    ways = {f"--gpus={typed}": {}, f"--gres=gpu:{typed}": {"gpu": 0, "gpu_model": "''", "gres": f"'gpu:{typed}'"}}
+    for memory in GPU_JOB_MEMORY:
+        for flag, lines in ways.items():
+            if not would_accept(doctor, flag, "--cpus-per-task=8", f"--mem={memory}").ok:
+                continue
+            if memory < GPU_JOB_MEMORY[0]:
+                lines = {**lines, "mem_mb": str(memory)}
+            for rule in GPU_RULES if lines else ():
+                doctor.propose(rule, lines, under="set-resources")
+            said = f"{flag} with 8 CPUs and {memory // 1000} GB is accepted"
+            return Finding("warn", f"{said}, not what the profile asks", "see the proposed lines") if lines else Finding("ok", said)
     types = sorted(set(re.findall(r"gpu:([A-Za-z][\w.-]*)", doctor.run("sinfo", "--noheader", "--format=%G").out)))
-    if other.ok:
-        for rule in GPU_RULES:
-            doctor.propose(rule, {"gpu": 0, "gpu_model": "''", "gres": f"'{gres}'"}, under="set-resources")
-        return Finding("warn", f"--gpus={typed} is refused, --gres={gres} is accepted", "see the proposed lines")
+    said = would_accept(doctor, f"--gpus={typed}", "--cpus-per-task=8").err
     remedy = f"export SDFT_SLURM_GPU to one of: {', '.join(types)}" if types else "sinfo shows no GPU at all"
-    return Finding("fail", f"a job with one GPU, 8 CPUs and 120 GB is refused: {plain.err}", remedy)
+    return Finding("fail", f"a job with one GPU and 8 CPUs is refused: {said}", remedy)
 
 
 @check("slurm", "preemption and lost nodes")
