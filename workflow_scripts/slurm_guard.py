@@ -4,14 +4,15 @@ Each cure is for something seen on a real cluster, and tests/slurm has a test fo
 
 - A status query in which every attempt fails (slurmctld or slurmdbd restarting) makes the plugin forget all its jobs.
   Here they are kept and asked for again.
-- Where it cannot read MinJobAge, in that same moment, it changes from squeue to sacct. Here it uses what the profile says.
+- Where it cannot read MinJobAge, in that same moment, it changes from squeue to sacct. Here it uses what the profile
+  says.
 - sacct's "CANCELLED by 1000" is not the "CANCELLED" it looks for.
 - PREEMPTED and NODE_FAIL count as running, since SLURM may start the job again. Here a job that stays so has failed.
 - A job that SLURM has forgotten counts as running. Here it is ended, and its output files tell how.
 - The pause between two looks grows to three minutes. Here it has an upper bound.
 
-It also refuses, before anything is submitted, what would end badly: jobs of an earlier controller that still run in this
-directory, and requests that sbatch would turn down.
+It also refuses, before anything is submitted, what would end badly: a start while jobs of an earlier controller still
+run in this directory, and requests that sbatch would turn down.
 """
 
 from __future__ import annotations
@@ -162,7 +163,8 @@ def _refresh_status_page(scale: str, last: list[float]) -> None:
 def install(scale: str, plugin: Any = None) -> None:
     """Put the cures into the plugin, once. To be called in the process that submits, before it makes its executor.
 
-    scale: of the status page that is written now and then. With another version of the plugin than the one these cures were tested with, SLURM runs are refused.
+    scale: of the status page that is written now and then. With another version of the plugin than the one that these
+    cures were tested with, SLURM runs are refused.
     """
     plugin = plugin or sys.modules.get("snakemake_executor_plugin_slurm")
     if plugin is None or getattr(plugin, "sdft_watch", None) is not None:

@@ -1,6 +1,6 @@
-"""What runs, where, since when and for how long still: `python workflow_scripts/status.py [--scale mini] [--html PAGE]`.
+"""What runs, where, since when and for how long still: `python workflow_scripts/status.py`.
 
-Reads what lies on disk (finished runs, metrics of running ones, Snakemake's last log) and asks squeue where there is one.
+Reads what lies on disk (finished runs, metrics of running ones, Snakemake's last log), and asks squeue where it is.
 It changes nothing, so it may be called at any time, from any machine that sees this directory.
 """
 
@@ -22,16 +22,20 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sdft.config import load_config
-from sdft.errors import run_main
-from sdft.plan import Plan, RunSpec
-from sdft.provenance import write_text
-from workflow_scripts.slurm_guard import PREFIX
+from sdft.config import load_config  # noqa: E402
+from sdft.errors import run_main  # noqa: E402
+from sdft.plan import Plan, RunSpec  # noqa: E402
+from sdft.provenance import write_text  # noqa: E402
+from workflow_scripts.slurm_guard import PREFIX  # noqa: E402
 
 # A run whose metrics are that many seconds old is not called running, unless SLURM says that it runs.
 FRESH_SECONDS = 600.0
 LOG_LINES = 8
 BARS = "▁▂▃▄▅▆▇█"
+STYLE = (
+    "body{font:15px system-ui;margin:2em;max-width:90em}td{padding:.2em 1em .2em 0;vertical-align:middle}"
+    "tr:first-child{font-weight:bold}pre{background:#f4f4f4;padding:.6em;overflow:auto}"
+)
 
 
 @dataclass(frozen=True)
@@ -211,14 +215,22 @@ def counts(runs: list[Run]) -> dict[str, dict[str, int]]:
     return table
 
 
+def summary(plan: Plan, runs: list[Run]) -> list[str]:
+    """How far the study is, in a few sentences."""
+    lines = []
+    for kind, row in counts(runs).items():
+        rest = ", ".join(f"{number} {state}" for state, number in row.items() if state != "finished")
+        lines.append(
+            f"{kind}: {row.get('finished', 0)} of {sum(row.values())} finished" + (f" ({rest})" if rest else "")
+        )
+    if (left := hours_left(plan, runs)) is not None:
+        lines.append(f"left: about {left:.2g} device-hours, judged by the runs that have finished")
+    return lines
+
+
 def terminal(plan: Plan, runs: list[Run], jobs: list[Job], failed: list[Failure]) -> Iterator[str]:
     """The status as lines of text."""
-    for kind, row in counts(runs).items():
-        total = sum(row.values())
-        rest = ", ".join(f"{number} {state}" for state, number in row.items() if state != "finished")
-        yield f"{kind}: {row.get('finished', 0)} of {total} finished" + (f" ({rest})" if rest else "")
-    if (left := hours_left(plan, runs)) is not None:
-        yield f"left: about {left:.2g} device-hours, judged by the runs that have finished"
+    yield from summary(plan, runs)
     active = [run for run in runs if run.state in ("running", "interrupted")]
     if active:
         yield "\nin training"
@@ -256,45 +268,46 @@ def svg(losses: tuple[float, ...]) -> str:
     )
 
 
+def html_table(titles: list[str], rows: list[list[str]]) -> str:
+    """A table of cells that are HTML already."""
+    lines = [titles, *rows]
+    return (
+        "<table>"
+        + "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines)
+        + "</table>"
+    )
+
+
 def page(plan: Plan, runs: list[Run], jobs: list[Job], failed: list[Failure]) -> str:
     """The status as one HTML file that reloads itself once a minute and needs nothing from the network."""
     escape = html.escape
-    rows = "".join(
-        f"<tr><td>{escape(run.spec.id)}</td><td>{run.state}</td><td>{run.steps or ''}</td>"
-        f"<td>{f'{run.losses[-1]:.4g}' if run.losses else ''}</td><td>{svg(run.losses)}</td>"
-        f"<td>{escape(f'{run.job.id} on {run.job.where}, {run.job.elapsed} of {run.job.limit}') if run.job else ''}</td></tr>"
-        for run in runs
-        if run.state not in ("to do", "finished")
-    )
-    waiting = "".join(
-        f"<tr><td>{escape(job.id)}</td><td>{escape(job.state)}</td><td>{escape(job.what)}</td>"
-        f"<td>{escape(job.elapsed)} of {escape(job.limit)}</td><td>{escape(job.where)}</td></tr>"
+    training = []
+    for run in runs:
+        if run.state in ("to do", "finished"):
+            continue
+        loss = f"{run.losses[-1]:.4g}" if run.losses else ""
+        job = f"{run.job.id} on {run.job.where}, {run.job.elapsed} of {run.job.limit}" if run.job else ""
+        training.append([escape(run.spec.id), run.state, str(run.steps or ""), loss, svg(run.losses), escape(job)])
+    in_slurm = [
+        [escape(cell) for cell in (job.id, job.state, job.what, f"{job.elapsed} of {job.limit}", job.where)]
         for job in jobs
-    )
-    broken = "".join(
-        f"<h3>{escape(one.rule)}: {escape(one.output)}</h3><p>{escape(one.log)}</p><pre>{escape(chr(10).join(one.lines))}</pre>"
-        for one in failed
-    )
-    summary = "".join(
-        f"<li>{kind}: {row.get('finished', 0)} of {sum(row.values())} finished"
-        + "".join(f", {number} {state}" for state, number in row.items() if state != "finished")
-        + "</li>"
-        for kind, row in counts(runs).items()
-    )
-    if (left := hours_left(plan, runs)) is not None:
-        summary += f"<li>left: about {left:.2g} device-hours, judged by the runs that have finished</li>"
-    sections = [
-        ("In training", f"<table><tr><th>run<th>state<th>step<th>loss<th>curve<th>SLURM job</tr>{rows}</table>", rows),
-        ("In SLURM", f"<table><tr><th>job<th>state<th>what<th>time<th>where or why not</tr>{waiting}</table>", waiting),
-        ("Failed", broken, broken),
     ]
-    body = "".join(f"<h2>{title}</h2>{content}" for title, content, there in sections if there)
+    parts = ["<ul>" + "".join(f"<li>{escape(line)}</li>" for line in summary(plan, runs)) + "</ul>"]
+    if training:
+        titles = ["run", "state", "step", "loss", "curve", "SLURM job"]
+        parts.append(f"<h2>In training</h2>{html_table(titles, training)}")
+    if in_slurm:
+        titles = ["job", "state", "what", "time", "where, or why not"]
+        parts.append(f"<h2>In SLURM</h2>{html_table(titles, in_slurm)}")
+    if failed:
+        parts.append("<h2>Failed</h2>")
+    for one in failed:
+        lines = escape("\n".join(one.lines))
+        parts.append(f"<h3>{escape(one.rule)}: {escape(one.output)}</h3><p>{escape(one.log)}</p><pre>{lines}</pre>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="60">'
-        f"<title>{plan.name}: status</title><style>body{{font:15px system-ui;margin:2em;max-width:90em}}"
-        "td,th{text-align:left;padding:.2em 1em .2em 0;vertical-align:middle}pre{background:#f4f4f4;padding:.6em;"
-        f"overflow:auto}}</style></head><body><h1>Status of scale {plan.name}</h1>"
-        f"<p>As of {time.strftime('%Y-%m-%d %H:%M:%S')}.</p><ul>{summary}</ul>{body}</body></html>\n"
+        f"<title>{plan.name}: status</title><style>{STYLE}</style></head><body><h1>Status of scale {plan.name}</h1>"
+        f"<p>As of {time.strftime('%Y-%m-%d %H:%M:%S')}.</p>{''.join(parts)}</body></html>\n"
     )
 
 

@@ -19,7 +19,11 @@ SAME = ("tables/table5/table.csv", "tables/table5/table.md", "tables/table5/tabl
 def clone(tmp_path):
     """The repository's own files in an empty folder."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if not listed.stdout:
         pytest.skip("the tests run outside a git checkout, so the repository's files are not known")

@@ -16,7 +16,10 @@ from workflow_scripts import start
 def test_a_second_start_in_the_same_directory_is_refused(tmp_path):
     lock = tmp_path / "lock"
     start.take_lock(lock)
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom workflow_scripts.start import *\ntake_lock(Path({str(lock)!r}))"
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        f"from workflow_scripts.start import *\ntake_lock(Path({str(lock)!r}))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "being run already" in done.stderr
 

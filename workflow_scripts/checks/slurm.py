@@ -80,7 +80,7 @@ def controller(doctor: Doctor) -> Iterator[Finding]:
     if os.environ.get("SLURM_CONF") and not doctor.run("env", "-u", "SLURM_CONF", "scontrol", "ping").ok:
         yield Finding(
             "warn",
-            f"SLURM is found through SLURM_CONF={os.environ['SLURM_CONF']} alone, which jobs lose before they call srun",
+            f"SLURM is found only through SLURM_CONF={os.environ['SLURM_CONF']}, which jobs lose before they call srun",
             "put a script named srun first on PATH that sets SLURM_CONF and calls the real one; the probe below shows "
             "whether jobs work",
         )
@@ -105,7 +105,7 @@ def status_command(doctor: Doctor) -> Finding:
         "warn",
         f"squeue forgets finished jobs after {age} s (MinJobAge) and sacct does not work ({works.err[:100]}); a job "
         "that is forgotten before it is seen is judged by its output files",
-        f"ask for MinJobAge >= {REMEMBER_SECONDS}, or set SDFT_SLURM_POLL below {max(age // 3, 1)} (now {POLL_SECONDS:g})",
+        f"ask for MinJobAge >= {REMEMBER_SECONDS}, or set SDFT_SLURM_POLL to {max(age // 3, 1)} (now {POLL_SECONDS:g})",
     )
 
 
@@ -183,7 +183,11 @@ def gpu(doctor: Doctor) -> Finding:
             for rule in GPU_RULES if lines else ():
                 doctor.propose(rule, lines, under="set-resources")
             said = f"{flag} with 8 CPUs and {memory // 1000} GB is accepted"
-            return Finding("warn", f"{said}, not what the profile asks", "see the proposed lines") if lines else Finding("ok", said)
+            return (
+                Finding("warn", f"{said}, not what the profile asks", "see the proposed lines")
+                if lines
+                else Finding("ok", said)
+            )
     types = sorted(set(re.findall(r"gpu:([A-Za-z][\w.-]*)", doctor.run("sinfo", "--noheader", "--format=%G").out)))
     said = would_accept(doctor, f"--gpus={typed}", "--cpus-per-task=8").err
     remedy = f"export SDFT_SLURM_GPU to one of: {', '.join(types)}" if types else "sinfo shows no GPU at all"
