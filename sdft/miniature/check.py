@@ -25,7 +25,8 @@ from sdft.evaluate.model import find_model, load_model, load_tokenizer
 from sdft.evaluate.prior import evaluate_prior
 from sdft.miniature import style
 from sdft.miniature.data import BENCHMARK_ITEMS, SIZES, TASKS, task_records, write_part
-from sdft.miniature.symbols import LETTERS, TOOLS
+from sdft.miniature.science import CHOICES
+from sdft.miniature.symbols import TOOLS
 from sdft.miniature.world import World, make_world
 from sdft.provenance import Clock, manifest, write_json
 from sdft.scoring import score_record
@@ -71,7 +72,7 @@ class Requirement:
 def chance(world: World, task: str) -> float:
     """How often a guess in the right form is right."""
     options = {
-        "science": LETTERS,
+        "science": range(CHOICES),
         "tooluse": TOOLS,
         "medical": world.symbols.diagnoses,
         "knowledge": world.symbols.capitals,
