@@ -58,7 +58,7 @@ def test_lost_controller_node_and_jobs_cost_nothing_but_time(toy):
         wait_until(mark.exists, 60, f"candidate {number} has started its script")
     cluster.run("scancel", running[1])
     cluster.run("scontrol", "requeue", running[2])
-    cluster.run("sbatch", "--partition=urgent", "--exclusive", "--nodes=2", "--time=1", "--wrap", "true")
+    cluster.run(*"sbatch --partition=urgent --exclusive --nodes=2 --time=1 --output=/dev/null --wrap true".split())
     cluster.wait_for_job("candidate_wildcards_mini_3", "PREEMPTED")
     cluster.kill_daemon("slurmctld")
     time.sleep(12)
