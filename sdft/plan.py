@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from sdft.config import BENCHMARKS, SPEED_SETTINGS, Arm, Config, Scale, TrainingSettings
+from sdft.config import BENCHMARKS, SPEED_SETTINGS, Arm, Config, OfficialData, Scale, TrainingSettings
 from sdft.errors import SdftError
 from sdft.provenance import digest
 
@@ -145,7 +145,7 @@ class Plan:
             "arm": arm,
             "method": method,
             "seed": seed,
-            "base": [self.base_of(seed), self.scale.models.revisions.get(self.base_of(seed))],
+            "base": [self.base_of(seed), self.scale.models.revision(self.base_of(seed))],
             "parent": parent.id if parent else None,
             "demonstration": demonstration,
             "candidates": [entry.model_dump() for entry in self.hyperparameters(arm)] if values is None else None,
@@ -176,10 +176,15 @@ class Plan:
         )
 
     def _data_fields(self, task: str) -> dict[str, Any]:
-        fields = self.scale.data.model_dump(mode="json", exclude={"sizes", "tasks", "benchmark_items"})
+        """What defines a task's data; a local copy's place does not, its declared content does."""
+        fields = self.scale.data.model_dump(mode="json", exclude={"sizes", "tasks", "general", "benchmark_items"})
         sizes = getattr(self.scale.data, "sizes", {})
         if task in sizes:
             fields["size"] = sizes[task].model_dump()
+        if isinstance(self.scale.data, OfficialData):
+            places = {"train": {"path"}, "test": {"path"}}
+            fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
+            fields.pop("absent")
         return fields
 
     def data_path(self, task: str, split: str) -> str:
@@ -214,7 +219,8 @@ class Plan:
         """The prior-capability protocol as `sdft.evaluate` takes it; a sweep may look at fewer items."""
         prior = self.scale.prior
         values = prior.model_dump(mode="json", exclude={"sweep_limit"})
-        values["data_dir"] = f"{self.root}/data/benchmarks" if self.scale.data.source == "miniature" else None
+        local = values.pop("local_data") or self.scale.data.source == "miniature"
+        values["data_dir"] = f"{self.root}/data/benchmarks" if local else None
         if sweep and prior.sweep_limit is not None:
             values["limit"] = prior.sweep_limit
         return values
