@@ -59,6 +59,17 @@ class Interval:
         """Half of the interval's width, before it was cut at the ends of the scale on one side."""
         return max(self.high - self.mean, self.mean - self.low)
 
+    def scaled(self, factor: float) -> Interval:
+        """The same estimate in another unit, such as 100 for percent."""
+        return replace(
+            self,
+            mean=factor * self.mean,
+            low=factor * self.low,
+            high=factor * self.high,
+            se_seeds=factor * self.se_seeds,
+            se_items=factor * self.se_items,
+        )
+
 
 @dataclass(frozen=True)
 class _Parts:

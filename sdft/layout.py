@@ -1,0 +1,137 @@
+"""Table 5 as csv, Markdown and LaTeX, from the rows of its verdict.json."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from sdft.names import METHOD_NAMES, METRIC_NAMES, METRICS, TASK_NAMES
+from sdft.published import Published, document, lookup
+
+COLUMNS = (
+    *("task", "method", "arm", "metric", "published", "mean", "low", "high", "n_seeds", "n_items", "sd_seeds"),
+    *("verdict", "reason", "by_seed", "runs", "not_run", "published_note", "notes"),
+)
+
+
+def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow(
+            [" ".join(map(str, row[name])) if isinstance(row[name], list) else row[name] for name in COLUMNS]
+        )
+    return text.getvalue()
+
+
+def cell_text(row: dict[str, Any], plus_minus: str = "±") -> str:
+    """A cell as it is shown: mean and half-width in percent, or NOT RUN."""
+    if row["mean"] is None:
+        return "NOT RUN"
+    half = max(row["high"] - row["mean"], row["mean"] - row["low"])
+    return f"{row['mean']:.1f} {plus_minus} {half:.1f}"
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Rows grouped as the table's lines: task, name of the arm, and a row a metric in METRICS' order."""
+    grouped: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault((row["task"], row["method"], row["arm"]), []).append(row)
+    return [
+        (task, METHOD_NAMES[method] if arm == method else arm, cells) for (task, method, arm), cells in grouped.items()
+    ]
+
+
+def _markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    rule = ["---"] * 2 + ["---:"] * (len(header) - 2)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *body))
+
+
+def _n_text(rows: Sequence[dict[str, Any]]) -> str:
+    seeds = sorted({row["n_seeds"] for row in rows if row["n_seeds"]})
+    span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "0"
+    sizes = {
+        metric: sorted({row["n_items"] for row in rows if row["metric"] == metric and row["n_items"]})
+        for metric in METRICS
+    }
+    items = ", ".join(f"{METRIC_NAMES[name]} {'/'.join(map(str, n))}" for name, n in sizes.items() if n)
+    return f"n = {span} seed{'' if span == '1' else 's'}; items: {items or 'none'}."
+
+
+def _published_row(task: str, method: str) -> list[Published | None]:
+    return [lookup("table5", task, method, metric) for metric in METRICS]
+
+
+def markdown(verdict: dict[str, Any]) -> str:
+    """table.md: our table, the paper's beside it, and the claims."""
+    rows, scale = verdict["rows"], verdict["scale"]
+    header = ["Task", "Method", *METRIC_NAMES.values()]
+    body = [[TASK_NAMES[task], name, *map(cell_text, cells)] for task, name, cells in lines(rows)]
+    if scale == "paper":
+        for line, (_, _, cells) in zip(body, lines(rows), strict=True):
+            for k, row in enumerate(cells):
+                printed = "" if row["published"] is None else f" (paper {row['published']:.1f})"
+                line[2 + k] += f"{printed} {row['verdict']}" if row["mean"] is not None else printed
+    parts = [
+        f"# Table 5, scale {scale}",
+        f"{verdict['notice']} Percent, mean ± half-width of the 95 % interval over seeds and test items.",
+        _markdown_table(header, body),
+        _n_text(rows),
+    ]
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    printed = [
+        [TASK_NAMES[task], METHOD_NAMES[method], *(f"{e.value:.1f}{'*' if e.note else ''}" if e else "" for e in cells)]
+        for task in tasks
+        for method in document()["items"]["table5"]["rows"].get(task, {})
+        for cells in [_published_row(task, method)]
+    ]
+    if printed:
+        parts += [
+            "## The paper's numbers",
+            "Printed in Table 5 of the paper for Qwen2.5-7B-Instruct, without intervals; targets, not results of ours. "
+            "A star marks an average that does not follow from its cells.",
+            _markdown_table(header, printed),
+        ]
+    parts.append("## Claims")
+    parts.append(
+        _markdown_table(
+            ["Claim", "Verdict", "Reading"],
+            [[result["statement"], result["verdict"], result["reading"]] for result in verdict["claims"]],
+        ).replace("---:", "---")
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(verdict: dict[str, Any]) -> str:
+    """table.tex: our table for booktabs, with the scale in the caption."""
+    names = [*METRIC_NAMES.values()]
+    body, previous = [], None
+    for task, name, cells in lines(verdict["rows"]):
+        if previous not in (None, task):
+            body.append(r"\midrule")
+        shown = [cell_text(row, r"\pm") for row in cells]
+        values = [text if text == "NOT RUN" else f"${text}$" for text in shown]
+        body.append(" & ".join([TASK_NAMES[task].replace("&", r"\&"), name.replace("_", r"\_"), *values]) + r" \\")
+        previous = task
+    caption = (
+        f"{verdict['notice']} Percent, mean $\\pm$ half-width of the 95\\,\\% interval over seeds and test items. "
+    )
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering\small",
+            rf"\caption{{{caption}{_n_text(verdict['rows'])}}}",
+            r"\begin{tabular}{ll" + "r" * len(names) + "}",
+            r"\toprule",
+            " & ".join(["Task", "Method", *names]) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )

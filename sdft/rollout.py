@@ -1,0 +1,125 @@
+"""On-policy samples, and the correction for an engine whose probabilities differ from the trainer's."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sdft.encoding import Completions, pad_left
+
+
+class Engine(Protocol):
+    """Something that samples from the student as it is now. Another engine needs this one method."""
+
+    def sample(
+        self, model: Any, prompts: list[list[int]], *, temperature: float, max_new_tokens: int, seed: int
+    ) -> Completions:
+        """One completion for each prompt from the untruncated distribution at `temperature`, decided by `seed`."""
+        ...
+
+
+class GenerateEngine:
+    """Sampling with transformers' `generate`, in the weights that are being trained.
+
+    pad: the id that fills up rows. stop: ids that end a completion and belong to it.
+    """
+
+    def __init__(self, pad: int, stop: list[int]) -> None:
+        self.pad = pad
+        self.stop = stop
+
+    @torch.no_grad()
+    def sample(
+        self, model: Any, prompts: list[list[int]], *, temperature: float, max_new_tokens: int, seed: int
+    ) -> Completions:
+        """As `Engine.sample`. The global random state is left as it was; the model's mode too."""
+        from transformers import GenerationConfig, LogitsProcessorList
+
+        device = next(model.parameters()).device
+        ids, present = pad_left(prompts, self.pad, device)
+        plain = GenerationConfig(
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            top_p=1.0,
+            max_new_tokens=max_new_tokens,
+            pad_token_id=self.pad,
+            eos_token_id=self.stop,
+            use_cache=True,
+        )
+        recorder = _Recorder(temperature)
+        with _alone(model, plain), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            output = model.generate(
+                input_ids=ids,
+                attention_mask=present.long(),
+                generation_config=plain,
+                logits_processor=LogitsProcessorList([recorder]),
+            )
+        tokens = output[:, ids.shape[1] :]
+        stops = torch.isin(tokens, torch.tensor(self.stop, device=device))
+        mask = stops.cumsum(-1) - stops.long() == 0
+        return Completions(tokens.masked_fill(~mask, self.pad), mask, recorder.log_probs(output).masked_fill(~mask, 0))
+
+
+class _Recorder:
+    """A logits processor that applies the temperature and remembers the log-probability of each token chosen.
+
+    It keeps one step's distribution at a time; `output_scores` would keep them all.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        self.temperature = temperature
+        self.chosen: list[Tensor] = []
+        self.current: Tensor | None = None
+
+    def __call__(self, ids: Tensor, scores: Tensor) -> Tensor:
+        self._take(ids)
+        self.current = (scores.float() / self.temperature).log_softmax(-1)
+        return self.current
+
+    def _take(self, ids: Tensor) -> None:
+        if self.current is not None:
+            self.chosen.append(self.current.gather(-1, ids[:, -1:])[:, 0])
+
+    def log_probs(self, ids: Tensor) -> Tensor:
+        self._take(ids)
+        return torch.stack(self.chosen, dim=1)
+
+
+@contextmanager
+def _alone(model: Any, plain: Any):
+    """Let `plain` be all that decides sampling.
+
+    `generate` fills what a configuration leaves open from the model's own, and Qwen2.5-Instruct ships a repetition
+    penalty and a top-p there, which would sample from another distribution than the one that is trained.
+    """
+    own, training = model.generation_config, model.training
+    model.generation_config = plain
+    model.eval()
+    try:
+        yield
+    finally:
+        model.generation_config = own
+        model.train(training)
+
+
+def importance_weights(trainer: Tensor, engine: Tensor, mask: Tensor, clip: float) -> Tensor:
+    """One weight a sequence, [B, 1]: its tokens' ratios exp(trainer - engine), each at most `clip`, averaged.
+
+    trainer, engine: log-probabilities [B, C] of the sampled tokens in nats; mask: [B, C]. Sequences without tokens get
+    1. This is the official code's truncated importance sampling (token-wise clip 2.0, sequence mean).
+    """
+    ratios = (trainer - engine).exp().clamp(max=clip) * mask
+    counts = mask.sum(-1, keepdim=True)
+    return torch.where(counts > 0, ratios.sum(-1, keepdim=True) / counts.clamp(min=1), 1.0).detach()
+
+
+def stop_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Every id that ends a turn: the tokenizer's end-of-sequence token and those of the model's generation config."""
+    configured = getattr(model.generation_config, "eos_token_id", None)
+    configured = configured if isinstance(configured, list) else [configured]
+    return sorted({tokenizer.eos_token_id, *configured} - {None})

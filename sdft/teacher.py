@@ -1,0 +1,73 @@
+"""The teacher whose weights follow the student's as an exponential moving average."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class EMATeacher:
+    """A copy of `model` that moves by phi <- rate * theta + (1 - rate) * phi at each `update` (paper section 3).
+
+    dtype is the arithmetic of the average, float32 by default. Where it is not the model's own dtype the average is
+    kept beside the model, which then holds it rounded for the forward pass. In bfloat16 (the official code, two
+    roundings an update) steps below half a unit in the last place are lost, and at rate 0.01 the average of slowly
+    moving weights stands still.
+
+    `model` is never trained: its parameters need no gradient and it is in eval mode. Tied weights stay tied.
+    Raises ValueError for a rate outside [0, 1].
+    """
+
+    def __init__(self, model: nn.Module, rate: float, dtype: torch.dtype = torch.float32) -> None:
+        if not 0 <= rate <= 1:
+            raise ValueError(f"the EMA rate is {rate}; it must be between 0 and 1")
+        self.rate = rate
+        self.dtype = dtype
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
+        self.average = {name: self._average(value) for name, value in self.model.named_parameters()}
+
+    def _average(self, value: Tensor) -> Tensor:
+        """The tensor that is averaged for a parameter: itself where it has the right dtype, else a copy."""
+        return value.detach().to(self.dtype) if value.is_floating_point() else value.detach()
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move towards `model`, the student after an optimizer step; buffers are copied.
+
+        Raises ValueError when its parameters are not those the teacher was made from.
+        """
+        source = dict(model.named_parameters())
+        if source.keys() != self.average.keys():
+            raise ValueError("the student's parameters are not the teacher's; both must be the same architecture")
+        for name, average in self.average.items():
+            theta = source[name].to(device=average.device, dtype=average.dtype)
+            if average.is_floating_point():
+                average.mul_(1 - self.rate).add_(theta, alpha=self.rate)
+            else:
+                average.copy_(theta)
+        buffers = dict(model.named_buffers())
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(buffers[name])
+        self._show()
+
+    def _show(self) -> None:
+        """Put the average into the model; nothing to do where the two are one tensor."""
+        for name, parameter in self.model.named_parameters():
+            if parameter.data_ptr() != self.average[name].data_ptr():
+                parameter.data.copy_(self.average[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The average and the buffers, from which `load_state_dict` continues exactly."""
+        return {"average": dict(self.average), "buffers": dict(self.model.named_buffers())}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a `state_dict`. Raises KeyError when it belongs to another architecture."""
+        for name, average in self.average.items():
+            average.copy_(state["average"][name])
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(state["buffers"][name])
+        self._show()

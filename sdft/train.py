@@ -1,0 +1,189 @@
+"""`python -m sdft.train --run RUN.json --out DIR`: train one model, or continue where an interrupted run stopped."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sdft.checkpoint import Checkpoints, disk_errors, only_writer, say
+from sdft.config import SPEED_SETTINGS
+from sdft.errors import SdftError, run_main
+from sdft.evaluate.model import ModelFiles, find_model
+from sdft.methods import ROWS, check_method
+from sdft.plan import Hyperparameters, RunSpec
+from sdft.provenance import check_sha256, code_digest, digest, read_json, sha256_file
+
+DESCRIPTION = """Train one model as RUN.json says (sdft.plan.RunSpec; README shows one). Writes OUT/model.json (written
+last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
+tokenizer included) and, while it runs, OUT/state/ (checkpoints and a lock). Repeating an interrupted command continues
+from the last checkpoint and ends with the same weights; repeating a finished one does nothing."""
+
+EXAMPLES = """examples:
+  python -m sdft.train --run run.json --out runs/mine
+  python -m sdft.train --run run.json --out runs/mine --micro-batch-size 4 --gradient-checkpointing
+"""
+
+
+def read_spec(path: str | Path) -> RunSpec:
+    """The run that a file describes. Raises SdftError naming the file and the first wrong field."""
+    return parse_spec(read_json(path), str(path))
+
+
+def parse_spec(values: Any, source: str) -> RunSpec:
+    """Check a decoded RUN.json. Raises SdftError naming `source` and the first wrong field."""
+    try:
+        return RunSpec.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        raise SdftError(
+            f"{source} is not a run: {field}: {problem['msg'].removeprefix('Value error, ')}. Compare it with the "
+            "run.json that the workflow writes beside a model."
+        ) from None
+
+
+def resolve(spec: RunSpec) -> RunSpec:
+    """The run with its hyper-parameters, which a final run takes from the sweep's winner in the file `selected`.
+
+    Raises SdftError when the method cannot be trained, when there is no such file or no winner in it, or when SDFT's
+    EMA teacher has no rate.
+    """
+    check_method(spec.method)
+    if spec.hyperparameters is None:
+        if spec.selected is None:
+            raise SdftError(f"run {spec.id} has neither hyperparameters nor a file 'selected'; give one of them.")
+        found = read_json(spec.selected)
+        try:
+            winner = Hyperparameters.model_validate(found["winner"])
+        except (KeyError, TypeError, ValidationError) as error:
+            raise SdftError(
+                f"{spec.selected} has no 'winner' with learning_rate, batch_size, epochs and ema_rate "
+                f"({str(error).splitlines()[0]}); delete it and let the selection make it again."
+            ) from None
+        spec = spec.model_copy(update={"hyperparameters": winner})
+    if spec.method == "sdft" and spec.settings.teacher == "ema" and spec.hyperparameters.ema_rate is None:
+        raise SdftError(f"run {spec.id} has an EMA teacher but no ema_rate; give hyperparameters.ema_rate, e.g. 0.02.")
+    return spec
+
+
+class Inputs:
+    """The files that a run reads, checked against their records.
+
+    base: the base model. start: the model that training starts from, the parent's or the base. rows: the data file.
+    Raises SdftError for a missing or changed file.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.base: ModelFiles = find_model(spec.base_ready)
+        self.start: ModelFiles = find_model(spec.parent) if spec.parent else self.base
+        name = ROWS[spec.method]
+        path = spec.data.get(name)
+        if not path:
+            raise SdftError(f"run {spec.id} of method {spec.method} needs data.{name}, the path of a records file.")
+        self.rows = Path(path)
+        if not self.rows.is_file():
+            raise SdftError(f"{self.rows} does not exist; make the data first (ask snakemake for it).")
+        self.rows_sha256 = sha256_file(self.rows)
+
+    def digests(self) -> dict[str, Any]:
+        """SHA-256 of everything read, without paths."""
+        return {"base": self.base.sha256, "start": self.start.sha256, "rows": self.rows_sha256}
+
+    def record(self, spec: RunSpec) -> dict[str, Any]:
+        """What the manifest says of the inputs: paths with SHA-256."""
+        found = {
+            "base": {"path": spec.base_ready, "sha256": self.base.sha256},
+            "rows": {"path": str(self.rows), "sha256": self.rows_sha256},
+        }
+        if spec.parent:
+            found["parent"] = {"path": spec.parent, "sha256": self.start.sha256}
+        return found
+
+
+def defining(spec: RunSpec) -> dict[str, Any]:
+    """The part of a resolved run that decides its result: no paths, no labels, no settings of speed."""
+    fields = {"method", "seed", "demonstration", "hyperparameters", "settings"}
+    values = spec.model_dump(mode="json", include=fields)
+    values["settings"] = {key: value for key, value in values["settings"].items() if key not in SPEED_SETTINGS}
+    return values
+
+
+def fingerprint(spec: RunSpec, inputs: Inputs) -> str:
+    """Digest of specification, code and inputs; equal for two commands that must give the same weights."""
+    return digest({"run": defining(spec), "code": code_digest("train"), "inputs": inputs.digests()}, 16)
+
+
+def finished(out: Path, mark: str) -> dict[str, Any] | None:
+    """The record of a finished run in `out` if it is this run and its weights are whole, else None."""
+    path = out / "model.json"
+    if not path.is_file():
+        return None
+    record = read_json(path)
+    if not isinstance(record, dict) or record.get("fingerprint") != mark:
+        say(f"{path} belongs to other settings, code or data; training again")
+        return None
+    try:
+        check_sha256(out / "weights", record["weights"]["sha256"])
+    except (SdftError, KeyError) as error:
+        say(f"the finished weights of {out} are damaged ({error}) Training again.")
+        return None
+    return record
+
+
+def train(spec: RunSpec | dict[str, Any], out: str | Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Train the run `spec` into the folder `out` and return the content of its model.json.
+
+    A finished run returns at once, an interrupted one continues. quiet: show no progress. The global random state is
+    left as it was. Raises SdftError for anything the user can mend (see the modules that this calls), SystemExit(143)
+    after SIGTERM and SystemExit(130) after SIGINT, both with a checkpoint saved.
+    """
+    spec = resolve(spec if isinstance(spec, RunSpec) else parse_spec(spec, "the run"))
+    out = Path(out)
+    with disk_errors(out), only_writer(out / "state"):
+        inputs = Inputs(spec)
+        mark = fingerprint(spec, inputs)
+        record = finished(out, mark)
+        if record is not None:
+            return record
+        from sdft.training import Training
+
+        return Training(spec, inputs, out, Checkpoints(out / "state", mark), quiet=quiet).run()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.train",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--run", required=True, metavar="RUN.json", help="what to train")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the trained model")
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all, or OMP_NUM_THREADS)")
+    speed = parser.add_argument_group("speed and memory", "replace the run's own settings; the result stays the same")
+    speed.add_argument("--micro-batch-size", type=int, metavar="N", help="sequences that the device takes at once")
+    speed.add_argument("--gradient-checkpointing", action="store_true", default=None, help="recompute activations")
+    speed.add_argument("--checkpoint-minutes", type=float, metavar="M", help="minutes between checkpoints")
+    speed.add_argument("--checkpoint-steps", type=int, metavar="N", help="steps between checkpoints")
+    options = parser.parse_args(arguments)
+    values = read_spec(options.run).model_dump(mode="json")
+    values["settings"] |= {
+        name: getattr(options, name) for name in SPEED_SETTINGS if getattr(options, name) is not None
+    }
+    spec = parse_spec(values, f"{options.run} with the command line's settings")
+    if options.threads is not None:
+        if options.threads < 1:
+            raise SdftError(f"--threads is {options.threads}; it must be at least 1.")
+        os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    record = train(spec, options.out, quiet=options.quiet)
+    print(f"{Path(options.out) / 'model.json'}: {record['steps']} steps, {record['seconds']:.1f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_main(main)
