@@ -113,3 +113,8 @@ def model_scales(*sources):
 def data_scales(source):
     """A wildcard pattern of the scales whose data come from the source."""
     return "|".join(name for name, plan in PLANS.items() if plan.scale.data.source == source) or "none"
+
+
+def data_spec(wildcards):
+    """The data block of a scale, as `python -m sdft.data.prepare` takes it."""
+    return PLANS[wildcards.scale].scale.data.model_dump_json()
