@@ -50,7 +50,8 @@ def _markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, rule, *body))
 
 
-def _n_text(rows: Sequence[dict[str, Any]]) -> str:
+def items_text(rows: Sequence[dict[str, Any]]) -> str:
+    """How many seeds and items are behind the rows, as a sentence."""
     seeds = sorted({row["n_seeds"] for row in rows if row["n_seeds"]})
     span = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds else "0"
     sizes = {
@@ -61,8 +62,21 @@ def _n_text(rows: Sequence[dict[str, Any]]) -> str:
     return f"n = {span} seed{'' if span == '1' else 's'}; items: {items or 'none'}."
 
 
-def _published_row(task: str, method: str) -> list[Published | None]:
-    return [lookup("table5", task, method, metric) for metric in METRICS]
+def printed_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The paper's own lines for the tasks of `rows`; a star marks a number that does not follow from its cells."""
+
+    def text(entry: Published | None) -> str:
+        return f"{entry.value:.1f}{'*' if entry.note else ''}" if entry else ""
+
+    return [
+        [
+            TASK_NAMES[task],
+            METHOD_NAMES[method],
+            *(text(lookup("table5", task, method, metric)) for metric in METRICS),
+        ]
+        for task in dict.fromkeys(row["task"] for row in rows)
+        for method in document()["items"]["table5"]["rows"].get(task, {})
+    ]
 
 
 def markdown(verdict: dict[str, Any]) -> str:
@@ -79,15 +93,9 @@ def markdown(verdict: dict[str, Any]) -> str:
         f"# Table 5, scale {scale}",
         f"{verdict['notice']} Percent, mean ± half-width of the 95 % interval over seeds and test items.",
         _markdown_table(header, body),
-        _n_text(rows),
+        items_text(rows),
     ]
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    printed = [
-        [TASK_NAMES[task], METHOD_NAMES[method], *(f"{e.value:.1f}{'*' if e.note else ''}" if e else "" for e in cells)]
-        for task in tasks
-        for method in document()["items"]["table5"]["rows"].get(task, {})
-        for cells in [_published_row(task, method)]
-    ]
+    printed = printed_rows(rows)
     if printed:
         parts += [
             "## The paper's numbers",
@@ -123,7 +131,7 @@ def latex(verdict: dict[str, Any]) -> str:
         [
             r"\begin{table}",
             r"\centering\small",
-            rf"\caption{{{caption}{_n_text(verdict['rows'])}}}",
+            rf"\caption{{{caption}{items_text(verdict['rows'])}}}",
             r"\begin{tabular}{ll" + "r" * len(names) + "}",
             r"\toprule",
             " & ".join(["Task", "Method", *names]) + r" \\",

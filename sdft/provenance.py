@@ -42,8 +42,14 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
     "evaluate": ("data/records.py", "data/prompts.py", "scoring", "evaluate"),
     "select": ("select.py",),
-    "tables": ("statistics.py", "claims.py", "tables.py", "published.yaml"),
-    "figures": ("statistics.py", "figures.py"),
+    "tables": (
+        *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
+        *("claims.py", "layout.py", "tables.py"),
+    ),
+    "figures": (
+        *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
+        *("claims.py", "layout.py", "tables.py", "figures.py"),
+    ),
 }
 
 

@@ -112,7 +112,8 @@ def prior_config(text: str, data_root: Path) -> dict[str, Any]:
     if text == "paper":
         return check_config(PAPER)
     if text == "mini":
-        tasks = {name: {"task": f"mini_{name}", "metric": "acc"} for name in BENCHMARKS}
+        metric = {name: "pass@1" if name == "humaneval" else "acc" for name in BENCHMARKS}
+        tasks = {name: {"task": f"mini_{name}", "metric": metric[name]} for name in BENCHMARKS}
         folder = PACKAGE / "miniature" / "benchmarks"
         return check_config(
             {"include_path": str(folder), "data_dir": str(data_root / "benchmarks"), "batch_size": 64, "tasks": tasks}
@@ -156,9 +157,13 @@ def main(arguments: list[str] | None = None) -> None:
             prior["limit"] = options.limit
     if not options.task and not names:
         raise SdftError("nothing to evaluate: name a task with --task, or benchmarks with --benchmarks.")
+    # These are read when the libraries are imported: where everything is local nothing should look for a network, and
+    # a log shows the progress of long steps only, twice a minute.
     if not names or prior["data_dir"]:
-        # Everything is local, so no library should look for a network. Set before the libraries are imported.
         os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_MININTERVAL", "30")
+        os.environ.setdefault("TQDM_DELAY", "30")
 
     from sdft.data.official import load
     from sdft.evaluate.model import find_model

@@ -62,10 +62,15 @@ def _recorded(record: Path) -> ModelFiles:
 
 def load_tokenizer(folder: str | Path) -> Any:
     """The tokenizer in a local folder. Raises SdftError when there is none that can be read."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+    # Beside a config.json of some model types (Qwen2 among them) AutoTokenizer puts the type's own class in the place
+    # of the one that the folder names, and rebuilds a word-level tokenizer as a byte-level one without a word.
+    settings = Path(folder) / "tokenizer_config.json"
+    named = read_json(settings).get("tokenizer_class") if settings.is_file() else None
+    kind = PreTrainedTokenizerFast if named in ("TokenizersBackend", "PreTrainedTokenizerFast") else AutoTokenizer
     try:
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        return kind.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SdftError(
             f"{folder} holds no tokenizer that can be read ({_first_line(error)}); restore tokenizer.json and "

@@ -9,7 +9,6 @@ import copy
 import json
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -81,21 +80,12 @@ class PriorRunner:
         from lm_eval.models.huggingface import HFLM
         from lm_eval.tasks import TaskManager
 
-        class Quiet(HFLM):
-            """HFLM with progress bars only where somebody watches."""
-
-            def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
-                return super().loglikelihood(requests, disable_tqdm or not sys.stderr.isatty())
-
-            def generate_until(self, requests: Any, disable_tqdm: bool = False) -> Any:
-                return super().generate_until(requests, disable_tqdm or not sys.stderr.isatty())
-
         include = self.config["include_path"]
         if include is not None and not Path(include).is_dir():
             raise SdftError(f"the folder of benchmark definitions {include} does not exist; check include_path.")
         training = model.training
         # lm_eval sets the padding token of the tokenizer it is given.
-        self.lm = Quiet(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
+        self.lm = HFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
         model.train(training)
         self.tasks = TaskManager(include_path=include, include_defaults=include is None)
 
@@ -212,8 +202,8 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
                 "response": _response(sample),
             }
             if isinstance(outcome, list | tuple):
-                # The headline is a mean over these parts, not over items.
-                item["parts"] = [_plain(part) for part in parts]
+                # The headline is a mean over these parts (IFEval's instructions), so an item counts by their number.
+                item["weight"] = len(parts)
             items.append(item)
     return Result(name, metric, metrics[metric.removesuffix(",none")], metrics, items)
 

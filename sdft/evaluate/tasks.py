@@ -56,7 +56,7 @@ def evaluate_task(
     training = model.training
     model.eval()
     try:
-        with tqdm(total=len(prompts), desc=task, unit="prompt", disable=None) as bar:
+        with tqdm(total=len(prompts), desc=task, unit="prompt") as bar:
             completions = generate(
                 model,
                 prompts,

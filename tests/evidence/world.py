@@ -56,8 +56,8 @@ def make_world(
 ) -> Path:
     """Write a plan and its scores under `root`; return the plan's path. Runs of the arms in `missing` get no scores.
 
-    An item has one threshold shared by all models and seeds, so that methods correlate by item; a model answers it right
-    when its ability, moved a little by the seed, is above the threshold, moved a little by chance.
+    An item has one threshold shared by all models and seeds, so that methods correlate by item; a model answers it
+    right when its ability, moved a little by the seed, is above the threshold, moved a little by chance.
     """
     rng = np.random.default_rng(7)
     names = {**dict.fromkeys(tasks, items), **dict.fromkeys(PRIOR, prior_items)}
