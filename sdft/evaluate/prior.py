@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError, did_you_mean
+from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
 
 # lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
@@ -26,6 +27,7 @@ PAPER = {
     "num_fewshot": None,
     "batch_size": 1,
     "limit": None,
+    "generated_code": "sandbox",
     "tasks": {
         "hellaswag": {"task": "hellaswag", "metric": "acc"},
         "humaneval": {"task": "humaneval", "metric": "pass@1,create_test"},
@@ -63,7 +65,8 @@ def evaluate_prior(
     config: "tasks" maps each benchmark to {"task": lm_eval's name, "metric": key, with ",filter" if not "none"};
     "include_path" is a folder of task YAML, null for lm_eval's own; "data_dir" holds {benchmark}.jsonl to use in the
     place of the tasks' own data, null to leave those; "batch_size", "num_fewshot", "limit" and "apply_chat_template"
-    are lm_eval's. The generated programs of unsafe tasks are really run. No random state is touched and the model's
+    are lm_eval's. The generated programs of unsafe tasks are really run, as "generated_code" says: "sandbox" or "bare"
+    (sdft/evaluate/sandbox.py). No random state is touched and the model's
     training mode is restored. Raises SdftError for a task, metric or data file that is not there.
     """
     runner = PriorRunner(model, tokenizer, config)
@@ -93,7 +96,7 @@ class PriorRunner:
         """One benchmark's headline value, all its metrics, and an outcome for every item."""
         from lm_eval.evaluator import evaluate
 
-        os.environ.setdefault("HF_ALLOW_CODE_EVAL", "1")
+        sandbox.install(self.config["generated_code"])
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         wanted = self.config["tasks"].get(name)
         if wanted is None:
