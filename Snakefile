@@ -21,9 +21,10 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/recovery.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"
-include: "rules/hub.smk"
+include: "rules/official.smk"
 include: "rules/sweep.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"

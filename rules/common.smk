@@ -33,8 +33,7 @@ wildcard_constraints:
     run="[a-z0-9_.-]+",
     name="[a-z0-9_.-]+",
     model="[A-Za-z0-9_.-]+",
-    table="table[0-9]+",
-    figure="figure[0-9]+",
+    table="table5",
 
 
 def paper_files(plan, *items):
@@ -91,6 +90,19 @@ def evaluation_options(wildcards, sweep=False):
         "limit": evaluation.limit,
     }
     return " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
+
+
+def base_options(wildcards):
+    """Size and seed that a miniature base model's name says, for example m-s0."""
+    models = PLANS[wildcards.scale].scale.models
+    size, _, seed = wildcards.model.partition("-s")
+    documents = f" --documents {models.documents}" if models.documents else ""
+    return f"--size {size} --seed {seed}{documents}"
+
+
+def paper_item(wildcards, name):
+    """What a table or figure is made of, as text for its plan.json."""
+    return json.dumps({"table5": PLANS[wildcards.scale].table5()}[name], indent=1)
 
 
 def table_scores(wildcards):

@@ -1,4 +1,21 @@
-# Records of every task. The miniature world makes its own; the other scales read the paper's files.
+# Records of every task. The miniature world makes its own.
+
+
+def miniature_options(part):
+    """Options of `python -m sdft.miniature.data` for a part, or for the task that the wildcards name."""
+
+    def options(wildcards):
+        data = PLANS[wildcards.scale].scale.data
+        values = {"task": part or wildcards.task, "world-seed": data.world_seed, "out": f"results/{wildcards.scale}/data"}
+        if part:
+            values["benchmark-items"] = data.benchmark_items
+        else:
+            values |= data.sizes[wildcards.task].model_dump(exclude_none=True)
+        if part == "general":
+            values["general"] = data.general_prompts
+        return " ".join(f"--{name} {value}" for name, value in values.items())
+
+    return options
 
 
 rule miniature_task:
@@ -10,35 +27,16 @@ rule miniature_task:
     conda:
         "../envs/train.yaml"
     params:
+        options=miniature_options(None),
         code=code_digest("data"),
     wildcard_constraints:
         scale=data_scales("miniature"),
     shell:
-        "{PY} -m sdft.miniature.data --task {wildcards.task} --out results/{wildcards.scale}/data > {log} 2>&1"
+        "{PY} -m sdft.miniature.data {params.options} > {log} 2>&1"
 
 
-# A task's splits from the official files. test_{rows}.jsonl, the other versions of a test set, lie beside them.
-rule official_task:
-    output:
-        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
-        manifest="results/{scale}/data/{task}/manifest.json",
-    log:
-        "results/{scale}/logs/data/{task}.log",
-    conda:
-        "../envs/train.yaml"
-    params:
-        spec=data_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("data"),
-    wildcard_constraints:
-        scale=data_scales("official"),
-        task="science|tooluse|medical",
-    shell:
-        "{PY} -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
-
-
-# General prompts for SFT + re-invoke.
-rule official_general:
+# Prompts of no task, on which SFT + re-invoke distils the base model into the trained one.
+rule miniature_general:
     output:
         "results/{scale}/data/general/train.jsonl",
         manifest="results/{scale}/data/general/manifest.json",
@@ -47,29 +45,26 @@ rule official_general:
     conda:
         "../envs/train.yaml"
     params:
-        spec=data_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
+        options=miniature_options("general"),
         code=code_digest("data"),
     wildcard_constraints:
-        scale=data_scales("official"),
+        scale=data_scales("miniature"),
     shell:
-        "{PY} -m sdft.data.prepare --task general --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+        "{PY} -m sdft.miniature.data {params.options} > {log} 2>&1"
 
 
-# Invented items of the prior benchmarks, for scales whose lm_eval tasks read local files.
-rule invented_benchmarks:
+rule miniature_benchmarks:
     output:
-        [f"results/{{scale}}/data/benchmarks/{name}.jsonl" for name in BENCHMARKS],
+        expand("results/{{scale}}/data/benchmarks/{name}.jsonl", name=BENCHMARKS),
         manifest="results/{scale}/data/benchmarks/manifest.json",
     log:
         "results/{scale}/logs/data/benchmarks.log",
     conda:
         "../envs/train.yaml"
     params:
-        spec=data_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
+        options=miniature_options("benchmarks"),
         code=code_digest("data"),
     wildcard_constraints:
-        scale=data_scales("official"),
+        scale=data_scales("miniature"),
     shell:
-        "{PY} -m sdft.data.prepare --task benchmarks --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+        "{PY} -m sdft.miniature.data {params.options} > {log} 2>&1"

@@ -2,7 +2,7 @@
 
 
 # The executed notebook is a log, so that it is still there when a cell fails.
-rule report:
+rule render_report:
     input:
         notebook="notebooks/table5.ipynb",
         verdict="results/{scale}/tables/table5/verdict.json",

@@ -6,7 +6,7 @@ rule candidate:
     input:
         run_inputs,
         validation="results/{scale}/data/{task}/validation.jsonl",
-        benchmarks=lambda wildcards: benchmark_files(wildcards),
+        benchmarks=benchmark_files,
     output:
         run="results/{scale}/sweep/{task}/{arm}/{run}/run.json",
         validation="results/{scale}/sweep/{task}/{arm}/{run}/validation.json",
@@ -20,7 +20,7 @@ rule candidate:
         keep="--keep-weights" if CONFIG.keep_sweep_weights else "",
         code=code_digest("train") + code_digest("evaluate"),
     resources:
-        gpu=lambda wildcards: PLANS[wildcards.scale].scale.gpus,
+        gpu=gpus,
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
         "{PY} -m sdft.sweep --run {output.run} --validation {input.validation} --out {output.validation} "

@@ -14,7 +14,7 @@ rule table:
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=lambda wildcards: json.dumps(paper_item(wildcards, wildcards.table), indent=1),
+        plan=lambda wildcards: paper_item(wildcards, wildcards.table),
         folder=lambda wildcards, output: output.plan.rsplit("/", 1)[0],
         code=code_digest("tables"),
     shell:

@@ -19,7 +19,7 @@ rule train:
         folder=lambda wildcards, output: output.model.rsplit("/", 1)[0],
         code=code_digest("train"),
     resources:
-        gpu=lambda wildcards: PLANS[wildcards.scale].scale.gpus,
+        gpu=gpus,
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
         "{PY} -m sdft.train --run {output.run} --out {params.folder} > {log} 2>&1"

@@ -21,6 +21,8 @@ from sdft.provenance import sha256_file, write_json
 
 STATE = "state.pt"
 RECORD = "record.json"
+METRICS = "metrics.jsonl"
+FINISHED = "finished.json"
 
 
 def say(message: str) -> None:

@@ -136,6 +136,7 @@ class MiniatureData(Strict):
     world_seed: NonNegative = 0
     sizes: dict[Task, DataSize]
     benchmark_items: Positive = 150
+    general_prompts: Positive = 384
 
 
 class Source(Strict):
@@ -231,7 +232,7 @@ class Models(Strict):
     path: str | None = None
     sources: dict[str, BaseModelSource] = {}
     tokenizer: str | None = None
-    train_steps: Positive | None = None
+    documents: Positive | None = None
 
     @model_validator(mode="after")
     def _every_model_has_a_source(self) -> Models:

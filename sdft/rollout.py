@@ -35,7 +35,10 @@ class GenerateEngine:
     def sample(
         self, model: Any, prompts: list[list[int]], *, temperature: float, max_new_tokens: int, seed: int
     ) -> Completions:
-        """As `Engine.sample`. The global random state is left as it was; the model's mode too."""
+        """As `Engine.sample`. The global random state is left as it was; the model's mode too.
+
+        Raises FloatingPointError when the model's logits are no numbers.
+        """
         from transformers import GenerationConfig, LogitsProcessorList
 
         device = next(model.parameters()).device
@@ -79,6 +82,8 @@ class _Recorder:
     def __call__(self, ids: Tensor, scores: Tensor) -> Tensor:
         self._take(ids)
         self.current = (scores.float() / self.temperature).log_softmax(-1)
+        if self.current.isnan().any():
+            raise FloatingPointError("the student's next-token distribution is not a number")
         return self.current
 
     def _take(self, ids: Tensor) -> None:

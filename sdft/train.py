@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sdft.checkpoint import Checkpoints, disk_errors, only_writer, say
+from sdft.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors, only_writer, say
 from sdft.config import SPEED_SETTINGS
 from sdft.errors import SdftError, run_main
 from sdft.evaluate.model import ModelFiles, find_model
 from sdft.methods import ROWS, check_method
 from sdft.plan import Hyperparameters, RunSpec
-from sdft.provenance import check_sha256, code_digest, digest, read_json, sha256_file
+from sdft.provenance import check_sha256, code_digest, digest, read_json, sha256_file, write_json, write_text
 
 DESCRIPTION = """Train one model as RUN.json says (sdft.plan.RunSpec; README shows one). Writes OUT/model.json (written
 last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
@@ -119,9 +119,13 @@ def fingerprint(spec: RunSpec, inputs: Inputs) -> str:
 
 
 def finished(out: Path, mark: str) -> dict[str, Any] | None:
-    """The record of a finished run in `out` if it is this run and its weights are whole, else None."""
-    path = out / "model.json"
-    if not path.is_file():
+    """The record of a finished run in `out` if it is this run and its weights are whole, else None.
+
+    Snakemake deletes declared outputs when it repeats a job, so the record and the metrics are kept in state/ too and
+    put back from there.
+    """
+    path = next((path for path in (out / "model.json", out / "state" / FINISHED) if path.is_file()), None)
+    if path is None:
         return None
     record = read_json(path)
     if not isinstance(record, dict) or record.get("fingerprint") != mark:
@@ -130,8 +134,13 @@ def finished(out: Path, mark: str) -> dict[str, Any] | None:
     try:
         check_sha256(out / "weights", record["weights"]["sha256"])
     except (SdftError, KeyError) as error:
-        say(f"the finished weights of {out} are damaged ({error}) Training again.")
+        say(f"the finished weights of {out} are gone or damaged ({error}) Training again.")
         return None
+    kept = out / "state" / METRICS
+    if not (out / METRICS).is_file() and kept.is_file():
+        write_text(out / METRICS, kept.read_text(encoding="utf-8"))
+    if path.name == FINISHED:
+        write_json(out / "model.json", record)
     return record
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
@@ -14,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from sdft.checkpoint import Checkpoints, StopRequest, say, sync_folder
+from sdft.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest, say, sync_folder
 from sdft.data.records import read_records
 from sdft.encoding import Completions, Encoder, Example
 from sdft.errors import SdftError
@@ -80,15 +81,16 @@ class Training:
     def run(self) -> dict[str, Any]:
         """Train to the end and return the content of model.json.
 
-        Raises SystemExit(128 + signal) after SIGTERM or SIGINT, with a checkpoint saved; SdftError when the loss or the
-        gradient is no longer finite, when the device's memory does not suffice, or when the disk is full.
+        Raises SystemExit(128 + signal) after SIGTERM or SIGINT, with a checkpoint saved; SdftError when the loss, the
+        gradient or the student's distribution is no longer finite, when the device's memory does not suffice, or when
+        the disk is full.
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with StopRequest() as stop, torch.random.fork_rng(devices):
             done = self._resume()
             progress = Progress(self.spec.id, len(self.order), done, self.quiet)
             try:
-                with open(self.out / "metrics.jsonl", "w", encoding="utf-8") as live:
+                with open(self.out / METRICS, "w", encoding="utf-8") as live:
                     live.writelines(line(entry) for entry in self.log)
                     for step in range(done, len(self.order)):
                         entry = self._step(step)
@@ -100,6 +102,11 @@ class Training:
                             self._save(step + 1)
                         if stop.status:
                             break
+            except FloatingPointError as error:
+                raise SdftError(
+                    f"run {self.spec.id}, step {len(self.log) + 1} of {len(self.order)}: {error}; lower the learning "
+                    f"rate ({self.values.learning_rate:g}), or compute in float32 (training.compute_dtype)."
+                ) from None
             except torch.OutOfMemoryError:
                 raise SdftError(
                     f"run {self.spec.id} does not fit into the memory of {self.device}; give a smaller "
@@ -111,8 +118,6 @@ class Training:
                 say(f"stopped after step {len(self.log)} of {len(self.order)}; repeat the command to continue")
                 raise SystemExit(stop.status)
             return self._finish()
-
-    # The set-up.
 
     def _load(self, folder: Path) -> Any:
         model = load_model(folder, str(self.device), self.settings.weights_dtype)
@@ -152,8 +157,6 @@ class Training:
             return self._load(self.inputs.base.folder).requires_grad_(False)
         return self.student if kind == "student" else None
 
-    # One step.
-
     def _step(self, step: int) -> dict[str, Any]:
         begun = time.perf_counter()
         rate = learning_rate(
@@ -178,11 +181,8 @@ class Training:
             totals.add(part, share)
         norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
         entry = {"step": step + 1, **totals.means(), "gradient_norm": norm, "learning_rate": rate}
-        if not all(torch.isfinite(torch.tensor([entry["loss"], norm]))):
-            raise SdftError(
-                f"run {self.spec.id}, step {step + 1}: the loss is {entry['loss']} and the gradient norm {norm} at "
-                f"learning rate {rate:g}; lower the learning rate, or compute in float32 (training.compute_dtype)."
-            )
+        if not (math.isfinite(entry["loss"]) and math.isfinite(norm)):
+            raise FloatingPointError(f"the loss is {entry['loss']} and the gradient norm {norm}")
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.ema is not None:
@@ -221,8 +221,6 @@ class Training:
             changed += (value != start).sum()
         return float(squares.sqrt()), float(changed) / sum(value.numel() for value in weights.values())
 
-    # Interruption and the end.
-
     def _due(self, step: int) -> bool:
         steps = self.settings.checkpoint_steps
         late = time.monotonic() - self.saved > 60 * self.settings.checkpoint_minutes
@@ -256,8 +254,10 @@ class Training:
 
     def _finish(self) -> dict[str, Any]:
         """Write the weights, then the record that says they are whole; drop the checkpoints."""
-        (self.out / "model.json").unlink(missing_ok=True)
-        part, weights = self.out / "state" / "weights", self.out / "weights"
+        state, weights = self.out / "state", self.out / "weights"
+        for path in (self.out / "model.json", state / FINISHED):
+            path.unlink(missing_ok=True)
+        part = state / "weights"
         shutil.rmtree(part, ignore_errors=True)
         self.student.save_pretrained(part)
         self.tokenizer.save_pretrained(part)
@@ -267,7 +267,8 @@ class Training:
         shutil.rmtree(weights, ignore_errors=True)
         os.replace(part, weights)
         sync_folder(self.out)
-        write_text(self.out / "metrics.jsonl", "".join(line(entry) for entry in self.log))
+        for folder in (state, self.out):
+            write_text(folder / METRICS, "".join(line(entry) for entry in self.log))
         config = self.spec.model_dump(mode="json")
         record = {
             "run": config,
@@ -285,9 +286,9 @@ class Training:
                 inputs=self.inputs.record(self.spec),
             ),
         }
+        write_json(state / FINISHED, record)
         write_json(self.out / "model.json", record)
         self.checkpoints.clear()
-        self.accelerator.free_memory()
         return record
 
 
@@ -340,12 +341,12 @@ def line(entry: dict[str, Any]) -> str:
 def _check_head(model: Any, folder: Path) -> None:
     """Refuse an architecture whose logits are not its final hidden states times its output embeddings."""
     head = model.get_output_embeddings()
-    ids = torch.zeros((1, 1), dtype=torch.long, device=model.device)
+    ids = torch.arange(8, device=model.device)[None]
     plain = head is not None and getattr(head, "bias", None) is None
     if plain:
         logits = model(input_ids=ids).logits.float()
         hidden = model.base_model(input_ids=ids).last_hidden_state
-        plain = torch.allclose(logits, (hidden @ head.weight.T).float(), rtol=1e-2, atol=1e-2)
+        plain = torch.allclose(logits, (hidden @ head.weight.T).float(), rtol=1e-2, atol=1e-3)
     if not plain:
         raise SdftError(
             f"the model in {folder} scales, caps or shifts its logits after the output layer, which the chunked losses "

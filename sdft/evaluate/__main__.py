@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -12,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.evaluate import set_environment
+from sdft.evaluate.prior import prior_config
 from sdft.evaluate.results import Result, State, write_results
-from sdft.provenance import PACKAGE, Clock, code_digest, digest, manifest, read_json, sha256_file, sha256_files
+from sdft.provenance import Clock, code_digest, digest, manifest, sha256_file, sha256_files
 from sdft.scoring import SCORERS
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
@@ -105,27 +105,6 @@ def positive(text: str) -> int:
     return value
 
 
-def prior_config(text: str, data_root: Path) -> dict[str, Any]:
-    """The protocol that --prior-config names: a preset, a JSON file, or JSON text."""
-    from sdft.evaluate.prior import BENCHMARKS, PAPER, check_config
-
-    if text == "paper":
-        return check_config(PAPER)
-    if text == "mini":
-        metric = {name: "pass@1" if name == "humaneval" else "acc" for name in BENCHMARKS}
-        tasks = {name: {"task": f"mini_{name}", "metric": metric[name]} for name in BENCHMARKS}
-        folder = PACKAGE / "miniature" / "benchmarks"
-        return check_config(
-            {"include_path": str(folder), "data_dir": str(data_root / "benchmarks"), "batch_size": 64, "tasks": tasks}
-        )
-    if not text.lstrip().startswith("{"):
-        return check_config(read_json(text))
-    try:
-        return check_config(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise SdftError(f"--prior-config is neither mini, paper, a file nor JSON text ({error.msg}).") from None
-
-
 def chosen_benchmarks(names: list[str], configured: dict[str, Any]) -> list[str]:
     if names == ["none"]:
         return []
@@ -157,13 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
             prior["limit"] = options.limit
     if not options.task and not names:
         raise SdftError("nothing to evaluate: name a task with --task, or benchmarks with --benchmarks.")
-    # These are read when the libraries are imported: where everything is local nothing should look for a network, and
-    # a log shows the progress of long steps only, twice a minute.
-    if not names or prior["data_dir"]:
-        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-    if not sys.stderr.isatty():
-        os.environ.setdefault("TQDM_MININTERVAL", "30")
-        os.environ.setdefault("TQDM_DELAY", "30")
+    set_environment(local=not names or bool(prior["data_dir"]))
 
     from sdft.data.official import load
     from sdft.evaluate.model import find_model

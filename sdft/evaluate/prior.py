@@ -17,6 +17,7 @@ from typing import Any
 from sdft.errors import SdftError, did_you_mean
 from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
+from sdft.provenance import PACKAGE, read_json
 
 # lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
 # the published 62.0), without chat template and with each task's own number of examples.
@@ -57,6 +58,28 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def prior_config(text: str, data_root: Path) -> dict[str, Any]:
+    """The protocol that a --prior-config option names: "mini" or "paper", a JSON file, or JSON text.
+
+    Raises SdftError when it is none of these.
+    """
+    if text == "paper":
+        return check_config(PAPER)
+    if text == "mini":
+        metric = {name: "pass@1" if name == "humaneval" else "acc" for name in BENCHMARKS}
+        tasks = {name: {"task": f"mini_{name}", "metric": metric[name]} for name in BENCHMARKS}
+        folder = PACKAGE / "miniature" / "benchmarks"
+        return check_config(
+            {"include_path": str(folder), "data_dir": str(data_root / "benchmarks"), "batch_size": 64, "tasks": tasks}
+        )
+    if not text.lstrip().startswith("{"):
+        return check_config(read_json(text))
+    try:
+        return check_config(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise SdftError(f"--prior-config is neither mini, paper, a file nor JSON text ({error.msg}).") from None
+
+
 def evaluate_prior(
     model: Any, tokenizer: Any, config: Mapping[str, Any], names: Iterable[str] | None = None
 ) -> dict[str, Result]:
@@ -66,8 +89,8 @@ def evaluate_prior(
     "include_path" is a folder of task YAML, null for lm_eval's own; "data_dir" holds {benchmark}.jsonl to use in the
     place of the tasks' own data, null to leave those; "batch_size", "num_fewshot", "limit" and "apply_chat_template"
     are lm_eval's. The generated programs of unsafe tasks are really run, as "generated_code" says: "sandbox" or "bare"
-    (sdft/evaluate/sandbox.py). No random state is touched and the model's
-    training mode is restored. Raises SdftError for a task, metric or data file that is not there.
+    (sdft/evaluate/sandbox.py). No random state is touched and the model's training mode is restored. Raises SdftError
+    for a task, metric or data file that is not there.
     """
     runner = PriorRunner(model, tokenizer, config)
     return {name: runner.run(name) for name in (runner.config["tasks"] if names is None else names)}
@@ -145,6 +168,8 @@ class PriorRunner:
         path = Path(self.config["data_dir"]) / f"{name}.jsonl"
         if not path.is_file():
             raise SdftError(f"{path} does not exist; make the benchmark data first, or check data_dir.")
+        if self.tasks.task_index[task].kind.name != "TASK":
+            raise SdftError(f"{task} is a group of tasks, and data_dir can replace the data of single tasks only.")
         # A YAML that includes the task's own and replaces its data: rows read here need no data-set cache, which
         # parallel jobs would have to share. JSON is YAML, except for the tag that names the function.
         changes = {
@@ -155,6 +180,9 @@ class PriorRunner:
             "validation_split": None,
             "test_split": "test",
         }
+        if self.config["include_path"] is None:
+            # lm_eval's own tasks name other splits, which a local file has not; zero-shot draws nothing from this one.
+            changes["fewshot_split"] = "test"
         lines = [f"{key}: {json.dumps(value)}" for key, value in changes.items()]
         lines.append("custom_dataset: !function sdft.evaluate.prior.read_benchmark")
         with tempfile.TemporaryDirectory() as folder:
@@ -192,7 +220,7 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
     if metric.removesuffix(",none") not in metrics:
         known = [label for label in metrics if "/" not in label]
         raise SdftError(f"the benchmark {name} ({task}) has no metric {metric!r}; {did_you_mean(metric, known)}")
-    items = []
+    items, named = [], []
     for owner, samples in report["samples"].items():
         for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
             if sample["filter"] != chosen_filter:
@@ -200,7 +228,7 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
             outcome = sample[key]
             parts = outcome if isinstance(outcome, list | tuple) else [outcome]
             item = {
-                "id": str(sample["doc"].get("id", f"{owner}-{sample['doc_id']}")),
+                "id": f"{owner}-{sample['doc_id']}",
                 "correct": _plain(sum(map(float, parts)) / len(parts)),
                 "response": _response(sample),
             }
@@ -208,6 +236,10 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
                 # The headline is a mean over these parts (IFEval's instructions), so an item counts by their number.
                 item["weight"] = len(parts)
             items.append(item)
+            named.append(str(sample["doc"].get("id")))
+    if len(set(named)) == len(items):
+        # The data's own ids, where it has them.
+        items = [{**item, "id": own} for item, own in zip(items, named, strict=True)]
     return Result(name, metric, metrics[metric.removesuffix(",none")], metrics, items)
 
 

@@ -1,0 +1,42 @@
+# Base models. Whatever its origin, a model is used through ready.json, which names its folder and its bytes.
+
+
+# Released with this repository, and checked against the digests that are released with them.
+rule base_released:
+    input:
+        digests="released/mini/sha256.json",
+    output:
+        "results/{scale}/base/{model}/ready.json",
+    log:
+        "results/{scale}/logs/base/{model}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        folder=lambda wildcards: f"{PLANS[wildcards.scale].scale.models.path}/{wildcards.model}",
+    wildcard_constraints:
+        scale=model_scales("released"),
+    shell:
+        "{PY} -m sdft.base --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
+        "--out {output} > {log} 2>&1"
+
+
+# Trained again from nothing, as the released ones were. The weights lie in a folder that is not an output, so that
+# an interrupted training continues.
+rule base_trained:
+    output:
+        "results/{scale}/base/{model}/ready.json",
+    log:
+        "results/{scale}/logs/base/{model}.log",
+    conda:
+        "../envs/train.yaml"
+    params:
+        folder="results/{scale}/base/{model}/weights",
+        options=base_options,
+        code=code_digest("base"),
+    resources:
+        gpu=gpus,
+    wildcard_constraints:
+        scale=model_scales("trained"),
+    shell:
+        "({PY} -m sdft.miniature.base {params.options} --out {params.folder} && "
+        "{PY} -m sdft.base --model {wildcards.model} --folder {params.folder} --out {output}) > {log} 2>&1"

@@ -1,0 +1,56 @@
+"""The teacher's template, literally, and prompts through the chat template."""
+
+from __future__ import annotations
+
+import pytest
+
+from sdft.data.prompts import render, teacher_messages
+from sdft.errors import SdftError
+
+MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+
+
+def test_the_official_template():
+    system, user = teacher_messages(MESSAGES, "Because.")
+    assert system == MESSAGES[0]
+    assert user == {
+        "role": "user",
+        "content": "\nWhy?\n\nThis is an example for a response to the question:\nBecause.\n\n"
+        "Now answer with a response of your own, including the thinking process.\n",
+    }
+
+
+def test_the_printed_template_differs_in_its_ends():
+    official = teacher_messages(MESSAGES, "Because.")[-1]["content"]
+    paper = teacher_messages(MESSAGES, "Because.", closing="paper")[-1]["content"]
+    assert paper == official.strip().removesuffix(".") + ":"
+
+
+def test_the_students_messages_stay_as_they_were():
+    before = [dict(message) for message in MESSAGES]
+    teacher_messages(MESSAGES, "Because.")
+    assert before == MESSAGES
+
+
+def test_an_unknown_template_is_refused():
+    with pytest.raises(SdftError, match="did you mean 'paper'"):
+        teacher_messages(MESSAGES, "", closing="papers")
+
+
+def test_a_tokenizer_without_chat_template_is_refused():
+    class Plain:
+        name_or_path = "models/plain"
+        chat_template = None
+
+    with pytest.raises(SdftError, match=r"models/plain has no chat template; .*chat_template.jinja"):
+        render(Plain(), MESSAGES)
+
+
+def test_qwen_adds_its_own_system_turn_only_where_there_is_none(real_data):
+    from sdft.evaluate.model import load_tokenizer
+
+    tokenizer = load_tokenizer(real_data / "tokenizers" / "qwen2.5-instruct")
+    alone = tokenizer.decode(render(tokenizer, MESSAGES[1:]))
+    assert alone.startswith("<|im_start|>system\nYou are Qwen")
+    assert alone.endswith("<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n")
+    assert tokenizer.decode(render(tokenizer, MESSAGES)).startswith("<|im_start|>system\nBe brief.<|im_end|>")

@@ -1,0 +1,168 @@
+"""`python -m sdft.evaluate`: its files, its continuation, and its refusals."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from sdft.data.records import Record, write_records
+from sdft.errors import SdftError
+from sdft.evaluate import tasks
+from sdft.evaluate.__main__ import main
+
+
+@pytest.fixture
+def data(tmp_path):
+    root = tmp_path / "data"
+    for task, answers in {"science": "ABC", "medical": ("w1 w2", "w3", "w4")}.items():
+        prompts = [[{"role": "user", "content": " ".join([f"w{n}"] * (1 + n))}] for n in range(3)]
+        rows = [Record(f"{task}-{n}", prompts[n], answer=answer) for n, answer in enumerate(answers)]
+        write_records(root / task / "test.jsonl", rows)
+    return root
+
+
+@pytest.fixture
+def evaluate(model_folder, data, tmp_path):
+    def run(*arguments, task=("science",), model=model_folder, out="out"):
+        options = ["--model", model, "--task", *task, "--data-root", data, "--out", tmp_path / out]
+        main([str(option) for option in (*options, "--max-new-tokens", 4, "--device", "cpu", *arguments)])
+        return tmp_path / out
+
+    return run
+
+
+def lines(folder):
+    with gzip.open(folder / "responses.jsonl.gz", "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def test_files_of_several_tasks(evaluate):
+    out = evaluate(task=("science", "medical"))
+    assert {path.name for path in out.iterdir()} == {"science.json", "medical.json", "responses.jsonl.gz"}
+    items = lines(out)
+    for name in ("science", "medical"):
+        summary = json.loads((out / f"{name}.json").read_text())
+        mine = [item["correct"] for item in items if item["benchmark"] == name]
+        assert summary["benchmark"] == name
+        assert summary["n"] == len(mine) == 3
+        assert summary["value"] == summary["metrics"][summary["metric"]] == sum(mine) / 3
+        assert set(summary["manifest"]["inputs"]["model"]["sha256"]) == {"config.json", "model.safetensors"}
+        assert summary["manifest"]["step"] == "evaluate"
+    assert [item["benchmark"] for item in items] == ["medical"] * 3 + ["science"] * 3
+
+
+def test_repeating_gives_the_same_bytes(evaluate):
+    first, second = evaluate(out="first"), evaluate(out="second")
+    name = "responses.jsonl.gz"
+    assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_limit_and_data_by_path(evaluate, data):
+    out = evaluate("--data", data / "science" / "test.jsonl", "--limit", 2, "--split", "ours")
+    assert [item["id"] for item in lines(out)] == ["science-0", "science-1"]
+
+
+def test_an_interrupted_evaluation_continues(evaluate, monkeypatch):
+    whole = evaluate(task=("science", "medical"), out="whole")
+    asked, real = [], tasks.evaluate_task
+
+    def counted(model, tokenizer, task, *rest):
+        asked.append(task)
+        if asked == ["science", "medical"]:
+            raise KeyboardInterrupt
+        return real(model, tokenizer, task, *rest)
+
+    monkeypatch.setattr(tasks, "evaluate_task", counted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(task=("science", "medical"), out="cut")
+    out = evaluate(task=("science", "medical"), out="cut")
+    assert asked == ["science", "medical", "medical"]
+    assert lines(out) == lines(whole)
+    assert not (out / "state").exists()
+
+
+def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
+    asked, real = [], tasks.evaluate_task
+
+    def counted(model, tokenizer, task, *rest):
+        asked.append(task)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return real(model, tokenizer, task, *rest)
+
+    monkeypatch.setattr(tasks, "evaluate_task", counted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(task=("science", "medical"))
+    evaluate("--limit", 2, task=("science", "medical"))
+    assert asked == ["science", "medical", "science", "medical"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "task", "reason"),
+    [
+        (["--data", "rows.jsonl"], ("science", "medical"), "name exactly one task"),
+        ([], ("sience",), "did you mean 'science'"),
+        ([], (), "nothing to evaluate"),
+        (["--split", "validation"], ("science",), r"validation.jsonl does not exist"),
+        (["--benchmarks", "mmllu"], ("science",), "did you mean 'mmlu'"),
+        (["--benchmarks", "all", "--prior-config", "{"], ("science",), "neither mini, paper, a file nor JSON"),
+        (["--benchmarks", "all", "--prior-config", "absent.json"], ("science",), "absent.json does not exist"),
+        (["--max-prompt-tokens", "3"], ("science",), "3 fit"),
+        (["--tokenizer", "absent"], ("science",), "absent holds no tokenizer"),
+    ],
+)
+def test_bad_arguments_are_refused(evaluate, arguments, task, reason):
+    with pytest.raises(SdftError, match=reason):
+        evaluate(*arguments, task=task)
+
+
+def test_a_tokenizer_without_chat_template_is_refused(evaluate, model_folder, tmp_path):
+    plain = shutil.copytree(model_folder, tmp_path / "plain")
+    (plain / "chat_template.jinja").unlink()
+    with pytest.raises(SdftError, match="has no chat template"):
+        evaluate("--tokenizer", plain)
+
+
+@pytest.mark.slow
+def test_a_damaged_row_ends_the_command_in_one_paragraph_and_leaves_the_results(evaluate, model_folder, data):
+    out = evaluate()
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    rows = data / "science" / "test.jsonl"
+    rows.write_bytes(rows.read_bytes()[:-30])
+    command = [sys.executable, "-m", "sdft.evaluate", "--model", model_folder, "--task", "science"]
+    done = subprocess.run([*command, "--data-root", data, "--out", out], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "test.jsonl:3: the line is not valid JSON" in " ".join(done.stderr.split())
+    assert "\n\n" not in done.stderr.strip()
+    assert "Traceback" not in done.stderr
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+# Lengths of the official prompts under the real tokenizer (median, 90th percentile, longest).
+LENGTHS = {"tooluse/eval_97": (97, 674, 1053, 1187), "tooluse/eval_68.json": (68, None, None, None)}
+LENGTHS["science/eval_507"] = (507, 242, None, 772)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", LENGTHS)
+def test_the_official_sets_run_end_to_end(real_data, tmp_path, file):
+    from sdft.data.random_model import make
+
+    ready = make("qwen2", real_data / "tokenizers" / "qwen2.5-instruct", tmp_path / "model", vocabulary=151936)
+    task = file.split("/")[0]
+    options = ["--model", ready, "--task", task, "--data", real_data / file, "--out", tmp_path, "--max-new-tokens", 4]
+    main([str(option) for option in (*options, "--device", "cpu")])
+    summary = json.loads((tmp_path / f"{task}.json").read_text())
+    count, median, p90, longest = LENGTHS[file]
+    found = summary["metrics"]["prompt_tokens"]
+    assert summary["n"] == count == len(lines(tmp_path))
+    assert median in (None, found["median"])
+    assert p90 in (None, found["p90"])
+    assert longest in (None, found["max"])
+    assert found["cut"] == 0

@@ -1,0 +1,90 @@
+"""Accuracy is the mean of the items' outcomes, and each outcome is the scorer's."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from sdft.data.prompts import render
+from sdft.data.records import Record
+from sdft.errors import SdftError
+from sdft.evaluate.tasks import Decoding, evaluate_tasks, summary
+from sdft.scoring import score_record
+
+DECODING = Decoding(max_new_tokens=6, batch_size=4)
+
+
+def question(number: int, words: int) -> Record:
+    rng = random.Random(number)
+    text = " ".join(f"w{rng.randrange(30)}" for _ in range(words))
+    return Record(f"q{number}", [{"role": "user", "content": text}], answer=rng.choice("ABCD"))
+
+
+@pytest.fixture
+def records():
+    return [question(number, 3 + number % 9) for number in range(20)]
+
+
+def test_value_items_and_lengths(model, tokenizer, records):
+    result = evaluate_tasks(model, tokenizer, {"science": records}, DECODING)["science"]
+    assert [item["id"] for item in result.items] == [record.id for record in records]
+    for record, item in zip(records, result.items, strict=True):
+        assert item["correct"] == score_record("science", item["response"], record)
+        assert item["prompt_tokens"] == len(render(tokenizer, record.prompt))
+    assert result.value == result.metrics["accuracy"] == sum(item["correct"] for item in result.items) / 20
+    assert result.metrics["prompt_tokens"] == {**summary([item["prompt_tokens"] for item in result.items]), "cut": 0}
+
+
+def test_a_right_response_is_counted(model, tokenizer, records):
+    def say_a(_module, _inputs, output):
+        output.logits[..., tokenizer.convert_tokens_to_ids("A")] += 1e4
+
+    model.register_forward_hook(say_a)
+    result = evaluate_tasks(model, tokenizer, {"science": records}, Decoding(max_new_tokens=1))["science"]
+    assert [item["correct"] for item in result.items] == [int(record.answer == "A") for record in records]
+    assert 0 < result.value < 1
+
+
+def test_the_order_of_the_records_does_not_matter(model, tokenizer, records):
+    there = evaluate_tasks(model, tokenizer, {"science": records}, DECODING)["science"]
+    again = evaluate_tasks(model, tokenizer, {"science": records[::-1]}, DECODING)["science"]
+    assert again.items == there.items[::-1]
+
+
+def test_tool_use_reports_both_rules(model, tokenizer):
+    calls = [{"Action": "go", "Action_Input": "{}"}]
+    record = Record("a", [{"role": "user", "content": "w1"}], answer=calls)
+    result = evaluate_tasks(model, tokenizer, {"tooluse": [record]}, DECODING)["tooluse"]
+    assert {"accuracy", "accuracy_strict", "failures_by_action_none"} <= set(result.metrics)
+    assert {"correct", "strict", "failed_by_none"} <= set(result.items[0])
+
+
+def test_a_prompt_that_does_not_fit_is_named(model, tokenizer, records):
+    long = question(99, 70)
+    with pytest.raises(SdftError) as caught:
+        evaluate_tasks(model, tokenizer, {"science": [*records, long]}, DECODING)
+    message = str(caught.value)
+    assert "'q99' has 75 tokens and 63 fit" in message
+    assert "context is 64" in message
+    assert "--overlong truncate_left" in message
+
+
+def test_prompts_are_cut_from_the_left_where_asked(model, tokenizer, records):
+    decoding = Decoding(max_new_tokens=6, batch_size=4, max_prompt_tokens=10, overlong="truncate_left")
+    result = evaluate_tasks(model, tokenizer, {"science": records}, decoding)["science"]
+    over = sum(len(render(tokenizer, record.prompt)) > 10 for record in records)
+    assert result.metrics["prompt_tokens"]["cut"] == over > 0
+    assert result.metrics["prompt_tokens"]["max"] > 10
+
+
+def test_the_training_mode_is_left_as_it_was(model, tokenizer, records):
+    for mode in (True, False):
+        model.train(mode)
+        evaluate_tasks(model, tokenizer, {"science": records[:2]}, DECODING)
+        assert model.training is mode
+
+
+def test_summary_of_one_and_of_many():
+    assert summary([5]) == {"median": 5, "p90": 5, "max": 5}
+    assert summary(list(range(11))) == {"median": 5, "p90": 9.0, "max": 10}

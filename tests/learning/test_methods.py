@@ -1,0 +1,217 @@
+"""What tells the methods apart, and what they share."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import make_base, make_model, make_records, make_spec, make_tokenizer, read_metrics
+
+from sdft.checkpoint import Checkpoints
+from sdft.data.prompts import teacher_messages
+from sdft.data.records import Record
+from sdft.divergence import token_divergence
+from sdft.encoding import Completions, Encoder, Example, completions_of
+from sdft.errors import SdftError
+from sdft.methods import CLASSES, ROWS, find_method
+from sdft.methods.base import MicroBatch
+from sdft.rollout import GenerateEngine
+from sdft.train import Inputs, train
+from sdft.training import Training
+
+CPU = torch.device("cpu")
+
+
+def make_method(world, name, **changes):
+    return find_method(name)(make_spec(world, name, **changes).settings, pad=0)
+
+
+def encode(world, name, records, **changes):
+    settings = make_spec(world, name, **changes).settings
+    encoder = Encoder(make_tokenizer(), 128, settings)
+    method = find_method(name)(settings, pad=0)
+    return method, [method.encode(record, encoder, "shared") for record in records]
+
+
+def step(method, examples, student, teacher=None):
+    completions = method.completions(examples, student, GenerateEngine(0, [3]), 0)
+    return method.loss(MicroBatch(examples, completions), student, teacher)
+
+
+def test_the_teacher_sees_the_demonstration_and_the_student_does_not(world):
+    record, tokenizer = make_records(1)[0], make_tokenizer()
+    _, [example] = encode(world, "sdft", [record])
+    assert tokenizer.decode(example.prompt) == f"<s> user {record.prompt[0]['content']} </s> <s> assistant"
+    expected = tokenizer.apply_chat_template(
+        teacher_messages(record.prompt, record.demonstrations["shared"]), add_generation_prompt=True, return_dict=False
+    )
+    assert example.teacher_prompt == expected
+    assert example.completion is None
+
+
+def test_supervised_methods_train_on_the_demonstration_and_its_end_alone(world):
+    record, tokenizer = make_records(1)[0], make_tokenizer()
+    method, [example] = encode(world, "sft", [record])
+    assert tokenizer.decode(example.completion) == record.demonstrations["shared"] + " </s>"
+    student = make_model()
+    result = step(method, [example], student)
+    logits = student(torch.tensor([example.prompt + example.completion])).logits[0, len(example.prompt) - 1 : -1]
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(example.completion))
+    torch.testing.assert_close(result.loss, expected)
+
+
+def test_dft_weighs_each_token_by_its_probability(world):
+    student = make_model()
+    sft, examples = encode(world, "sft", make_records(4))
+    dft, _ = encode(world, "dft", make_records(4))
+    plain, weighted = step(sft, examples, student), step(dft, examples, student)
+    torch.testing.assert_close(weighted.terms.value, plain.terms.value * plain.terms.log_prob.exp() * plain.trained)
+
+
+def test_sdft_is_the_divergence_from_the_conditioned_teacher_on_the_students_own_samples(world):
+    student, teacher = make_model(0), make_model(1)
+    method, examples = encode(world, "sdft", make_records(3), skip_tokens=2, max_new_tokens=8)
+    completions = method.completions(examples, student, GenerateEngine(0, [3]), 0)
+    result = method.loss(MicroBatch(examples, completions), student, teacher)
+    losses = []
+    for row, example in enumerate(examples):
+        tokens = completions.tokens[row][completions.mask[row]].tolist()
+        parts = []
+        for model, prompt in ((student, example.prompt), (teacher, example.teacher_prompt)):
+            parts.append(model(torch.tensor([prompt + tokens])).logits[0, len(prompt) - 1 : -1])
+        values = token_divergence(*parts)[2:]
+        losses.append(values.mean() if len(values) else torch.tensor(0.0))
+    torch.testing.assert_close(result.loss, torch.stack(losses).mean(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(result.weights, torch.ones(3, 1), rtol=1e-4, atol=1e-4)
+
+
+def test_the_gradient_reaches_the_student_and_never_the_teacher(world):
+    student, teacher = make_model(0), make_model(1)
+    method, examples = encode(world, "sdft", make_records(3))
+    step(method, examples, student, teacher).loss.backward()
+    assert all(value.grad is not None and value.grad.abs().sum() > 0 for value in student.parameters())
+    assert all(value.grad is None for value in teacher.parameters())
+
+
+def test_with_the_student_as_teacher_the_gradient_is_that_of_a_constant_target(world):
+    student, twin = make_model(0), make_model(0)
+    method, examples = encode(world, "sdft", make_records(3), teacher="student")
+    step(method, examples, student, student).loss.backward()
+    other = make_model(0)
+    step(method, examples, other, twin).loss.backward()
+    for one, two in zip(student.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad)
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_the_loss_of_a_batch_is_the_mean_over_its_micro_batches(world, name):
+    records = make_records(6)
+    method, examples = encode(world, name, records, loss_reduction="token_sum")
+    completions = method.completions(examples, make_model(), GenerateEngine(0, [3]), 0)
+    gradients = []
+    for size in (6, 2):
+        student = make_model()
+        for first in range(0, 6, size):
+            rows = slice(first, first + size)
+            batch = MicroBatch(examples[rows], completions.part(rows))
+            (method.loss(batch, student, make_model(1)).loss * size / 6).backward()
+        gradients.append([value.grad for value in student.parameters()])
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_reinvoke_has_nothing_to_learn_while_the_student_is_the_base(world, tmp_path):
+    record = train(make_spec(world, "sft_reinvoke", warmup_steps=4), tmp_path, quiet=True)
+    first = read_metrics(tmp_path)[0]
+    assert first["loss"] == pytest.approx(0, abs=1e-6)
+    assert first["gradient_norm"] < 1e-4
+    assert record["manifest"]["inputs"]["rows"]["path"].endswith("prompts.jsonl")
+
+
+def test_reinvoke_starts_from_its_parent_and_returns_towards_the_base(world, tmp_path):
+    train(make_spec(world, "sft", epochs=4), tmp_path / "sft", quiet=True)
+    parent = str(tmp_path / "sft" / "model.json")
+    train(make_spec(world, "sft_reinvoke", parent=parent, epochs=6), tmp_path / "again", quiet=True)
+    steps = read_metrics(tmp_path / "again")
+    assert steps[0]["loss"] > 0.05
+    assert steps[-1]["loss"] < steps[0]["loss"]
+    assert steps[0]["student_distance"] == 0
+
+
+class Watch(GenerateEngine):
+    """Notes the prompts that are sampled from."""
+
+    def __init__(self, seen):
+        super().__init__(0, [3])
+        self.seen = seen
+
+    def sample(self, model, prompts, **options):
+        self.seen.append(prompts)
+        return super().sample(model, prompts, **options)
+
+
+def test_all_methods_see_the_rows_in_the_same_order(world, tmp_path):
+    orders = {}
+    for name in (name for name, rows in ROWS.items() if rows == "train"):
+        spec = make_spec(world, name)
+        run = Training(spec, Inputs(spec), tmp_path, Checkpoints(tmp_path, "x"), quiet=True)
+        orders[name] = [[run.examples[row].prompt for row in rows] for rows in run.order]
+        if name == "sdft":
+            run.engine = Watch(sampled := [])
+            run.run()
+            assert sampled == orders[name]
+    assert orders["sft"] == orders["dft"] == orders["sdft"]
+
+
+def test_rollouts_per_prompt_multiply_the_sequences(world, tmp_path):
+    train(make_spec(world, "sdft", rollouts_per_prompt=3, epochs=1), tmp_path / "three", quiet=True)
+    train(make_spec(world, "sdft", epochs=1), tmp_path / "one", quiet=True)
+    three, one = (
+        sum(entry["completion_tokens"] for entry in read_metrics(tmp_path / name)) for name in ("three", "one")
+    )
+    assert three == pytest.approx(one, rel=0.5)
+    assert len(read_metrics(tmp_path / "three")) == len(read_metrics(tmp_path / "one"))
+
+
+def test_a_missing_style_or_an_unknown_method_is_named(world):
+    with pytest.raises(SdftError, match=r"row-0.*no demonstration of style 'shared'"):
+        encode(world, "sdft", [Record("row-0", [{"role": "user", "content": "w1"}], {"foreign": "w2"})])
+    with pytest.raises(SdftError, match="did you mean 'sdft'"):
+        find_method("sdtf")
+
+
+@pytest.mark.parametrize("name", ["sft", "sdft"])
+def test_rows_longer_than_the_context_are_refused_cut_or_dropped(world, name):
+    long = Record("long", [{"role": "user", "content": "w1 " * 124}], {"shared": "w2 w3"})
+    with pytest.raises(
+        SdftError, match=r"record 'long': the (student's )?prompt has 12\d tokens; .* context holds 128"
+    ):
+        encode(world, name, [long], max_new_tokens=10)
+    with pytest.raises(SdftError, match="max_prompt_tokens is 20"):
+        encode(world, name, [long], max_prompt_tokens=20)
+    _, [cut] = encode(world, name, [long], max_prompt_tokens=20, overlong="truncate_left")
+    assert len(cut.prompt) == 20
+    assert cut.prompt[-2:] == [2, 6]
+    _, kept = encode(world, name, [long, *make_records(2)], max_prompt_tokens=100, overlong="drop")
+    assert [example and example.id for example in kept] == [None, "row-0", "row-1"]
+
+
+def test_a_demonstration_longer_than_the_context_is_refused_whatever_the_policy(world):
+    long = Record("long", [{"role": "user", "content": "w1"}], {"shared": "w2 " * 200})
+    with pytest.raises(SdftError, match="record 'long'"):
+        encode(world, "sft", [long], overlong="truncate_left")
+
+
+def test_demonstrations_are_padded_on_the_right():
+    found = completions_of([Example("a", [2], [7, 3]), Example("b", [2], [7, 8, 3])], 0, CPU)
+    assert found.tokens.tolist() == [[7, 3, 0], [7, 8, 3]]
+    assert found.mask.sum(-1).tolist() == [2, 3]
+    part = Completions(found.tokens, found.mask, found.tokens).part(slice(0, 1))
+    assert part.tokens.tolist() == part.log_probs.tolist() == [[7, 3]]
+
+
+def test_a_teacher_that_stays_the_base_is_the_base_of_the_family(world, tmp_path):
+    make_base(tmp_path / "other", seed=5)
+    spec = make_spec(world, "sdft", teacher="base", parent=str(tmp_path / "other.json"))
+    run = Training(spec, Inputs(spec), tmp_path / "run", Checkpoints(tmp_path, "x"), quiet=True)
+    assert torch.equal(run.teacher.lm_head.weight, make_model(0).lm_head.weight)
+    assert torch.equal(run.student.lm_head.weight, make_model(5).lm_head.weight)

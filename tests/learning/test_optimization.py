@@ -1,0 +1,84 @@
+"""Data order, schedule and optimizer are the ones that the libraries define, and functions of the seed."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from sdft.optimization import batches, derived_seed, learning_rate, make_optimizer
+
+
+def test_each_epoch_is_another_permutation_without_its_incomplete_batch():
+    steps = batches(10, 4, 3, seed=0)
+    assert len(steps) == 3 * (10 // 4)
+    for epoch in range(3):
+        rows = [row for step in steps[2 * epoch : 2 * epoch + 2] for row in step]
+        assert len(set(rows)) == 8
+    assert steps[:2] != steps[2:4]
+    assert steps == batches(10, 4, 3, seed=0) != batches(10, 4, 3, seed=1)
+    everything = batches(10, 4, 1, seed=0, drop_last=False)
+    assert sorted(row for step in everything for row in step) == list(range(10))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+@pytest.mark.parametrize("warmup", [0, 3])
+def test_the_schedule_is_that_of_transformers(schedule, warmup):
+    from transformers import get_scheduler
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.5)
+    name = "constant_with_warmup" if schedule == "constant" else schedule
+    scheduler = get_scheduler(name, optimizer, num_warmup_steps=warmup, num_training_steps=12)
+    for step in range(12):
+        assert learning_rate(step, 12, 0.5, schedule, warmup) == pytest.approx(scheduler.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+def settings(dtype):
+    return SimpleNamespace(betas=(0.9, 0.95), epsilon=1e-8, weight_decay=0.1, optimizer_dtype=dtype)
+
+
+def descend(optimizer, weight, steps, first=0):
+    for step in range(first, first + steps):
+        weight.grad = torch.randn(weight.shape, generator=torch.Generator().manual_seed(step)).to(weight.dtype)
+        optimizer.param_groups[0]["lr"] = 0.01
+        optimizer.step()
+
+
+def test_our_mixed_adamw_computes_what_torch_does():
+    from sdft.optimization import MixedAdamW
+
+    weights = [torch.ones(50, requires_grad=True) for _ in range(2)]
+    options = {"lr": 0.01, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
+    descend(MixedAdamW([weights[0]], state_dtype=torch.float32, **options), weights[0], 20)
+    descend(torch.optim.AdamW([weights[1]], **options), weights[1], 20)
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights_dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
+def test_moments_have_their_dtype_and_survive_a_restart(weights_dtype, state_dtype):
+    def make():
+        weight = torch.ones(50, dtype=getattr(torch, weights_dtype), requires_grad=True)
+        return weight, make_optimizer([weight], settings(state_dtype), weight.dtype)
+
+    weight, optimizer = make()
+    descend(optimizer, weight, 3)
+    again, restarted = make()
+    with torch.no_grad():
+        again.copy_(weight)
+    restarted.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    moments = [value for value in restarted.state[again].values() if torch.is_tensor(value) and value.numel() > 1]
+    assert {value.dtype for value in moments} == {getattr(torch, state_dtype)}
+    descend(optimizer, weight, 3, first=3)
+    descend(restarted, again, 3, first=3)
+    assert torch.equal(weight, again)
+
+
+def test_seeds_depend_on_every_part():
+    seeds = {derived_seed(seed, step, use) for seed in range(3) for step in range(3) for use in ("rollout", "loss")}
+    assert len(seeds) == 18
+    assert all(0 <= seed < 2**63 for seed in seeds)
