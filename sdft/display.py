@@ -11,7 +11,7 @@ from typing import Any
 
 from sdft.errors import SdftError
 from sdft.layout import cell_text, items_text, lines, printed_rows
-from sdft.names import METRIC_NAMES, TASK_NAMES
+from sdft.names import METHOD_NAMES, METRIC_NAMES, TASK_NAMES
 from sdft.provenance import read_json
 from sdft.published import document
 
@@ -67,6 +67,11 @@ def badge(verdict: str) -> str:
     return f'<span class="verdict {verdict.lower().replace(" ", "-")}">{escape(verdict)}</span>'
 
 
+def label(text: str) -> str:
+    """Text that stays on one line."""
+    return escape(text).replace(" ", "&nbsp;")
+
+
 def table(header: Sequence[str], body: Sequence[Sequence[str]], numbers_from: int = 99) -> str:
     """A table that scrolls sideways on a narrow screen. Cells are HTML; those from `numbers_from` on align right."""
 
@@ -90,10 +95,10 @@ def header(evidence: Evidence) -> str:
     parts = [
         f'<p class="stamp">{stamp}</p>' if stamp else "",
         f"<h1>Table 5 of the SDFT paper, scale {escape(verdict['scale'])}</h1>",
-        f'<p class="claim">{escape(verdict["summary"]["headline"])}</p>',
+        f'<p class="claim">The paper\'s claim: {escape(verdict["summary"]["headline"])}</p>',
         f"<p>{escape(verdict['notice'])}</p>",
         f"<p>Claims tested: {counts}</p>",
-        against(verdict),
+        "" if stamp else against(verdict),
         "<dl>",
         f"<dt>Commit</dt><dd><code>{escape(commit[:12])}</code>{changed}</dd>",
         f"<dt>Cost</dt><dd>{hours['total']:.2f} device-hours: sweep {hours['sweep']:.2f}, final training "
@@ -130,9 +135,9 @@ def claims(evidence: Evidence) -> str:
         body.append(
             [
                 badge(claim["verdict"]),
-                f"{escape(claim['statement'])}<br><small>{escape(claim['reading'])}</small>",
+                f'<div class="wide">{escape(claim["statement"])}<br><small>{escape(claim["reading"])}</small></div>',
                 printed,
-                _p(found.get("p")),
+                _p(found.get("p") if "p_holm" in found else None),
                 _p(found.get("p_holm")),
                 str(found.get("n_seeds", "")),
                 str(found.get("n_items", "")),
@@ -145,7 +150,9 @@ def claims(evidence: Evidence) -> str:
     )
     return (
         "<h2>Claims</h2>"
-        + table(["Verdict", "Claim and reading", "Paper", "p", "p (Holm)", "Seeds", "Items"], body, numbers_from=2)
+        + table(
+            ["Verdict", "Claim and reading", "The paper's", "p", "p (Holm)", "Seeds", "Items"], body, numbers_from=2
+        )
         + f"<p><small>{legend}. p: no difference, two-sided, paired by item and seed. Holm: corrected for all claims "
         "about a difference together; the verdicts are not.</small></p>"
         + f"<details><summary>The tests</summary><ul>{tests}</ul></details>"
@@ -165,7 +172,7 @@ def ours(evidence: Evidence) -> str:
         return f'<span title="{escape(title)}">{escape(cell_text(row))}</span>{under}'
 
     body = [
-        [escape(TASK_NAMES[task]), escape(name), *(cell(row) for row in cells)]
+        [label(TASK_NAMES[task]), label(name), *(cell(row) for row in cells)]
         for task, name, cells in lines(verdict["rows"])
     ]
     reasons = sorted({f"{row['verdict']} ({row['reason']})" for row in verdict["rows"] if row["reason"]})
@@ -180,7 +187,7 @@ def ours(evidence: Evidence) -> str:
 
 def papers(evidence: Evidence) -> str:
     """The paper's own Table 5, labelled as such."""
-    printed = [[escape(cell) for cell in row] for row in printed_rows(evidence.verdict["rows"])]
+    printed = [[label(cell) for cell in row] for row in printed_rows(evidence.verdict["rows"])]
     slips = "".join(
         f"<li>{escape(TASK_NAMES[slip['row']])}, {escape(slip['method'])}: printed {slip['printed']}, its cells give "
         f"{slip['recomputed']}</li>"
@@ -204,8 +211,10 @@ def inline(drawing: str) -> str:
 def figure(evidence: Evidence) -> str:
     """Figure 4, the same drawing that the figure's files hold, with its caption."""
     caption = escape(evidence.figure["caption"])
+    width = 15 * len(evidence.figure["panels"])
     return (
-        f'<h2>Figure 4</h2><div class="scroll"><div class="figure" role="img" aria-label="{caption}">'
+        '<h2>Figure 4</h2><div class="scroll">'
+        f'<div class="figure" role="img" aria-label="{caption}" style="min-width: {width}rem">'
         f"{inline(evidence.drawing)}</div></div><p><small>{caption}</small></p>"
     )
 
@@ -220,7 +229,8 @@ def sweeps(evidence: Evidence) -> str:
     rows, rankings, rule = [], [], ""
     for cell in evidence.plan["cells"]:
         path = Path(cell.get("selected") or "")
-        where = [escape(TASK_NAMES[cell["task"]]), escape(cell["arm"])]
+        name = METHOD_NAMES[cell["method"]] if cell["arm"] == cell["method"] else cell["arm"]
+        where = [label(TASK_NAMES[cell["task"]]), label(name)]
         if not path.is_file():
             rows.append([*where, badge("NOT RUN"), "", ""])
             continue

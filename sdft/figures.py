@@ -115,7 +115,7 @@ def _caption(study: Study, panels: list[dict[str, Any]]) -> str:
 
     return (
         f"Figure 4, scale {study.scale}. {NOTICES.get(study.scale, '')} Accuracy on the new task against the average "
-        f"of the six prior benchmarks. Filled markers with bars: final runs on the test set, {span(seeds)} seeds, "
+        f"of the six prior benchmarks. Filled markers with bars: final runs on the test set, {span(seeds)} seed{'' if seeds == [1] else 's'}, "
         f"{span(items)} new-task and {span(prior)} prior items, bars are 95 % intervals over seeds and items; small "
         f"filled markers: each seed. Open markers: {len(swept)} sweep candidates, one seed each, new task on "
         f"{span(validation)} validation items; a ring marks the selected one. Lower row: the paper's own numbers "
@@ -168,8 +168,8 @@ def _draw_paper(axes: Axes, panel: dict[str, Any]) -> None:
     axes.margins(0.14)
 
 
-def draw_pareto(numbers: dict[str, Any]) -> Figure:
-    """Figure 4: ours above, the paper's numbers in a lower row of their own, so that neither passes for the other."""
+def draw_pareto(numbers: dict[str, Any], notice: str = "") -> Figure:
+    """Figure 4: ours above, the paper's numbers in a lower row of their own, so that neither passes for the other; `notice` stands below."""
     panels = numbers["panels"]
     figure, axes = plt.subplots(
         2,
@@ -185,6 +185,7 @@ def draw_pareto(numbers: dict[str, Any]) -> Figure:
         axes[1, column].set_xlabel("Average of six prior benchmarks (%)")
     axes[0, 0].set_ylabel("New task (%)")
     axes[1, 0].set_ylabel("New task (%)")
+    figure.supxlabel(notice, fontsize=8, color="#555555")
     methods = dict.fromkeys(point["method"] for panel in panels for point in panel["final"] + panel["candidates"])
     handles = [
         Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ms=8, ls="none", label=METHOD_NAMES[name])
@@ -207,7 +208,8 @@ def draw_pareto(numbers: dict[str, Any]) -> Figure:
 def figure4(study: Study) -> tuple[Figure, dict[str, Any]]:
     """New-task accuracy against the prior average, every trained model a point, one panel a task."""
     numbers = pareto_numbers(study)
-    return draw_pareto(numbers), {"caption": _caption(study, numbers["panels"]), "unit": "percent", **numbers}
+    figure = draw_pareto(numbers, NOTICES.get(study.scale, ""))
+    return figure, {"caption": _caption(study, numbers["panels"]), "unit": "percent", **numbers}
 
 
 FIGURES = {"figure4": figure4}

@@ -198,7 +198,7 @@ def judge_claims(study: Study, rows: Sequence[dict[str, Any]], tolerance: Tolera
         if result["verdict"] == "NOT RUN":
             continue
         if study.scale in NO_EVIDENCE:
-            result |= {"verdict": "INCOMPARABLE", "reading": f"{WHY_INCOMPARABLE[study.scale]}. {result['reading']}"}
+            result |= {"verdict": "INCOMPARABLE", "reading": f"{NOTICES[study.scale]} {result['reading']}"}
         elif (result["task"], metric) in failed:
             result |= {"verdict": "INCOMPARABLE", "reading": f"The base model misses the paper's. {result['reading']}"}
     return results

@@ -56,8 +56,8 @@ table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #888; }
 td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.figure { min-width: 44rem; }
-.figure svg { width: 100%; height: auto; }
+.wide { min-width: 15rem; }
+.figure svg { width: 100%; max-width: 64rem; height: auto; }
 .papers { background: #f6f6f6; padding: .2rem .8rem .8rem; margin-top: 2rem; }
 .papers h2 { margin-top: .6rem; font-style: italic; }
 .verdict { display: inline-block; padding: 0 .4rem; border: 1px solid #777; border-radius: .25rem; font-size: .75rem;

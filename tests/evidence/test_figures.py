@@ -1,0 +1,63 @@
+"""Figure 4 draws every model and nothing else, and draws it the same way twice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from world import make_world
+
+from sdft import figures
+from sdft.errors import SdftError
+
+
+@pytest.fixture(scope="module")
+def style(root):
+    return root / "sdft/figures.mplstyle"
+
+
+def draw(plan, style, out):
+    figures.main(["figure4", "--plan", str(plan), "--style", str(style), "--out", str(out)])
+    return json.loads(out.with_name("figure4.json").read_text())
+
+
+def test_every_trained_model_is_a_point_and_bytes_repeat(paper_like, style, tmp_path):
+    world, verdict = paper_like
+    numbers = draw(world / "plan.json", style, tmp_path / "a/figure4")
+    assert [panel["task"] for panel in numbers["panels"]] == ["science", "tooluse"]
+    for panel in numbers["panels"]:
+        assert [point["method"] for point in panel["final"]] == ["base", "sft", "sft_reinvoke", "dft", "sdft"]
+        assert all(len(point["new_task"]["by_seed"]) == 3 for point in panel["final"])
+        assert len(panel["candidates"]) == 12
+        assert sum(candidate["selected"] for candidate in panel["candidates"]) == 4
+        assert panel["paper"]["base"]["prior_average"] == 65.5
+    means = {(row["task"], row["method"], row["metric"]): row["mean"] for row in verdict["rows"]}
+    point = numbers["panels"][1]["final"][4]
+    assert point["new_task"]["mean"] == means["tooluse", "sdft", "new_task"]
+    assert point["prior_average"]["mean"] == means["tooluse", "sdft", "prior_average"]
+    assert "3 seeds" in numbers["caption"]
+    assert "validation" in numbers["caption"]
+
+    draw(world / "plan.json", style, tmp_path / "b/figure4")
+    for kind in ("pdf", "svg", "png"):
+        assert (tmp_path / f"a/figure4.{kind}").read_bytes() == (tmp_path / f"b/figure4.{kind}").read_bytes(), kind
+
+
+def test_what_was_not_run_is_listed_and_not_drawn(tmp_path, style):
+    plan = make_world(tmp_path, missing=("sdft",), items=20, prior_items=10)
+    next(tmp_path.glob("sweep/science/dft/*/validation.json")).unlink()
+    numbers = draw(plan, style, tmp_path / "figure4")
+    assert "sdft" not in [point["arm"] for point in numbers["panels"][0]["final"]]
+    assert {entry["arm"] for entry in numbers["not_drawn"]} == {"sdft", "dft"}
+
+
+def test_methods_differ_by_marker_alone():
+    markers = [marker for _, marker in figures.LOOKS.values()]
+    assert len(set(markers)) == len(markers)
+
+
+def test_an_unknown_figure_and_a_missing_style_are_refused(tmp_path):
+    with pytest.raises(SdftError, match="did you mean 'figure4'"):
+        figures.main(["figure44", "--plan", "x", "--style", "x", "--out", "x"])
+    with pytest.raises(SdftError, match=r"absent\.mplstyle does not exist"):
+        figures.main(["figure4", "--plan", "x", "--style", str(tmp_path / "absent.mplstyle"), "--out", "x"])

@@ -1,0 +1,113 @@
+"""The report is one page that shows verdicts, loads nothing, holds no code, and does not outlive a failure."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from world import make_world
+
+from sdft import display, figures, tables
+
+NOTEBOOKS = ("table5",)
+
+
+@pytest.fixture(scope="module")
+def render(root):
+    def run(out, *parameters):
+        command = [sys.executable, "workflow_scripts/render_report.py", "--notebook", "notebooks/table5.ipynb"]
+        command += ["--executed", str(out.with_suffix(".ipynb")), "--out", str(out), "--parameters", *parameters]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def make_results(folder, root, **world):
+    plan = make_world(folder, **world)
+    tables.main(["--plan", str(plan), "--out", str(folder / "tables/table5")])
+    (folder / "tables/table5/plan.json").write_text(plan.read_text())
+    style = str(root / "sdft/figures.mplstyle")
+    figures.main(["figure4", "--plan", str(plan), "--style", style, "--out", str(folder / "figures/figure4")])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, root):
+    return make_results(tmp_path_factory.mktemp("results"), root, missing=("dft",), items=120, prior_items=60)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_committed_notebooks_are_sources(root, name):
+    notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "language_info" in notebook.metadata
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    assert sum("parameters" in cell.metadata.get("tags", ()) for cell in code) == 1
+    assert not any(line.startswith(("!", "%")) for cell in code for line in cell.source.splitlines())
+
+
+@pytest.mark.slow
+def test_the_page_shows_everything_and_repeats_to_the_byte(results, render, tmp_path):
+    first, second = tmp_path / "a.html", tmp_path / "b.html"
+    done = render(first, f"results={results}")
+    assert done.returncode == 0, done.stderr
+    page = first.read_text()
+    verdict = json.loads((results / "tables/table5/verdict.json").read_text())
+    assert "Traceback" not in page
+    for word in {entry["verdict"] for entry in verdict["rows"] + verdict["claims"]}:
+        assert word in page
+    for row in verdict["rows"]:
+        assert (f"{row['mean']:.1f} ±" if row["mean"] is not None else "NOT RUN") in page
+    assert "<svg" in page
+    assert 'name="viewport"' in page
+    assert "docs/deviations.md" in page
+    # Nothing is fetched: no address with a scheme, no script, no linked style, image or font.
+    assert not re.search(r"https?://|<script|<link|<img|<iframe|@import|url\((?!#)", page)
+    # No code: neither the notebook's names nor its imports.
+    for token in ("evidence =", "display.", "IPython", "import"):
+        assert token not in page
+    assert render(second, f"results={results}").returncode == 0
+    assert first.read_bytes() == second.read_bytes()
+    assert first.with_suffix(".ipynb").exists()
+
+
+@pytest.mark.slow
+def test_a_broken_verdict_leaves_the_notebook_and_no_page(results, render, tmp_path, root):
+    folder = make_results(tmp_path / "results", root, items=8, prior_items=8)
+    (folder / "tables/table5/verdict.json").write_text('{"table": "table5", "rows": []}')
+    out = tmp_path / "report.html"
+    out.write_text("an older page")
+    done = render(out, f"results={folder}")
+    assert done.returncode == 2
+    assert "verdict.json" in done.stderr
+    assert not out.exists()
+    assert out.with_suffix(".ipynb").exists()
+
+
+def test_an_unknown_parameter_is_refused_before_anything_runs(render, tmp_path):
+    done = render(tmp_path / "report.html", "result=x")
+    assert done.returncode == 2
+    assert "did you mean 'results'" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rehearsal_is_stamped(tmp_path, root):
+    evidence = display.load(make_results(tmp_path, root, scale="rehearsal", items=8, prior_items=8))
+    assert "rehearsal: not evidence" in display.header(evidence)
+
+
+def test_a_claim_against_the_paper_is_said_at_the_top(tmp_path, root):
+    effects = {
+        "base": (0.3, 0.85),
+        "sft": (0.8, 0.8),
+        "sft_reinvoke": (0.8, 0.8),
+        "dft": (0.8, 0.8),
+        "sdft": (0.3, 0.4),
+    }
+    evidence = display.load(make_results(tmp_path, root, effects=effects, items=120, prior_items=60))
+    assert "Against the paper" in display.header(evidence)

@@ -1,0 +1,71 @@
+"""The winner follows the written rule, and what cannot be ranked is refused by name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sdft import select
+from sdft.errors import SdftError
+
+
+def candidate(folder, name, value, rate=1e-4, ema=0.02, epochs=2, n=100):
+    path = folder / name / "validation.json"
+    path.parent.mkdir()
+    values = {"learning_rate": rate, "ema_rate": ema, "epochs": epochs, "batch_size": 32}
+    record = {"run": name, "hyperparameters": values, "validation": {"value": value, "n": n}, "prior_average": 0.5}
+    path.write_text(json.dumps(record))
+    return path
+
+
+def choose(tmp_path, *paths):
+    out = tmp_path / "selected" / "science" / "sdft.json"
+    select.main(["--candidates", *map(str, paths), "--out", str(out)])
+    return json.loads(out.read_text())
+
+
+def test_the_best_validation_score_wins_and_the_ranking_is_whole(tmp_path):
+    paths = [candidate(tmp_path, f"run{k}", value) for k, value in enumerate((0.4, 0.9, 0.6))]
+    result = choose(tmp_path, *paths)
+    assert result["winner_run"] == "run1"
+    assert [row["run"] for row in result["ranking"]] == ["run1", "run2", "run0"]
+    assert (result["task"], result["arm"], result["method"]) == ("science", "sdft", "sdft")
+    assert "validation score on the target task" in result["rule"]
+    assert result["winner"]["learning_rate"] == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("loser", "winner"),
+    [
+        ({"rate": 2e-4, "ema": 0.01, "epochs": 1}, {"rate": 1e-4, "ema": 0.05, "epochs": 4}),
+        ({"ema": 0.05, "epochs": 1}, {"ema": 0.01, "epochs": 4}),
+        ({"epochs": 2}, {"epochs": 1}),
+    ],
+)
+def test_ties_go_to_the_gentler_candidate(tmp_path, loser, winner):
+    paths = [candidate(tmp_path, "a", 0.5, **loser), candidate(tmp_path, "b", 0.5, **winner)]
+    assert choose(tmp_path, *paths)["winner_run"] == "b"
+    assert choose(tmp_path, *reversed(paths))["winner_run"] == "b"
+
+
+def test_no_candidates_is_an_error(tmp_path):
+    with pytest.raises(SdftError, match="no candidates"):
+        choose(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"run": "a"}', '{"run": "a", "hyperparameters": {}, "validation": {"value": NaN, "n": 9}}']
+)
+def test_a_corrupt_candidate_is_named_and_nothing_is_written(tmp_path, content):
+    good = candidate(tmp_path, "good", 0.5)
+    bad = tmp_path / "bad.json"
+    bad.write_text(content)
+    with pytest.raises(SdftError, match=r"bad\.json"):
+        choose(tmp_path, good, bad)
+    assert not (tmp_path / "selected").exists()
+
+
+def test_candidates_measured_on_different_items_are_not_ranked(tmp_path):
+    with pytest.raises(SdftError, match="different numbers of items"):
+        choose(tmp_path, candidate(tmp_path, "a", 0.5), candidate(tmp_path, "b", 0.6, n=50))

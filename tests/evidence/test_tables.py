@@ -1,0 +1,281 @@
+"""Known effects get the verdicts they deserve; what is missing or broken shows."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
+
+from sdft import tables
+from sdft.claims import verdict_not_worse, verdict_part, verdict_unchanged
+from sdft.errors import SdftError
+from sdft.published import lookup
+from sdft.statistics import Interval
+
+FIELDS = {"task", "method", "metric", "published", "mean", "low", "high", "n_seeds", "n_items", "verdict", "runs"}
+
+
+def claim(verdict, name):
+    return next(entry for entry in verdict["claims"] if entry["id"] == f"{name}-science")
+
+
+def row(verdict, method, metric, task="science"):
+    key = (task, method, metric)
+    return next(entry for entry in verdict["rows"] if (entry["task"], entry["method"], entry["metric"]) == key)
+
+
+def test_effects_with_the_papers_signs_are_found(paper_like):
+    _, verdict = paper_like
+    for name in ("sdft-learns", "sdft-forgets-less", "dft-forgets-less", "reinvoke-restores-part"):
+        found = claim(verdict, name)
+        assert found["verdict"] == "DIRECTION", found
+        assert found["evidence"]["n_seeds"] == 3
+        assert found["evidence"]["p"] <= found["evidence"]["p_holm"] < 0.05
+    share = claim(verdict, "reinvoke-restores-part")["evidence"]
+    assert share["fraction_low"] < (0.74 - 0.60) / (0.85 - 0.60) < share["fraction_high"]
+    assert claim(verdict, "sdft-keeps-base")["verdict"] in ("WITHIN", "INCONCLUSIVE")
+
+
+def test_equal_methods_are_inconclusive_and_opposite_ones_are_against_the_paper(tmp_path, tabulate):
+    equal = {**PAPER_LIKE, "sdft": PAPER_LIKE["sft"], "dft": PAPER_LIKE["sft"], "sft_reinvoke": PAPER_LIKE["sft"]}
+    verdict = tabulate(make_world(tmp_path / "equal", equal), tmp_path / "equal/t")
+    for name in ("sdft-learns", "sdft-forgets-less", "dft-forgets-less", "reinvoke-restores-part"):
+        assert claim(verdict, name)["verdict"] == "INCONCLUSIVE"
+    assert claim(verdict, "sdft-keeps-base")["verdict"] == "MISMATCH"
+
+    opposite = {**PAPER_LIKE, "sdft": (0.4, 0.4), "dft": (0.5, 0.4), "sft_reinvoke": (0.6, 0.45)}
+    verdict = tabulate(make_world(tmp_path / "opposite", opposite), tmp_path / "opposite/t")
+    for name in ("sdft-learns", "sdft-forgets-less", "sdft-keeps-base", "dft-forgets-less", "reinvoke-restores-part"):
+        found = claim(verdict, name)
+        assert found["verdict"] == "MISMATCH"
+        assert found["reading"].startswith("Against the paper")
+    assert len(verdict["summary"]["against_the_paper"]) == 5
+
+
+def test_rows_have_the_stable_fields_and_cells_of_another_world_are_incomparable(paper_like):
+    _, verdict = paper_like
+    assert {"table", "scale", "rows", "claims", "manifest"} <= set(verdict)
+    assert all(set(entry) >= FIELDS for entry in verdict["rows"])
+    assert all({"id", "statement", "verdict", "evidence"} <= set(entry) for entry in verdict["claims"])
+    assert {entry["verdict"] for entry in verdict["rows"]} == {"INCOMPARABLE"}
+    assert len(verdict["rows"]) == 2 * 5 * 8
+    for method in ("base", *METHODS):
+        average = row(verdict, method, "prior_average")
+        cells = [row(verdict, method, name)["mean"] for name in PRIOR]
+        assert average["mean"] == pytest.approx(np.mean(cells), abs=1e-2)
+        assert average["low"] <= average["mean"] <= average["high"]
+        assert average["published"] == lookup("table5", "science", method, "prior_average").value
+    assert verdict["rows"][0]["method"] == "base"
+
+
+def test_numbers_of_another_world_never_stand_beside_the_papers(paper_like):
+    root, _ = paper_like
+    text = (root / "tables/table5/table.md").read_text()
+    own, printed = text.split("## The paper's numbers")
+    assert "66.2" not in own
+    assert "| 66.2 |" in printed
+    assert "not results of ours" in printed
+
+
+def test_missing_scores_show_as_not_run(tmp_path, tabulate):
+    verdict = tabulate(make_world(tmp_path, missing=("dft",)), tmp_path / "t")
+    entry = row(verdict, "dft", "new_task")
+    assert (entry["verdict"], entry["mean"], entry["n_seeds"]) == ("NOT RUN", None, 0)
+    assert len(entry["not_run"]) == 3
+    assert claim(verdict, "dft-forgets-less")["verdict"] == "NOT RUN"
+    assert claim(verdict, "sdft-forgets-less")["verdict"] == "DIRECTION"
+    assert (tmp_path / "t/table.md").read_text().count("NOT RUN") >= 8
+    assert "NOT RUN" in (tmp_path / "t/table.tex").read_text()
+
+
+def test_a_missing_seed_is_said_and_the_others_count(tmp_path, tabulate):
+    plan = make_world(tmp_path)
+    (tmp_path / "scores/table5/science-sdft-s2-00000000/science.json").unlink()
+    verdict = tabulate(plan, tmp_path / "t")
+    entry = row(verdict, "sdft", "new_task")
+    assert (entry["n_seeds"], entry["not_run"]) == (2, ["science-sdft-s2-00000000"])
+    assert entry["notes"] == ["1 of 3 seeds not run"]
+    assert claim(verdict, "sdft-learns")["evidence"]["seeds"] == [0, 1]
+
+
+def test_one_seed_says_what_its_interval_covers(tmp_path, tabulate):
+    verdict = tabulate(make_world(tmp_path, seeds=(0,)), tmp_path / "t")
+    assert row(verdict, "sft", "mmlu")["covers"] == "items"
+    assert "One seed" in claim(verdict, "sdft-learns")["reading"]
+
+
+@pytest.mark.parametrize("scale", ["rehearsal", "smoke"])
+def test_a_rehearsal_is_no_evidence(tmp_path, tabulate, scale):
+    verdict = tabulate(make_world(tmp_path, scale=scale, items=20, prior_items=10), tmp_path / "t")
+    assert {entry["verdict"] for entry in verdict["rows"] + verdict["claims"]} == {"INCOMPARABLE"}
+    assert "not evidence" in (tmp_path / "t/table.md").read_text()
+
+
+PRINTED = {
+    method: (
+        lookup("table5", "science", method, "new_task").value / 100,
+        lookup("table5", "science", method, "prior_average").value / 100,
+    )
+    for method in ("base", *METHODS)
+}
+
+
+def write_paper_scores(root, effects, items=1500):
+    """Scores at paper scale with the paper's values but for the given ones; an item is equally hard for every model."""
+    plan = json.loads(make_world(root, scale="paper", items=8, prior_items=8).read_text())
+    hardness = np.random.default_rng(0).permutation(items)
+
+    def outcomes(value):
+        return (hardness < value * items).astype(float)
+
+    def fill(folder, method):
+        new = effects.get((method, "new_task"), lookup("table5", "science", method, "new_task").value)
+        prior = {
+            name: effects.get((method, name), lookup("table5", "science", method, name).value) / 100 for name in PRIOR
+        }
+        write_scores(folder, {name: outcomes(value) for name, value in {"science": new / 100, **prior}.items()})
+
+    for entry in plan["base"]:
+        fill(Path(entry["scores"]), "base")
+    for cell in plan["cells"]:
+        for entry in cell["runs"]:
+            fill(Path(entry["scores"]), cell["method"])
+    (root / "plan.json").write_text(json.dumps(plan))
+    return root / "plan.json"
+
+
+def test_the_papers_own_numbers_match_at_paper_scale(tmp_path, tabulate):
+    verdict = tabulate(write_paper_scores(tmp_path, {}), tmp_path / "t")
+    assert row(verdict, "sdft", "humaneval")["verdict"] == "MATCH"
+    assert row(verdict, "sft", "ifeval")["verdict"] == "MATCH"
+    assert row(verdict, "base", "prior_average")["verdict"] == "MATCH"
+    # The paper claims a contrast of 0.6 points on Winogrande: an interval wider than that could not have failed.
+    wide = row(verdict, "sft", "winogrande")
+    assert wide["verdict"] == "INCONCLUSIVE"
+    assert "times as many seeds and items would decide" in wide["reason"]
+    assert claim(verdict, "sdft-learns")["verdict"] == "DIRECTION"
+
+
+def test_a_cell_off_the_papers_is_direction_or_mismatch(tmp_path, tabulate):
+    effects = {("sft", "new_task"): 50.0, ("sdft", "new_task"): 20.0}
+    verdict = tabulate(write_paper_scores(tmp_path, effects), tmp_path / "t")
+    assert row(verdict, "sft", "new_task")["verdict"] == "DIRECTION"
+    assert row(verdict, "sdft", "new_task")["verdict"] == "MISMATCH"
+
+
+def test_a_base_model_off_the_papers_makes_what_depends_on_it_incomparable(tmp_path, tabulate):
+    verdict = tabulate(write_paper_scores(tmp_path, {("base", "new_task"): 60.0}), tmp_path / "t")
+    assert row(verdict, "base", "new_task")["verdict"] == "MISMATCH"
+    assert row(verdict, "sdft", "new_task")["verdict"] == "INCOMPARABLE"
+    assert row(verdict, "sdft", "ifeval")["verdict"] == "MATCH"
+    assert claim(verdict, "sdft-learns")["verdict"] == "INCOMPARABLE"
+    assert claim(verdict, "sdft-forgets-less")["verdict"] == "DIRECTION"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.5, 2.0, ("DIRECTION", "INCONCLUSIVE")),
+        (-0.5, 0.9, ("WITHIN", "WITHIN")),
+        (-3.0, 2.0, ("INCONCLUSIVE", "INCONCLUSIVE")),
+        (-3.0, -1.5, ("MISMATCH", "MISMATCH")),
+        (-0.9, -0.1, ("MISMATCH", "WITHIN")),
+    ],
+)
+def test_the_words_follow_from_the_interval(low, high, words):
+    interval = Interval((low + high) / 2, low, high, 3, 100, 0.1, 0.1, "seeds and items")
+    assert (verdict_not_worse(interval, 1.0), verdict_unchanged(interval, 1.0)) == words
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.2, 0.8, "DIRECTION"), (-0.1, 0.5, "INCONCLUSIVE"), (0.5, 1.1, "INCONCLUSIVE"), (-0.5, -0.1, "MISMATCH")],
+)
+def test_a_part_is_more_than_none_and_less_than_all(low, high, word):
+    assert verdict_part(low, high) == word
+
+
+def broken_world(tmp_path, damage):
+    plan = make_world(tmp_path, items=20, prior_items=10)
+    damage(tmp_path / "scores/table5/science-sft-s1-00000000")
+    return plan
+
+
+def cut_archive(folder):
+    data = (folder / "responses.jsonl.gz").read_bytes()
+    (folder / "responses.jsonl.gz").write_bytes(data[: len(data) // 2])
+
+
+def drop_item(folder):
+    with gzip.open(folder / "responses.jsonl.gz", "rt") as lines:
+        kept = list(lines)[1:]
+    with gzip.open(folder / "responses.jsonl.gz", "wt") as out:
+        out.writelines(kept)
+
+
+def rename_items(folder):
+    with gzip.open(folder / "responses.jsonl.gz", "rt") as lines:
+        text = lines.read().replace('"mmlu-', '"other-')
+    with gzip.open(folder / "responses.jsonl.gz", "wt") as out:
+        out.write(text)
+
+
+def wrong_value(folder):
+    record = json.loads((folder / "mmlu.json").read_text())
+    (folder / "mmlu.json").write_text(json.dumps({**record, "value": 61.0}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut_archive, "responses.jsonl.gz is truncated or damaged"),
+        (drop_item, "counts 20 items but"),
+        (rename_items, "not evaluated on the same items of mmlu"),
+        (wrong_value, "mmlu.json has the value 61.0"),
+        (lambda folder: (folder / "mmlu.json").write_text("{"), "mmlu.json is not valid JSON"),
+    ],
+)
+def test_broken_scores_are_named_and_nothing_is_written(tmp_path, damage, message):
+    plan = broken_world(tmp_path, damage)
+    with pytest.raises(SdftError, match=message):
+        tables.main(["--plan", str(plan), "--out", str(tmp_path / "t")])
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_metric_over_weighted_items_keeps_its_value_and_its_width(tmp_path, tabulate):
+    plan = make_world(tmp_path, items=40, prior_items=40)
+    for seed in range(3):
+        folder = tmp_path / f"scores/table5/science-sft-s{seed}-00000000"
+        with gzip.open(folder / "responses.jsonl.gz", "rt") as lines:
+            items = [json.loads(line) for line in lines]
+        own = [item for item in items if item["benchmark"] == "ifeval"]
+        for k, item in enumerate(own):
+            item["weight"] = 1 + k % 3
+        value = sum(item["weight"] * item["correct"] for item in own) / sum(item["weight"] for item in own)
+        with gzip.open(folder / "responses.jsonl.gz", "wt") as out:
+            out.writelines(json.dumps(item) + "\n" for item in items)
+        record = json.loads((folder / "ifeval.json").read_text())
+        (folder / "ifeval.json").write_text(json.dumps({**record, "value": value}))
+    entry = row(tabulate(plan, tmp_path / "t"), "sft", "ifeval")
+    assert entry["by_seed"][2] == pytest.approx(100 * value, abs=1e-3)
+    assert entry["notes"] == []
+    assert 0 < entry["standard_error"] < 20
+
+
+def test_unknown_tables_and_tolerances_are_refused(tmp_path):
+    plan = make_world(tmp_path, items=8, prior_items=8, table="table55")
+    with pytest.raises(SdftError, match="did you mean 'table5'"):
+        tables.main(["--plan", str(plan), "--out", str(tmp_path / "t")])
+    with pytest.raises(SdftError, match="did you mean 'rounding'"):
+        tables.Tolerance.of({"roundin": 1.0})
+
+
+def test_evidence_does_not_import_torch():
+    code = "import sys, sdft.tables, sdft.select, sdft.display; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
