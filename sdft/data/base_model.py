@@ -52,7 +52,9 @@ def hub_model(name: str, source: BaseModelSource, out: Path) -> None:
     folder = Path(os.path.expanduser(os.path.expandvars(source.path))) if source.path else out
     if source.path:
         if not (folder / "config.json").is_file():
-            raise SdftError(f"{folder} holds no config.json; sources.{name}.path must be a model in Hugging Face format.")
+            raise SdftError(
+                f"{folder} holds no config.json; sources.{name}.path must be a model in Hugging Face format."
+            )
     else:
         from huggingface_hub import snapshot_download
 

@@ -23,7 +23,9 @@ def rows(task: str, split: str, count: int, seed: int = 0) -> list[dict[str, Any
         raise SdftError(f"no rows can be invented for the task {task!r}; {did_you_mean(task, MAKERS)}")
     # Each split numbers its items from another start, so that no prompt of train stands in test.
     start = 0 if split == "train" else 500
-    return [MAKERS[task](start + number, split, random.Random(f"{seed}/{task}/{start + number}")) for number in range(count)]
+    return [
+        MAKERS[task](start + number, split, random.Random(f"{seed}/{task}/{start + number}")) for number in range(count)
+    ]
 
 
 def _science(number: int, split: str, chance: random.Random) -> dict[str, Any]:

@@ -139,5 +139,3 @@ def _refuse(task: str, rule: str, key: str, what: str, ids: list[str]) -> None:
 def limited(splits: dict[str, list[Record]], limit: int | None) -> dict[str, list[Record]]:
     """The first `limit` records of every split."""
     return {name: records[:limit] for name, records in splits.items()}
-
-
