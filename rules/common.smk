@@ -16,6 +16,9 @@ from sdft.provenance import code_digest
 # The interpreter that runs Snakemake also runs the steps. A global does not trigger reruns, as a parameter would.
 PY = sys.executable
 
+# Minutes that a training waits for another process that trains the same run: one that a killed Snakemake left behind.
+WAIT = 10000
+
 try:
     CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
 except SdftError as error:

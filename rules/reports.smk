@@ -8,6 +8,7 @@ rule render_report:
         verdict="results/{scale}/tables/table5/verdict.json",
         plan="results/{scale}/tables/table5/plan.json",
         figures=expand("results/{{scale}}/figures/figure4.{kind}", kind=["svg", "json"]),
+        selected=lambda wildcards: [cell["selected"] for cell in PLANS[wildcards.scale].table5()["cells"]],
         script="workflow_scripts/render_report.py",
     output:
         "results/{scale}/reports/report.html",
@@ -18,6 +19,7 @@ rule render_report:
         "../envs/analysis.yaml"
     params:
         results="results/{scale}",
+        code=code_digest("report"),
     shell:
         "{PY} {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
         "--parameters results={params.results} > {log.text} 2>&1"

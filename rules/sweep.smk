@@ -24,7 +24,7 @@ rule candidate:
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
         "{PY} -m sdft.sweep --run {output.run} --validation {input.validation} --out {output.validation} "
-        "{params.options} {params.keep} > {log} 2>&1"
+        "{params.options} {params.keep} --wait {WAIT} > {log} 2>&1"
 
 
 rule select:
@@ -40,6 +40,7 @@ rule select:
     conda:
         "../envs/analysis.yaml"
     params:
+        method=lambda wildcards: PLANS[wildcards.scale].arm(wildcards.arm).method,
         code=code_digest("select"),
     shell:
-        "{PY} -m sdft.select --candidates {input} --out {output} > {log} 2>&1"
+        "{PY} -m sdft.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"

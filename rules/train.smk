@@ -22,4 +22,4 @@ rule train:
         gpu=gpus,
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
-        "{PY} -m sdft.train --run {output.run} --out {params.folder} > {log} 2>&1"
+        "{PY} -m sdft.train --run {output.run} --out {params.folder} --wait {WAIT} > {log} 2>&1"

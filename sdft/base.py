@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m sdft.base", description=__doc__.split(": ", 1)[1])
     parser.add_argument("--model", required=True, help="the model's name in the study")
     parser.add_argument("--folder", required=True, type=Path, help="its files in Hugging Face format")
-    parser.add_argument("--digests", type=Path, metavar="JSON", help="{model: {file: sha256}} that they must agree with")
+    parser.add_argument(
+        "--digests", type=Path, metavar="JSON", help="{model: {file: sha256}} that they must agree with"
+    )
     parser.add_argument("--out", required=True, metavar="READY.json", help="the record to write")
     options = parser.parse_args(arguments)
     clock = Clock()

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,22 +32,30 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def only_writer(folder: str | Path) -> Iterator[None]:
+def only_writer(folder: str | Path, wait_minutes: float = 0) -> Iterator[None]:
     """Hold `folder`/lock; the system lets go of it when the process ends, however it ends.
 
-    Raises SdftError naming the holder when another process has it.
+    While another process has it, wait for at most `wait_minutes`. Raises SdftError naming the holder after that.
     """
     path = Path(folder) / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
+    deadline, told = time.monotonic() + 60 * wait_minutes, False
     with open(path, "a+", encoding="utf-8") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.seek(0)
-            holder = handle.read().strip() or "another process"
-            raise SdftError(
-                f"{folder} is being written by {holder}; wait for it or stop it, then run the same command again."
-            ) from None
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                handle.seek(0)
+                holder = handle.read().strip() or "another process"
+            if time.monotonic() >= deadline:
+                raise SdftError(
+                    f"{folder} is being written by {holder}; wait for it or stop it, then run the same command again."
+                )
+            if not told:
+                say(f"waiting for {holder}, which is writing {folder}")
+                told = True
+            time.sleep(1)
         handle.truncate(0)
         handle.write(f"process {os.getpid()} on host {socket.gethostname()}")
         handle.flush()

@@ -113,9 +113,10 @@ def _caption(study: Study, panels: list[dict[str, Any]]) -> str:
     def span(values: list[int]) -> str:
         return " to ".join(map(str, dict.fromkeys((values[0], values[-1])))) if values else "0"
 
+    word = "seed" if seeds == [1] else "seeds"
     return (
         f"Figure 4, scale {study.scale}. {NOTICES.get(study.scale, '')} Accuracy on the new task against the average "
-        f"of the six prior benchmarks. Filled markers with bars: final runs on the test set, {span(seeds)} seed{'' if seeds == [1] else 's'}, "
+        f"of the six prior benchmarks. Filled markers with bars: final runs on the test set, {span(seeds)} {word}, "
         f"{span(items)} new-task and {span(prior)} prior items, bars are 95 % intervals over seeds and items; small "
         f"filled markers: each seed. Open markers: {len(swept)} sweep candidates, one seed each, new task on "
         f"{span(validation)} validation items; a ring marks the selected one. Lower row: the paper's own numbers "
@@ -169,7 +170,7 @@ def _draw_paper(axes: Axes, panel: dict[str, Any]) -> None:
 
 
 def draw_pareto(numbers: dict[str, Any], notice: str = "") -> Figure:
-    """Figure 4: ours above, the paper's numbers in a lower row of their own, so that neither passes for the other; `notice` stands below."""
+    """Figure 4: ours above, the paper's numbers in a lower row of their own; `notice` stands below both."""
     panels = numbers["panels"]
     figure, axes = plt.subplots(
         2,

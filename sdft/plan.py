@@ -242,7 +242,12 @@ class Plan:
                     "method": self.arm(arm).method,
                     "selected": self.selected_path(task, arm),
                     "runs": [
-                        {"run": run.id, "seed": run.seed, "scores": self.scores_folder(run)}
+                        {
+                            "run": run.id,
+                            "seed": run.seed,
+                            "scores": self.scores_folder(run),
+                            "model": f"{self.run_folder(run)}/model.json",
+                        }
                         for run in self.finals("table5", task, arm)
                     ],
                 }

@@ -27,7 +27,7 @@ LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "nump
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
 STEPS: dict[str, tuple[str, ...]] = {
     "data": ("data", "miniature"),
-    "base": ("miniature",),
+    "base": ("miniature", "data/prompts.py", "data/records.py"),
     "train": (
         "data/records.py",
         "data/prompts.py",
@@ -62,6 +62,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
         *("claims.py", "layout.py", "tables.py", "figures.py"),
     ),
+    "report": ("display.py", "layout.py", "names.py", "published.py", "published.yaml"),
 }
 
 

@@ -56,12 +56,15 @@ class GenerateEngine:
         recorder = _Recorder(temperature)
         with _alone(model, plain), torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            output = model.generate(
-                input_ids=ids,
-                attention_mask=present.long(),
-                generation_config=plain,
-                logits_processor=LogitsProcessorList([recorder]),
-            )
+            with torch.inference_mode():
+                output = model.generate(
+                    input_ids=ids,
+                    attention_mask=present.long(),
+                    generation_config=plain,
+                    logits_processor=LogitsProcessorList([recorder]),
+                )
+        # A copy, since what inference mode makes cannot take part in the training step.
+        output = output.clone()
         tokens = output[:, ids.shape[1] :]
         stops = torch.isin(tokens, torch.tensor(self.stop, device=device))
         mask = stops.cumsum(-1) - stops.long() == 0

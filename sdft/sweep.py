@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+from sdft.checkpoint import only_writer
+from sdft.data.records import Record, read_records
 from sdft.errors import SdftError, run_main
-from sdft.provenance import Clock, manifest, write_json
+from sdft.evaluate import set_environment
+from sdft.evaluate.prior import evaluate_prior, prior_config
+from sdft.plan import RunSpec
+from sdft.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
 from sdft.train import read_spec, train
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
@@ -27,6 +32,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--batch-size", type=int, default=16, help="prompts at a time (default: %(default)s)")
     add("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights when scored")
     add("--limit", type=int, metavar="N", help="only the first N validation records")
+    add("--wait", type=float, default=0, metavar="MINUTES", help="for another process that trains the same run")
     add("--keep-weights", action="store_true", help="leave the weights beside the result")
     return parser.parse_args(arguments)
 
@@ -37,52 +43,56 @@ def main(arguments: list[str] | None = None) -> None:
     if spec.hyperparameters is None:
         raise SdftError(f"{options.run} is a final run; a candidate has hyperparameters. Use python -m sdft.train.")
     out = Path(options.out)
-    clock = Clock()
-
-    from sdft.evaluate.__main__ import prior_config
 
     prior = prior_config(options.prior_config, Path("."))
-    if prior["data_dir"]:
-        os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1")
-
-    from sdft.data.records import read_records
-
+    set_environment(local=bool(prior["data_dir"]))
     records = read_records(options.validation)[: options.limit]
-    record = train(spec, out.parent)
+    passing = {"run", "out", "wait", "keep_weights"}
+    settings = {name: value for name, value in vars(options).items() if name not in passing}
+    code = [code_digest("train"), code_digest("evaluate")]
+    key = digest([spec.model_dump(mode="json"), settings, code, sha256_file(options.validation)], 16)
+    # A twin that a killed workflow left behind may finish this candidate, and delete its weights, meanwhile.
+    with only_writer(out.parent / "candidate", options.wait):
+        if out.is_file() and read_json(out).get("key") == key:
+            return
+        content = score(spec, out.parent, records, prior, options)
+        write_json(out, content | {"key": key})
+        if not options.keep_weights:
+            # The record goes with the weights: it says that they are there.
+            (out.parent / "model.json").unlink(missing_ok=True)
+            shutil.rmtree(out.parent / "weights", ignore_errors=True)
+
+
+def score(
+    spec: RunSpec, folder: Path, records: list[Record], prior: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Train `spec` into `folder` and return the content of validation.json."""
+    clock = Clock()
+    record = train(spec, folder, wait_minutes=options.wait)
 
     import torch
 
     from sdft.evaluate.model import load_model, load_tokenizer
-    from sdft.evaluate.prior import evaluate_prior
     from sdft.evaluate.tasks import Decoding, evaluate_task
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    clock.device = device
-    weights = out.parent / "weights"
-    model, tokenizer = load_model(weights, device, options.dtype), load_tokenizer(weights)
+    clock.device = "cuda" if torch.cuda.is_available() else "cpu"
+    weights = folder / "weights"
+    model, tokenizer = load_model(weights, clock.device, options.dtype), load_tokenizer(weights)
     decoding = Decoding(max_new_tokens=options.max_new_tokens, batch_size=options.batch_size)
     validation = evaluate_task(model, tokenizer, spec.task, records, decoding)
     priors = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()}
-    write_json(
-        out,
-        {
-            "run": spec.id,
-            "hyperparameters": spec.hyperparameters.model_dump(),
-            "validation": {"value": validation.value, "n": validation.n},
-            "prior": priors,
-            "prior_average": sum(priors.values()) / len(priors),
-            "prior_limit": prior["limit"],
-            "steps": record["steps"],
-            "seconds": record["seconds"],
-            "manifest": manifest(
-                "train", clock=clock, config=spec.model_dump(mode="json"), seeds=[spec.seed], inputs=record["manifest"]
-            ),
-        },
-    )
-    if not options.keep_weights:
-        # The record goes with the weights: it says that they are there.
-        (out.parent / "model.json").unlink(missing_ok=True)
-        shutil.rmtree(weights, ignore_errors=True)
+    config, inputs = spec.model_dump(mode="json"), record["manifest"]["inputs"]
+    return {
+        "run": spec.id,
+        "hyperparameters": spec.hyperparameters.model_dump(),
+        "validation": {"value": validation.value, "n": validation.n},
+        "prior": priors,
+        "prior_average": sum(priors.values()) / len(priors),
+        "prior_limit": prior["limit"],
+        "steps": record["steps"],
+        "seconds": record["seconds"],
+        "manifest": manifest("train", clock=clock, config=config, seeds=[spec.seed], inputs=inputs),
+    }
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from sdft.methods import ROWS, check_method
 from sdft.plan import Hyperparameters, RunSpec
 from sdft.provenance import check_sha256, code_digest, digest, read_json, sha256_file, write_json, write_text
 
-DESCRIPTION = """Train one model as RUN.json says (sdft.plan.RunSpec; README shows one). Writes OUT/model.json (written
-last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
+DESCRIPTION = """Train one model as RUN.json says (the workflow writes one beside every model). Writes OUT/model.json
+(last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
 tokenizer included) and, while it runs, OUT/state/ (checkpoints and a lock). Repeating an interrupted command continues
 from the last checkpoint and ends with the same weights; repeating a finished one does nothing."""
 
@@ -144,16 +144,19 @@ def finished(out: Path, mark: str) -> dict[str, Any] | None:
     return record
 
 
-def train(spec: RunSpec | dict[str, Any], out: str | Path, *, quiet: bool = False) -> dict[str, Any]:
+def train(
+    spec: RunSpec | dict[str, Any], out: str | Path, *, quiet: bool = False, wait_minutes: float = 0
+) -> dict[str, Any]:
     """Train the run `spec` into the folder `out` and return the content of its model.json.
 
-    A finished run returns at once, an interrupted one continues. quiet: show no progress. The global random state is
-    left as it was. Raises SdftError for anything the user can mend (see the modules that this calls), SystemExit(143)
-    after SIGTERM and SystemExit(130) after SIGINT, both with a checkpoint saved.
+    A finished run returns at once, an interrupted one continues. quiet: show no progress. wait_minutes: how long to
+    wait for another process that trains the same run. The global random state is left as it was. Raises SdftError for
+    anything the user can mend (see the modules that this calls), SystemExit(143) after SIGTERM and SystemExit(130)
+    after SIGINT, both with a checkpoint saved.
     """
     spec = resolve(spec if isinstance(spec, RunSpec) else parse_spec(spec, "the run"))
     out = Path(out)
-    with disk_errors(out), only_writer(out / "state"):
+    with disk_errors(out), only_writer(out / "state", wait_minutes):
         inputs = Inputs(spec)
         mark = fingerprint(spec, inputs)
         record = finished(out, mark)
@@ -175,6 +178,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the trained model")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all, or OMP_NUM_THREADS)")
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="MINUTES", help="for another process that trains the same run"
+    )
     speed = parser.add_argument_group("speed and memory", "replace the run's own settings; the result stays the same")
     speed.add_argument("--micro-batch-size", type=int, metavar="N", help="sequences that the device takes at once")
     speed.add_argument("--gradient-checkpointing", action="store_true", default=None, help="recompute activations")
@@ -190,7 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.threads < 1:
             raise SdftError(f"--threads is {options.threads}; it must be at least 1.")
         os.environ["OMP_NUM_THREADS"] = str(options.threads)
-    record = train(spec, options.out, quiet=options.quiet)
+    record = train(spec, options.out, quiet=options.quiet, wait_minutes=options.wait)
     print(f"{Path(options.out) / 'model.json'}: {record['steps']} steps, {record['seconds']:.1f} s", file=sys.stderr)
 
 

@@ -56,7 +56,8 @@ def test_what_decides_speed_alone_renames_nothing(values, key, value):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("divergence", "reverse_kl"), ("skip_tokens", 0), ("ema_dtype", "bfloat16"), ("schedule", "linear")]
+    ("key", "value"),
+    [("divergence", "reverse_kl"), ("skip_tokens", 0), ("ema_dtype", "bfloat16"), ("schedule", "linear")],
 )
 def test_what_decides_a_result_renames_every_run(values, key, value):
     before = names(plan_of(values))
@@ -99,7 +100,10 @@ def test_the_published_recipe_is_one_candidate_an_arm(values):
     with pytest.raises(SdftError, match="published_recipe"):
         plan_of(values).hyperparameters("sft")
     values["scales"]["mini"]["published_recipe"] = {
-        "learning_rate": 5e-5, "epochs": 2, "batch_size": 32, "ema_rate": 0.01,
+        "learning_rate": 5e-5,
+        "epochs": 2,
+        "batch_size": 32,
+        "ema_rate": 0.01,
     }
     plan = plan_of(values)
     assert [run.ema_rate for run in plan.hyperparameters("sdft")] == [0.01]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +75,55 @@ def test_every_step_names_files_that_exist():
     for entries in provenance.STEPS.values():
         for entry in entries:
             assert (provenance.PACKAGE / entry).exists(), entry
+
+
+# What runs each step, and modules that carry a step without deciding its result: configuration, files, progress, locks.
+ENTRIES = {
+    "data": ["miniature/data.py"],
+    "base": ["miniature/base.py"],
+    "train": ["train.py"],
+    "evaluate": ["evaluate/__main__.py"],
+    "select": ["select.py"],
+    "tables": ["tables.py"],
+    "figures": ["figures.py"],
+    "report": ["display.py"],
+}
+CARRIERS = {
+    "__init__.py",
+    "errors.py",
+    "provenance.py",
+    "config.py",
+    "plan.py",
+    "progress.py",
+    "checkpoint.py",
+    "train.py",
+}
+
+
+def imported(file: Path) -> set[Path]:
+    """Modules of the package that a module imports anywhere in it, functions included."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "sdft":
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.split(".")[0] == "sdft"]
+        for name in names:
+            path = provenance.PACKAGE.joinpath(*name.split(".")[1:])
+            found |= {file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()}
+    return found
+
+
+@pytest.mark.parametrize("step", sorted(provenance.STEPS))
+def test_a_step_s_digest_covers_what_the_step_imports(step):
+    seen, waiting = set(), [provenance.PACKAGE / entry for entry in ENTRIES[step]]
+    while waiting:
+        file = waiting.pop()
+        if file not in seen:
+            seen.add(file)
+            waiting += imported(file)
+    needed = {file.relative_to(provenance.PACKAGE).as_posix() for file in seen} - CARRIERS
+    listed = provenance.STEPS[step]
+    missing = {file for file in needed if not any(file == entry or file.startswith(f"{entry}/") for entry in listed)}
+    assert not {file for file in missing if not file.endswith("__init__.py")}

@@ -1,0 +1,79 @@
+"""The DAG as Snakemake sees it: complete, quick to build, and refusing a wrong configuration with a remedy."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sdft.config import load_config
+from sdft.plan import Plan
+
+
+def snakemake(root, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", "--nolock", *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def jobs(text):
+    """Jobs by rule, from the table that a dry run prints."""
+    return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", text, flags=re.M)}
+
+
+def test_a_dry_run_of_table_5_is_complete_and_quick(root, tmp_path):
+    start = time.monotonic()
+    done = snakemake(root, "-n", "--forceall", "--cores", "2", "table5")
+    seconds = time.monotonic() - start
+    assert done.returncode == 0, done.stderr
+    counted = jobs(done.stdout + done.stderr)
+    plan = Plan(load_config(root / "config.yaml"), "mini")
+    candidates = len(plan.tasks) * sum(len(plan.hyperparameters(arm)) for arm in plan.arms)
+    finals = len(plan.tasks) * len(plan.arms) * len(plan.seeds)
+    assert counted["candidate"] == candidates
+    assert counted["select"] == len(plan.tasks) * len(plan.arms)
+    assert counted["train"] == counted["evaluate"] == finals
+    assert counted["evaluate_base"] == len(plan.bases)
+    # The issue is an import of torch, which alone takes that long; a busy machine gets some grace.
+    assert seconds < 10
+
+
+def test_building_the_dag_imports_nothing_heavy(root):
+    code = (
+        "import sys, runpy; sys.argv = ['snakemake', '-n', '--nolock', '--quiet', 'all', '--cores', '1', 'table5']\n"
+        "try:\n    runpy.run_module('snakemake', run_name='__main__')\n"
+        "except SystemExit as stop:\n"
+        "    heavy = {'torch', 'transformers', 'datasets', 'lm_eval', 'scipy'} & set(sys.modules)\n"
+        "    print('heavy:', sorted(heavy), 'status:', stop.code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert "heavy: [] status: 0" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("scale=papr", ["papr", "paper"]),
+        ("sede=3", ["sede", "did you mean"]),
+        ("sweep=all", ["sweep", "published"]),
+        ("seeds=[0,0]", ["repeat"]),
+    ],
+)
+def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, setting, words):
+    done = snakemake(root, "-n", "--cores", "1", "--config", setting, "table5")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_every_target_of_the_paper_is_a_rule(root):
+    done = snakemake(root, "--list-target-rules")
+    assert {"all", "table5", "tables", "figure4", "figures", "report", "smoke"} <= set(done.stdout.split())

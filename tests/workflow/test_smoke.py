@@ -1,0 +1,122 @@
+"""The smoke target for real, in a copy of the repository: every rule of Table 5, interrupted, repeated and restyled."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+TABLE = Path("results/smoke/tables/table5/table.csv")
+REPORT = Path("results/smoke/reports/report.html")
+
+
+def start(folder, *arguments):
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process, status=0):
+    text, _ = process.communicate(timeout=900)
+    assert process.returncode == status, text[-6000:]
+    return text
+
+
+def rules_run(text):
+    return set(re.findall(r"^(?:local)?rule (\w+):$", text, flags=re.M))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory, root):
+    """The repository's own files, without any results."""
+    folder = tmp_path_factory.mktemp("clone") / "repository"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    names = listed.stdout.splitlines() if listed.returncode == 0 else []
+    if not names:
+        pytest.skip("the tests run outside a git checkout, so the repository's files are not known")
+    for name in names:
+        if (root / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, folder / name)
+    return folder
+
+
+def test_killed_and_repeated_it_ends_with_the_report(clone):
+    # Killed as by a lost terminal, while candidates train: no handler of Snakemake's runs.
+    killed = start(clone, "smoke")
+    for _ in range(1200):
+        if any(clone.glob("results/smoke/sweep/*/*/*/run.json")):
+            break
+        assert killed.poll() is None, killed.stdout.read()
+        time.sleep(0.25)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    text = finish(start(clone, "smoke"))
+    assert "Missing" not in text.rsplit("Complete log", 1)[-1]
+    assert (clone / REPORT).stat().st_size > 10_000
+    assert {"candidate", "select", "train", "evaluate", "table", "draw_figure4", "render_report"} <= rules_run(text)
+
+
+def test_a_second_call_does_nothing(clone):
+    assert "Nothing to be done" in finish(start(clone, "smoke"))
+
+
+def test_a_change_of_style_redraws_and_nothing_else(clone):
+    style = clone / "sdft/figures.mplstyle"
+    style.write_text(style.read_text() + "\naxes.linewidth: 1.3\n")
+    text = finish(start(clone, "smoke"))
+    assert rules_run(text) == {"draw_figure4", "render_report", "smoke"}
+
+
+def test_a_comment_in_the_library_reruns_nothing(clone):
+    path = clone / "sdft/divergence.py"
+    path.write_text(path.read_text() + "\n# A remark.\n")
+    assert "Nothing to be done" in finish(start(clone, "smoke"))
+
+
+def test_what_is_trained_again_is_the_same_to_the_bit(clone):
+    (model,) = clone.glob("results/smoke/runs/table5/science-sdft-*/model.json")
+    weights = next(model.parent.glob("weights/*.safetensors"))
+    before, table = weights.read_bytes(), (clone / TABLE).read_bytes()
+    shutil.rmtree(model.parent)
+    finish(start(clone, "smoke"))
+    assert weights.read_bytes() == before
+    assert (clone / TABLE).read_bytes() == table
+
+
+def test_a_killed_job_fails_the_run_and_the_next_one_continues(clone):
+    (model,) = clone.glob("results/smoke/runs/table5/science-sft-*/model.json")
+    table = (clone / TABLE).read_bytes()
+    shutil.rmtree(model.parent)
+    process = start(clone, "smoke")
+    victim = None
+    for _ in range(1200):
+        found = subprocess.run(
+            ["pgrep", "-f", f"sdft.train --run {model.parent.relative_to(clone)}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if found.stdout:
+            victim = int(found.stdout.split()[-1])
+            break
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.kill(victim, signal.SIGKILL)
+    finish(process, status=1)
+    assert not model.exists()
+    finish(start(clone, "smoke"))
+    assert (clone / TABLE).read_bytes() == table
