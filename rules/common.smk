@@ -10,7 +10,7 @@ sys.path.insert(0, workflow.basedir)
 
 from sdft.config import BENCHMARKS, TASKS, parse_config
 from sdft.errors import SdftError
-from sdft.plan import Plan
+from sdft.plan import JUDGED, Plan
 from sdft.provenance import code_digest
 
 # The interpreter that runs Snakemake also runs the steps. A global does not trigger reruns, as a parameter would.
@@ -133,3 +133,8 @@ def data_scales(source):
 def data_spec(wildcards):
     """The data block of a scale, as `python -m sdft.data.prepare` takes it."""
     return PLANS[wildcards.scale].scale.data.model_dump_json()
+
+
+def judge_config(wildcards):
+    """The judge block of a scale, as `python -m sdft.judge` takes it."""
+    return PLANS[wildcards.scale].scale.judge.model_dump_json()

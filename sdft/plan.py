@@ -16,6 +16,10 @@ from sdft.errors import SdftError
 from sdft.provenance import digest
 
 
+# Tasks whose answers no rule can score.
+JUDGED = ("medical", "knowledge")
+
+
 class Hyperparameters(BaseModel):
     """What a sweep varies (PAPER Tables 3 and 4)."""
 
@@ -206,10 +210,14 @@ class Plan:
         return f"{self.run_folder(run)}/validation.json"
 
     def scores_folder(self, run: RunSpec) -> str:
-        return f"{self.root}/scores/{run.study}/{run.id}"
+        """Scores of a run: what its evaluation wrote, or the same with a judge's verdicts in it."""
+        return f"{self.root}/{self._scored(run.task)}/{run.study}/{run.id}"
 
     def base_scores_folder(self, model: str) -> str:
-        return f"{self.root}/scores/base/{model}"
+        return f"{self.root}/{self._scored(*self.tasks)}/base/{model}"
+
+    def _scored(self, *tasks: str) -> str:
+        return "judged" if self.scale.judge and set(tasks) & set(JUDGED) else "scores"
 
     def score_files(self, folder: str, tasks: list[str]) -> list[str]:
         """The files that scoring one model makes: each task, the six prior benchmarks, and the outcomes by item."""

@@ -53,6 +53,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "miniature/sandbox.py",
         "miniature/priors/instructions.py",
     ),
+    "judge": ("judge.py", "data/records.py"),
     "select": ("select.py",),
     "tables": (
         *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),

@@ -126,6 +126,15 @@ def test_a_file_elsewhere_renames_no_run_and_other_content_does(values):
     assert not names(changed(values, ["scales", "paper", "data", "split_seed"], 1)) & before
 
 
+def test_with_a_judge_medical_scores_come_from_its_verdicts(values):
+    judged = Plan(parse_config(changed(values, ["scales", "paper", "judge"], {"model": "gpt-5-mini"})), "paper")
+    offline = Plan(parse_config(values), "paper")
+    for plan, folder in ((judged, "judged"), (offline, "scores")):
+        assert plan.scores_folder(plan.finals("table5", "medical", "sft")[0]).startswith(f"results/paper/{folder}/")
+        assert plan.base_scores_folder("m") == f"results/paper/{folder}/base/m"
+        assert plan.scores_folder(plan.finals("table5", "science", "sft")[0]).startswith("results/paper/scores/")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("scale", "jobs"), [("paper", 350), ("rehearsal", 80)])
 def test_the_whole_study_is_listed_within_ten_seconds(root, scale, jobs):
