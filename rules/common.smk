@@ -108,6 +108,11 @@ def paper_item(wildcards, name):
     return json.dumps({"table5": PLANS[wildcards.scale].table5()}[name], indent=1)
 
 
+def gate_files(plan):
+    """Checks of the scale's base models, of which the paper's must pass before anything is compared with it."""
+    return [f"{plan.root}/gate/{model}.json" for model in plan.bases]
+
+
 def table_scores(wildcards):
     """Every score behind a table."""
     plan = PLANS[wildcards.scale]

@@ -54,14 +54,15 @@ STEPS: dict[str, tuple[str, ...]] = {
         "miniature/priors/instructions.py",
     ),
     "judge": ("judge.py", "data/records.py"),
+    "gate": ("gate.py", "gate.yaml"),
     "select": ("select.py",),
     "tables": (
         *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
-        *("claims.py", "layout.py", "tables.py"),
+        *("claims.py", "gate.py", "gate.yaml", "layout.py", "tables.py"),
     ),
     "figures": (
         *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
-        *("claims.py", "layout.py", "tables.py", "figures.py"),
+        *("claims.py", "gate.py", "gate.yaml", "layout.py", "tables.py", "figures.py"),
     ),
     "report": ("display.py", "layout.py", "names.py", "published.py", "published.yaml"),
 }

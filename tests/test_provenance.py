@@ -84,6 +84,7 @@ ENTRIES = {
     "train": ["train.py"],
     "evaluate": ["evaluate/__main__.py"],
     "judge": ["judge.py"],
+    "gate": ["gate.py"],
     "select": ["select.py"],
     "tables": ["tables.py"],
     "figures": ["figures.py"],

@@ -45,7 +45,22 @@ def test_a_reply_is_a_label_only_by_equality(reply, label):
 def test_no_odd_reply_counts_as_correct():
     """1,000 replies that do not say CORRECT and nothing else."""
     chance = random.Random(0)
-    words = ["IN", "NOT", "in", "un", "PARTIALLY", "CORRECT", "INCORRECT", "the label", "is", "?", "no:", "A", "1", "nearly"]
+    words = [
+        "IN",
+        "NOT",
+        "in",
+        "un",
+        "PARTIALLY",
+        "CORRECT",
+        "INCORRECT",
+        "the label",
+        "is",
+        "?",
+        "no:",
+        "A",
+        "1",
+        "nearly",
+    ]
     glue = ["", " ", "_", "-", "\n", ". ", "**", "</b>", "/"]
     seen = 0
     while seen < 1000:
