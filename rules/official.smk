@@ -13,7 +13,7 @@ rule official_task:
     params:
         spec=data_spec,
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("data"),
+        code=code_digest("official"),
     wildcard_constraints:
         scale=data_scales("official"),
         task="science|tooluse|medical",
@@ -33,7 +33,7 @@ rule official_general:
     params:
         spec=data_spec,
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("data"),
+        code=code_digest("official"),
     wildcard_constraints:
         scale=data_scales("official"),
     shell:
@@ -52,7 +52,7 @@ rule invented_benchmarks:
     params:
         spec=data_spec,
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("data"),
+        code=code_digest("official"),
     wildcard_constraints:
         scale=data_scales("official"),
     shell:

@@ -51,6 +51,7 @@ class TrainingSettings(Strict):
     loss_reduction: Literal["sequence_mean", "token_sum"] = "sequence_mean"
     skip_tokens: NonNegative = 3
     teacher: Literal["ema", "base", "student"] = "ema"
+    teacher_template: Literal["official", "paper"] = "official"
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_new_tokens: Positive = 2048
     max_prompt_tokens: Positive | None = None
@@ -67,6 +68,7 @@ class TrainingSettings(Strict):
     weights_dtype: Dtype = "float32"
     optimizer_dtype: Dtype = "float32"
     ema_dtype: Dtype = "float32"
+    rounding: Literal["nearest", "stochastic"] = "nearest"
     compute_dtype: Dtype = "bfloat16"
     micro_batch_size: Positive | None = None
     gradient_checkpointing: bool = False

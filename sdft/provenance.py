@@ -26,7 +26,8 @@ LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "nump
 
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
 STEPS: dict[str, tuple[str, ...]] = {
-    "data": ("data", "miniature"),
+    "data": ("miniature", "data/prompts.py", "data/records.py"),
+    "official": ("data",),
     "base": ("miniature", "data/prompts.py", "data/records.py"),
     "train": (
         "data/records.py",

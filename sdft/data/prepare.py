@@ -89,7 +89,7 @@ def prepare_benchmarks(out: Path) -> None:
         write_text(out / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         files[f"{name}.jsonl"] = {"sha256": sha256_file(out / f"{name}.jsonl"), "rows": len(rows)}
     write_json(
-        out / "manifest.json", {"files": files, "source": {"invented": True}, "manifest": manifest("data", clock=clock)}
+        out / "manifest.json", {"files": files, "source": {"invented": True}, "manifest": manifest("official", clock=clock)}
     )
 
 
@@ -164,7 +164,7 @@ def _write(out: Path, splits: dict[str, list[Record]], source: dict[str, Any], c
         files[path.name] = {"sha256": sha256_file(path), "rows": len(records)}
     ids = {name: [record.id for record in splits[name]] for name in ("validation", "test") if name in splits}
     inputs = {split: where["sha256"] for split, where in source.items() if "sha256" in where}
-    record = manifest("data", clock=clock, inputs=inputs)
+    record = manifest("official", clock=clock, inputs=inputs)
     write_json(out / "manifest.json", {"files": files, "source": source, "ids": ids, "manifest": record})
 
 
