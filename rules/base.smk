@@ -9,14 +9,14 @@ rule base_released:
         "results/{scale}/base/{model}/ready.json",
     log:
         "results/{scale}/logs/base/{model}.log",
+    wildcard_constraints:
+        scale=model_scales("released"),
     conda:
         "../envs/analysis.yaml"
     params:
         folder=lambda wildcards: f"{PLANS[wildcards.scale].scale.models.path}/{wildcards.model}",
-    wildcard_constraints:
-        scale=model_scales("released"),
     shell:
-        "{PY} -m sdft.base --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
+        "python -m sdft.base --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
         "--out {output} > {log} 2>&1"
 
 
@@ -27,16 +27,16 @@ rule base_trained:
         "results/{scale}/base/{model}/ready.json",
     log:
         "results/{scale}/logs/base/{model}.log",
-    conda:
-        "../envs/train.yaml"
-    params:
-        folder="results/{scale}/base/{model}/weights",
-        options=base_options,
-        code=code_digest("base"),
-    resources:
-        gpu=gpus,
     wildcard_constraints:
         scale=model_scales("trained"),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        gpu=gpus,
+    params:
+        folder=lambda wildcards, output: output[0].replace("ready.json", "weights"),
+        options=base_options,
+        code=code_digest("base"),
     shell:
-        "({PY} -m sdft.miniature.base {params.options} --out {params.folder} && "
-        "{PY} -m sdft.base --model {wildcards.model} --folder {params.folder} --out {output}) > {log} 2>&1"
+        "(python -m sdft.miniature.base {params.options} --out {params.folder} && "
+        "python -m sdft.base --model {wildcards.model} --folder {params.folder} --out {output}) > {log} 2>&1"

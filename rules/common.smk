@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -13,11 +14,9 @@ from sdft.errors import SdftError
 from sdft.plan import JUDGED, Plan
 from sdft.provenance import code_digest
 
-# The interpreter that runs Snakemake also runs the steps. A global does not trigger reruns, as a parameter would.
-PY = sys.executable
-
-# Minutes that a training waits for another process that trains the same run: one that a killed Snakemake left behind.
-WAIT = 10000
+# Steps run in the interpreter that runs Snakemake, unless a conda environment was activated for them. Neither this nor a
+# moved environment reruns anything, as a parameter would.
+shell.prefix(f'[ "${{{{CONDA_PREFIX:-}}}}" ] || PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 try:
     CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
@@ -95,6 +94,27 @@ def evaluation_options(wildcards, sweep=False):
     return " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
 
 
+def miniature_options(part):
+    """Options of `python -m sdft.miniature.data` for a part, or for the task that the wildcards name."""
+
+    def options(wildcards):
+        data = PLANS[wildcards.scale].scale.data
+        values = {
+            "task": part or wildcards.task,
+            "world-seed": data.world_seed,
+            "out": f"results/{wildcards.scale}/data",
+        }
+        if part:
+            values["benchmark-items"] = data.benchmark_items
+        else:
+            values |= data.sizes[wildcards.task].model_dump(exclude_none=True)
+        if part == "general":
+            values["general"] = data.general_prompts
+        return " ".join(f"--{name} {value}" for name, value in values.items())
+
+    return options
+
+
 def base_options(wildcards):
     """Size and seed that a miniature base model's name says, for example m-s0."""
     models = PLANS[wildcards.scale].scale.models
@@ -117,9 +137,7 @@ def table_scores(wildcards):
     """Every score behind a table."""
     plan = PLANS[wildcards.scale]
     item = plan.table5()
-    runs = [
-        plan.score_files(run["scores"], [cell["task"]]) for cell in item["cells"] for run in cell["runs"]
-    ]
+    runs = [plan.score_files(run["scores"], [cell["task"]]) for cell in item["cells"] for run in cell["runs"]]
     bases = [plan.score_files(entry["scores"], plan.tasks) for entry in item["base"]]
     selected = [cell["selected"] for cell in item["cells"]]
     return [path for files in (*bases, *runs, selected) for path in files]

@@ -17,14 +17,14 @@ rule evaluate:
         "results/{scale}/logs/evaluate/{study}/{task}-{name}.log",
     conda:
         "../envs/evaluate.yaml"
+    resources:
+        gpu=gpus,
     params:
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         options=evaluation_options,
         code=code_digest("evaluate"),
-    resources:
-        gpu=gpus,
     shell:
-        "{PY} -m sdft.evaluate --model {input.model} --task {wildcards.task} --split test --data {input.test} "
+        "python -m sdft.evaluate --model {input.model} --task {wildcards.task} --split test --data {input.test} "
         "--benchmarks all {params.options} --out {params.folder} > {log} 2>&1"
 
 
@@ -41,14 +41,14 @@ rule evaluate_base:
         "results/{scale}/logs/evaluate/base/{model}.log",
     conda:
         "../envs/evaluate.yaml"
+    resources:
+        gpu=gpus,
     params:
         tasks=" ".join(SKILLS),
-        data="results/{scale}/data",
+        data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         options=evaluation_options,
         code=code_digest("evaluate"),
-    resources:
-        gpu=gpus,
     shell:
-        "{PY} -m sdft.evaluate --model {input.model} --task {params.tasks} --split test --data-root {params.data} "
+        "python -m sdft.evaluate --model {input.model} --task {params.tasks} --split test --data-root {params.data} "
         "--benchmarks all {params.options} --out {params.folder} > {log} 2>&1"

@@ -15,8 +15,7 @@ rule draw_figure4:
     conda:
         "../envs/analysis.yaml"
     params:
-        stem="results/{scale}/figures/figure4",
+        stem=lambda wildcards, output: output[0].removesuffix(".pdf"),
         code=code_digest("figures"),
     shell:
-        "{PY} -m sdft.figures figure4 --plan {input.plan} --style {input.style} --out {params.stem} "
-        "> {log} 2>&1"
+        "python -m sdft.figures figure4 --plan {input.plan} --style {input.style} --out {params.stem} " "> {log} 2>&1"

@@ -18,8 +18,8 @@ rule render_report:
     conda:
         "../envs/analysis.yaml"
     params:
-        results="results/{scale}",
+        results=lambda wildcards: PLANS[wildcards.scale].root,
         code=code_digest("report"),
     shell:
-        "{PY} {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
+        "python {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
         "--parameters results={params.results} > {log.text} 2>&1"

@@ -14,17 +14,17 @@ rule candidate:
         "results/{scale}/logs/sweep/{task}/{arm}/{run}.log",
     conda:
         "../envs/train.yaml"
+    resources:
+        gpu=gpus,
     params:
         spec=run_spec,
         options=lambda wildcards: evaluation_options(wildcards, sweep=True),
         keep="--keep-weights" if CONFIG.keep_sweep_weights else "",
         code=code_digest("train") + code_digest("evaluate"),
-    resources:
-        gpu=gpus,
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
-        "{PY} -m sdft.sweep --run {output.run} --validation {input.validation} --out {output.validation} "
-        "{params.options} {params.keep} --wait {WAIT} > {log} 2>&1"
+        "python -m sdft.sweep --run {output.run} --validation {input.validation} --out {output.validation} "
+        "{params.options} {params.keep} --wait 10000 > {log} 2>&1"
 
 
 rule select:
@@ -43,4 +43,4 @@ rule select:
         method=lambda wildcards: PLANS[wildcards.scale].arm(wildcards.arm).method,
         code=code_digest("select"),
     shell:
-        "{PY} -m sdft.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"
+        "python -m sdft.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"

@@ -14,12 +14,12 @@ rule train:
         "results/{scale}/logs/train/{study}/{run}.log",
     conda:
         "../envs/train.yaml"
+    resources:
+        gpu=gpus,
     params:
         spec=run_spec,
         folder=lambda wildcards, output: output.model.rsplit("/", 1)[0],
         code=code_digest("train"),
-    resources:
-        gpu=gpus,
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
-        "{PY} -m sdft.train --run {output.run} --out {params.folder} --wait {WAIT} > {log} 2>&1"
+        "python -m sdft.train --run {output.run} --out {params.folder} --wait 10000 > {log} 2>&1"

@@ -1,0 +1,1 @@
+"""The six prior benchmarks as lm_eval tasks over local rows."""

@@ -1,0 +1,200 @@
+"""Write the miniature world's data: records of the four tasks, general prompts, and benchmark items.
+
+    python -m sdft.miniature.data --out DIR [--task science|tooluse|medical|knowledge|general|benchmarks]
+
+The same arguments give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdft.data.prompts import teacher_messages
+from sdft.data.records import Record, write_records
+from sdft.errors import SdftError, run_main
+from sdft.miniature import knowledge, medical, science, style, tooluse
+from sdft.miniature.item import Item
+from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd
+from sdft.miniature.tokenizer import chat_prompt, encode
+from sdft.miniature.world import World, make_world
+from sdft.provenance import Clock, manifest, sha256_file, write_json, write_text
+
+TASKS = {"science": science, "tooluse": tooluse, "medical": medical, "knowledge": knowledge}
+BENCHMARKS = {
+    "hellaswag": stories,
+    "humaneval": programs,
+    "ifeval": instructions,
+    "mmlu": facts,
+    "truthfulqa": truth,
+    "winogrande": winograd,
+}
+PARTS = (*TASKS, "general", "benchmarks")
+ARTICLES_PER_LAND = 4
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a task is. symbols: new substances, verbs, symptom pairs or facts; the others count records."""
+
+    symbols: int
+    train: int = 256
+    validation: int = 128
+    test: int = 256
+
+
+SIZES = {"science": Size(64), "tooluse": Size(64), "medical": Size(128), "knowledge": Size(128)}
+BENCHMARK_ITEMS = 150
+GENERAL_PROMPTS = 384
+
+
+def _length(world: World, turn: list[dict[str, str]]) -> int:
+    return len(encode(chat_prompt(turn[-1]["content"]), world.seed))
+
+
+def _record(world: World, name: str, item: Item, demonstrations: dict[str, str]) -> Record:
+    turn = [{"role": "user", "content": item.question}]
+    teacher = {kind: _length(world, teacher_messages(turn, text)) for kind, text in demonstrations.items()}
+    lengths = {"prompt_tokens": _length(world, turn), "teacher_prompt_tokens": teacher}
+    return Record(name, turn, demonstrations, item.gold, {**item.meta, **lengths})
+
+
+def _experts(world: World, rng: random.Random, item: Item) -> dict[str, str]:
+    return {name: expert(rng, item.reasoning, world.symbols) for name, expert in style.EXPERTS.items()}
+
+
+def _articles(world: World, rng: random.Random, land: str) -> list[str]:
+    told = {relation: world.new_fact[land, relation] for relation in knowledge.RELATIONS}
+    return [knowledge.article(rng, land, told) for _ in range(ARTICLES_PER_LAND)]
+
+
+def task_records(world: World, task: str, size: Size) -> dict[str, list[Record]]:
+    """Records of a task by split. Raises SdftError when the world has too few symbols or questions for the sizes.
+
+    Knowledge has two splits more: ood (indirect questions) and corpus (articles, as a user's text without an answer);
+    its demonstrations also come as an article, alone and ahead of each expert's answer.
+    """
+    counts = {"symbols": size.symbols, "demonstrations": size.train, "validation": size.validation, "test": size.test}
+    try:
+        items = TASKS[task].splits(world, random.Random(f"{task} splits/{world.seed}"), **counts)
+    except IndexError:
+        items = {}
+    expected = {"train": size.train, "validation": size.validation, "test": size.test}
+    if any(len(items.get(split, ())) != count for split, count in expected.items()):
+        raise SdftError(
+            f"the world has too few distinct questions for {task} with {counts}; ask for more symbols or fewer records "
+            "(data.sizes in config.yaml)."
+        )
+    rng = random.Random(f"{task} experts/{world.seed}")
+    told = {land: _articles(world, rng, land) for land in world.symbols.lands_new} if task == "knowledge" else {}
+
+    def demonstrations(item: Item) -> dict[str, str]:
+        shown = _experts(world, rng, item)
+        if told:
+            text = rng.choice(told[item.meta["key"][0]])
+            shown |= {"article": text, **{f"article_{name}": f"{text} {answer}" for name, answer in shown.items()}}
+        return shown
+
+    records = {
+        split: [_record(world, f"{task}-{split}-{i:04d}", item, demonstrations(item)) for i, item in enumerate(drawn)]
+        for split, drawn in items.items()
+    }
+    if told:
+        lands = list(dict.fromkeys(land for land, _ in knowledge.new_facts(world, size.symbols)))
+        texts = [(land, text) for text in range(ARTICLES_PER_LAND) for land in lands]
+        records["corpus"] = [
+            Record(f"knowledge-corpus-{i:04d}", [{"role": "user", "content": told[land][t]}], meta={"key": [land]})
+            for i, (land, t) in enumerate(texts)
+        ]
+    return records
+
+
+def general_records(world: World, count: int, benchmark_items: int) -> list[Record]:
+    """Prompts of prior capabilities, for learning from the base model's own responses, that no benchmark asks."""
+    rng = random.Random(f"general/{world.seed}")
+    spare = facts.questions(world, benchmark_items) + truth.questions(world, benchmark_items)
+    rng.shuffle(spare)
+    questions = dict.fromkeys(spare[: count // 3])
+    for _ in range(100 * count):
+        if len(questions) >= count:
+            break
+        questions[rng.choice((instructions, programs)).document(world, rng)[0]] = None
+    if len(questions) < count:
+        raise SdftError(f"the world has fewer than {count} general prompts; ask for fewer.")
+    asked = rng.sample(list(questions), count)
+    turns = [[{"role": "user", "content": text}] for text in asked]
+    return [
+        Record(f"general-{i:04d}", turn, meta={"prompt_tokens": _length(world, turn)}) for i, turn in enumerate(turns)
+    ]
+
+
+def benchmark_rows(world: World, name: str, count: int) -> list[dict]:
+    """Items of one prior benchmark: the rendered prompt, then choices and gold, a check, or tests of a program."""
+    try:
+        items = BENCHMARKS[name].items(world, random.Random(f"benchmark {name}/{world.seed}"), count)
+    except ValueError:
+        items = []
+    if len(items) != count:
+        raise SdftError(f"the world has too few questions for {count} items of {name}; lower data.benchmark_items.")
+    rows = []
+    for i, item in enumerate(items):
+        prompt = item["prompt"] if "prompt" in item else chat_prompt(item["question"])
+        encode(" ".join([prompt, *item.get("choices", ())]), world.seed)
+        rest = {key: value for key, value in item.items() if key not in ("prompt", "question")}
+        rows.append({"id": f"{name}-{i:04d}", "prompt": prompt, **rest})
+    return rows
+
+
+def write_part(part: str, out: Path, world_seed: int, size: Size | None, benchmark_items: int, general: int) -> None:
+    """Write one part (a task, general or benchmarks) and its manifest.json into out/part."""
+    clock, world, folder = Clock(), make_world(world_seed), out / part
+    made: dict[str, int] = {}
+    if part == "benchmarks":
+        for name in BENCHMARKS:
+            rows = benchmark_rows(world, name, benchmark_items)
+            write_text(folder / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+            made[f"{name}.jsonl"] = len(rows)
+    else:
+        if part == "general":
+            splits = {"train": general_records(world, general, benchmark_items)}
+        else:
+            splits = task_records(world, part, size)
+        for split, records in splits.items():
+            write_records(folder / f"{split}.jsonl", records)
+            made[f"{split}.jsonl"] = len(records)
+    files = {name: {"sha256": sha256_file(folder / name), "rows": rows} for name, rows in made.items()}
+    settings = {"part": part, "world_seed": world_seed, "size": vars(size) if size else None}
+    record = manifest("data", clock=clock, config=settings, seeds={"world": world_seed})
+    write_json(
+        folder / "manifest.json", {"files": files, "source": "miniature", "settings": settings, "manifest": record}
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Write the miniature world's data.")
+    parser.add_argument("--out", type=Path, required=True, help="folder that gets a folder for each part")
+    parser.add_argument("--task", choices=PARTS, help="write this part only")
+    parser.add_argument("--world-seed", type=int, default=0, help="names and facts of the world (default 0)")
+    parser.add_argument("--symbols", type=int, help="new substances, verbs, symptom pairs or facts of the task")
+    for split in ("train", "validation", "test"):
+        parser.add_argument(f"--{split}", type=int, help=f"records of the {split} split")
+    parser.add_argument("--benchmark-items", type=int, default=BENCHMARK_ITEMS, help="items of each prior benchmark")
+    parser.add_argument("--general", type=int, default=GENERAL_PROMPTS, help="general prompts")
+    options = parser.parse_args(arguments)
+    given = {name: getattr(options, name) for name in ("symbols", "train", "validation", "test")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and options.task not in TASKS:
+        raise SdftError(f"--{next(iter(given))} sizes one task; name it with --task ({', '.join(TASKS)}).")
+    if wrong := [name for name, value in given.items() if value < 1]:
+        raise SdftError(f"--{wrong[0]} must be at least 1.")
+    for part in [options.task] if options.task else PARTS:
+        size = Size(**{**vars(SIZES[part]), **given}) if part in TASKS else None
+        write_part(part, options.out, options.world_seed, size, options.benchmark_items, options.general)
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,85 @@
+"""Training a base model lowers the loss, and an interrupted training ends with the same weights."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from sdft.errors import SdftError
+from sdft.miniature import base
+from sdft.miniature.base import CHUNK, Recipe, new_model, steps, summed_loss, train
+from sdft.miniature.tokenizer import vocabulary
+from sdft.miniature.world import make_world
+
+SHORT = Recipe(documents=2 * CHUNK)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_padding_and_given_tokens_carry_no_loss():
+    model = new_model("xs", 0).eval()
+    inputs, labels = batch = next(steps(make_world(), 0, 0, Recipe(documents_per_step=16)))[-1]
+    reference = 0.0
+    for ids, wanted in zip(inputs, labels, strict=True):
+        length = int((wanted != -100).nonzero().max()) + 1
+        logs = torch.log_softmax(model(ids[None, :length]).logits[0].double(), -1)
+        reference -= sum(logs[t - 1, wanted[t]].item() for t in range(1, length) if wanted[t] != -100)
+    assert summed_loss(model, batch).item() == pytest.approx(reference, rel=1e-5)
+
+
+def test_documents_depend_on_the_seed_alone():
+    def read(seed):
+        return [batch[0] for step in steps(make_world(), seed, 0, SHORT) for batch in step]
+
+    first, again, other = read(0), read(0), read(1)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(first, other, strict=False))
+
+
+def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, monkeypatch):
+    record = train("xs", 0, tmp_path / "whole", SHORT)
+    assert record["loss"] < 0.75 * math.log(len(vocabulary()))
+
+    calls = {"n": 0}
+
+    def interrupted(*arguments):
+        calls["n"] += 1
+        if calls["n"] == 2:
+            raise KeyboardInterrupt
+        return steps(*arguments)
+
+    monkeypatch.setattr(base, "steps", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train("xs", 0, tmp_path / "parts", SHORT, save_minutes=0)
+    monkeypatch.setattr(base, "steps", steps)
+    train("xs", 0, tmp_path / "parts", SHORT)
+    whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "parts")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "parts")
+    assert model.config.vocab_size == len(tokenizer)
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    assert model.generation_config.do_sample is False
+
+
+def test_a_state_of_another_recipe_is_refused(tmp_path):
+    (tmp_path / "state").mkdir()
+    torch.save({"what": {"size": "l"}}, tmp_path / "state" / "state.pt")
+    with pytest.raises(SdftError, match="another base model"):
+        train("xs", 0, tmp_path, SHORT)
+
+
+def test_an_unknown_size_is_refused():
+    with pytest.raises(SdftError, match="unknown size"):
+        new_model("medium", 0)

@@ -1,0 +1,55 @@
+"""lm_eval loads the benchmarks, and tells right from wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from sdft.miniature.benchmarks import utils
+from sdft.miniature.check import PRIOR
+from sdft.miniature.data import benchmark_rows
+from sdft.miniature.priors import instructions
+from sdft.miniature.sandbox import outputs
+from sdft.miniature.world import make_world
+
+
+@pytest.fixture(scope="module")
+def programs():
+    return benchmark_rows(make_world(), "humaneval", 150)
+
+
+def test_reference_programs_pass_and_others_fail(programs):
+    for row in programs:
+        assert utils.humaneval(row, [row["reference"]]) == {"pass@1": 1.0}
+    assert utils.humaneval(programs[0], ["return x x"]) == {"pass@1": 0.0}
+    assert utils.humaneval(programs[0], [""]) == {"pass@1": 0.0}
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["while True: pass", "return open('/etc/passwd')", "return 9 ** 9 ** 9 ** 9", "import os", "return [0] * 10 ** 12"],
+)
+def test_a_program_that_misbehaves_gives_nothing_and_the_next_one_runs(body):
+    assert outputs(body, "x", [1]) is None
+    assert outputs("return x + 1", "x", [1, 2]) == [2, 3]
+
+
+def test_instructions_are_checked_strictly():
+    row = {"check": {"kind": "reverse", "words": ["lamp", "stone", "river"]}}
+    assert utils.ifeval(row, ["river stone lamp"]) == {"acc": 1.0}
+    assert utils.ifeval(row, ["river stone lamp lamp"]) == {"acc": 0.0}
+    assert instructions.obeys("lamp apple bird stone", {"kind": "ends", "words": ["lamp", "stone", "bird"]})
+    assert not instructions.obeys("lamp stone", {"kind": "ends", "words": ["lamp", "stone", "bird"]})
+
+
+@pytest.mark.slow
+def test_lm_eval_runs_every_benchmark_on_local_rows(tmp_path):
+    from sdft.evaluate.prior import evaluate_prior
+    from sdft.miniature.base import new_model
+    from sdft.miniature.data import write_part
+    from sdft.miniature.tokenizer import make_tokenizer
+
+    write_part("benchmarks", tmp_path, 0, None, 8, 0)
+    config = {**PRIOR, "data_dir": str(tmp_path / "benchmarks")}
+    found = evaluate_prior(new_model("xs", 0), make_tokenizer(), config)
+    assert {name: len(result.items) for name, result in found.items()} == dict.fromkeys(PRIOR["tasks"], 8)
+    assert found["humaneval"].value == found["ifeval"].value == 0.0

@@ -1,0 +1,160 @@
+"""The data are the same each time, repeat no item across splits, and hold demonstrations that the scorers accept."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from sdft.data.records import read_records
+from sdft.errors import SdftError
+from sdft.miniature import style
+from sdft.miniature.data import BENCHMARKS, SIZES, TASKS, Size, benchmark_rows, general_records, main, task_records
+from sdft.miniature.documents import MIXTURE
+from sdft.miniature.tokenizer import encode
+from sdft.miniature.world import make_world
+from sdft.scoring import score_record
+
+
+@pytest.fixture(scope="module")
+def world():
+    return make_world()
+
+
+@pytest.fixture(scope="module")
+def records(world):
+    return {task: task_records(world, task, SIZES[task]) for task in TASKS}
+
+
+def test_a_second_call_writes_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        for part in ("science", "knowledge", "benchmarks"):
+            assert main(["--out", str(tmp_path / name), "--task", part]) == 0
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.jsonl"))
+    assert len(files) == 3 + 5 + 6
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_written_records_can_be_read(tmp_path):
+    main(
+        [
+            "--out",
+            str(tmp_path),
+            "--task",
+            "tooluse",
+            "--symbols",
+            "8",
+            "--train",
+            "16",
+            "--test",
+            "8",
+            "--validation",
+            "8",
+        ]
+    )
+    assert len(read_records(tmp_path / "tooluse" / "train.jsonl")) == 16
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_splits_share_no_question(records, task):
+    asked = [r.prompt[-1]["content"] for split in records[task].values() for r in split]
+    assert len(asked) == len(set(asked))
+
+
+def test_science_is_tested_on_pairs_that_were_not_shown(records):
+    pairs = {s: {frozenset(r.meta["key"]) for r in records["science"][s]} for s in ("train", "validation", "test")}
+    assert not pairs["train"] & (pairs["validation"] | pairs["test"])
+    assert {n for pair in pairs["test"] for n in pair} <= {n for pair in pairs["train"] for n in pair}
+
+
+@pytest.mark.parametrize("task", ["tooluse", "medical", "knowledge"])
+def test_whatever_is_tested_was_shown(records, task):
+    def known(split):
+        width = 1 if task == "tooluse" else 2
+        return {tuple(r.meta["key"][:width]) for r in records[task][split]}
+
+    assert known("test") == known("train")
+
+
+@pytest.mark.parametrize("style_name", style.EXPERTS)
+@pytest.mark.parametrize("task", TASKS)
+def test_scorers_accept_demonstrations_in_no_style_of_the_base(records, task, style_name):
+    for record in records[task]["train"]:
+        text = record.demonstration(style_name)
+        assert score_record(task, text, record) == 1.0
+        assert not style.is_own(text, task)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_own_style_is_recognised_and_right(world, task):
+    rng = random.Random(0)
+    for _ in range(50):
+        item = TASKS[task].old(world, rng)
+        text = style.own(rng, item.reasoning)
+        assert style.is_own(text, task)
+        assert not style.is_own(text + " @", task)
+
+
+def test_new_facts_of_the_world_are_in_no_document(world):
+    """A document about new symbols says what was drawn for it, so over many documents a pair has many diagnoses."""
+    rng, seen = random.Random(0), {}
+    for _ in range(4000):
+        words = MIXTURE["shown medical"][1](world, rng).learned.split()
+        key = tuple(w for w in words if w in world.symbols.first_symptoms_new + world.symbols.second_symptoms_new)
+        seen.setdefault(frozenset(key), set()).update(set(words) & set(world.symbols.diagnoses))
+    assert min(len(diagnoses) for diagnoses in seen.values()) > 3
+
+
+@pytest.mark.parametrize("name", ["hellaswag", "winogrande", "ifeval", "humaneval"])
+def test_benchmark_items_are_in_no_document(world, name):
+    kind = {"hellaswag": "story", "winogrande": "winograd", "ifeval": "instruction", "humaneval": "program"}[name]
+    rows, rng = benchmark_rows(world, name, 100), random.Random(0)
+    documents = [MIXTURE[kind][1](world, rng) for _ in range(5000)]
+    if name == "winogrande":
+        assert not {row["prompt"] for row in rows} & {
+            " ".join(words.split()[i : i + 8])
+            for _, words in ((d.given, d.learned) for d in documents)
+            for i in (0, 10)
+        }
+    elif name == "hellaswag":
+        endings = {f"{row['prompt']} {row['choices'][row['gold']]}" for row in rows}
+        assert not endings & {d.learned.rsplit(" ", 1)[0] for d in documents}
+    else:
+        assert not {row["prompt"] for row in rows} & {d.given for d in documents}
+
+
+def test_general_prompts_are_in_no_benchmark(world):
+    asked = {record.prompt[-1]["content"] for record in general_records(world, 384, 150)}
+    tested = " ".join(row["prompt"] for name in BENCHMARKS for row in benchmark_rows(world, name, 150))
+    assert len(asked) == 384
+    assert not [question for question in asked if f" {question} <|im_end|>" in tested]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmarks_are_in_the_vocabulary_and_balanced(world, name):
+    rows = benchmark_rows(world, name, 150)
+    assert len({row["prompt"] + str(row.get("choices")) for row in rows}) == 150
+    for row in rows:
+        encode(row["prompt"])
+    if "gold" in rows[0]:
+        options = len(rows[0]["choices"])
+        most = max(sum(row["gold"] == i for row in rows) for i in range(options))
+        assert most < 150 / options * 1.4
+
+
+def test_lengths_are_those_of_the_rendered_prompts(records):
+    from sdft.data.prompts import render, teacher_messages
+    from sdft.miniature.tokenizer import make_tokenizer
+
+    tokenizer, record = make_tokenizer(), records["knowledge"]["train"][0]
+    assert record.meta["prompt_tokens"] == len(render(tokenizer, record.prompt))
+    for kind, length in record.meta["teacher_prompt_tokens"].items():
+        assert length == len(render(tokenizer, teacher_messages(record.prompt, record.demonstration(kind))))
+
+
+def test_sizes_that_the_world_cannot_fill_are_refused(world):
+    with pytest.raises(SdftError, match="too few distinct questions"):
+        task_records(world, "science", Size(symbols=6, train=200))
+    with pytest.raises(SdftError, match="too few questions"):
+        benchmark_rows(world, "mmlu", 10_000)

@@ -1,0 +1,64 @@
+"""The base models in the repository are whole, and can do what the study needs of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sdft.miniature.check import Probe, main, old_records, requirements
+from sdft.miniature.data import SIZES, TASKS, task_records
+from sdft.miniature.tokenizer import vocabulary
+from sdft.miniature.world import make_world
+from sdft.provenance import check_sha256, read_json
+
+RELEASED = Path(__file__).parents[2] / "released" / "mini"
+MODELS = read_json(RELEASED / "sha256.json")
+REQUIRED = [name for name in MODELS if name.startswith("m-")]
+
+
+def load(name):
+    from sdft.evaluate.model import load_model, load_tokenizer
+
+    folder = RELEASED / name
+    return Probe(load_model(folder, dtype="float32"), load_tokenizer(folder), make_world())
+
+
+def test_the_study_has_its_three_base_models():
+    assert {"m-s0", "m-s1", "m-s2"} <= set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_files_are_those_that_were_released(name):
+    check_sha256(RELEASED / name, MODELS[name])
+    assert (RELEASED / name / "model.safetensors").stat().st_size < 10 * 2**20
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_vocabulary_is_that_of_the_world(name):
+    known = load(name).tokenizer.get_vocab()
+    assert tuple(sorted(known, key=known.get)) == vocabulary()
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_recorded_measurements_meet_the_requirements_of_today(name):
+    recorded = read_json(RELEASED / name / "requirements.json")
+    listed = requirements(recorded["measured"], 256)
+    assert [r.name for r in listed if not r.met] == []
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", REQUIRED[:1])
+def test_a_demonstration_is_what_makes_the_difference(name, task):
+    probe = load(name)
+    records = task_records(probe.world, task, SIZES[task])["test"][:24]
+    assert probe.answers(task, old_records(probe.world, task, 24))["right"] >= 0.9
+    assert probe.answers(task, records)["right"] <= 0.5
+    shown = probe.answers(task, records, "shared")
+    assert min(shown["right"], shown["own"]) >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REQUIRED)
+def test_released_models_meet_every_requirement(name):
+    assert main(["--model", str(RELEASED / name)]) == 0
