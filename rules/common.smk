@@ -66,6 +66,8 @@ def run_inputs(wildcards):
     """Files that a run's training reads."""
     run = run_of(wildcards)
     optional = [run.data["prompts"], run.parent, run.selected]
+    if PLANS[wildcards.scale].scale.data.source == "official":
+        optional.append(PLANS[wildcards.scale].lengths_path(run.task, run.base))
     return [run.base_ready, run.data["train"], *filter(None, optional)]
 
 

@@ -74,3 +74,25 @@ rule base_model:
         scale=model_scales("hub", "random"),
     shell:
         "{PY} -m sdft.data.base_model --name {wildcards.model} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+
+
+# Lengths of the prompts, counted before anything is trained on them: too long ones are refused here and not on a GPU.
+rule lengths:
+    input:
+        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
+        model=lambda wildcards: PLANS[wildcards.scale].base_path(wildcards.model),
+    output:
+        "results/{scale}/data/{task}/lengths-{model}.json",
+    log:
+        "results/{scale}/logs/data/{task}-lengths-{model}.log",
+    conda:
+        "../envs/train.yaml"
+    params:
+        data=lambda wildcards, input: input[0].rsplit("/", 1)[0],
+        style=lambda wildcards: PLANS[wildcards.scale].scale.demonstration,
+        settings=lambda wildcards: CONFIG.settings_of(wildcards.scale, PLANS[wildcards.scale].arms[-1]).model_dump_json(),
+    wildcard_constraints:
+        scale=data_scales("official"),
+    shell:
+        "{PY} -m sdft.data.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
+        "--settings {params.settings:q} --out {output} > {log} 2>&1"

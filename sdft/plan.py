@@ -194,6 +194,9 @@ class Plan:
     def data_path(self, task: str, split: str) -> str:
         return f"{self.root}/data/{task}/{split}.jsonl"
 
+    def lengths_path(self, task: str, model: str) -> str:
+        return f"{self.root}/data/{task}/lengths-{model}.json"
+
     def base_path(self, model: str) -> str:
         return f"{self.root}/base/{model}/ready.json"
 
