@@ -57,6 +57,7 @@ class TrainingSettings(Strict):
     max_prompt_tokens: Positive | None = None
     overlong: Literal["error", "truncate_left", "drop"] = "error"
     rollouts_per_prompt: Positive = 1
+    rollout_engine: Literal["transformers", "vllm"] = "transformers"
     importance_clip: Annotated[float, Field(gt=0)] | None = 2.0
     betas: tuple[Rate, Rate] = (0.9, 0.999)
     epsilon: Annotated[float, Field(gt=0)] = 1e-8

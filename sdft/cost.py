@@ -172,9 +172,7 @@ def forecast(plan: Plan, target: str = "table5") -> tuple[list[Job], dict[str, F
         if job.seconds:
             measured[job.kind].append((job.units, job.seconds))
     fits = {kind: fit(kind, measured[kind], plan.name) for kind in dict.fromkeys(job.kind for job in found)}
-    return [
-        replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found
-    ], fits
+    return [replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found], fits
 
 
 def device_hours(found: Sequence[Job]) -> float:
@@ -189,8 +187,11 @@ def makespan(found: Sequence[Job], devices: int) -> float:
     free = [0.0] * devices
     heapq.heapify(free)
     while waiting:
-        ready = [(max((ends.get(need, 0.0) for need in job.needs), default=0.0), number) for number, job in
-                 enumerate(waiting) if all(need in ends for need in job.needs)]
+        ready = [
+            (max((ends.get(need, 0.0) for need in job.needs), default=0.0), number)
+            for number, job in enumerate(waiting)
+            if all(need in ends for need in job.needs)
+        ]
         at, number = min(ready)
         job = waiting.pop(number)
         ends[job.output] = max(heapq.heappop(free), at) + job.forecast

@@ -40,6 +40,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "rollout.py",
         "teacher.py",
         "training.py",
+        "vllm_engine.py",
     ),
     "evaluate": (
         "data/records.py",

@@ -23,7 +23,10 @@ NUMERICS = {
     "official code: all bfloat16": {"weights": "bfloat16", "optimizer": "bfloat16", "ema": "bfloat16"},
     "float32 EMA": {"weights": "bfloat16", "optimizer": "bfloat16", "ema": "float32"},
     "float32 EMA, stochastic rounding": {
-        "weights": "bfloat16", "optimizer": "bfloat16", "ema": "float32", "rounding": "stochastic"
+        "weights": "bfloat16",
+        "optimizer": "bfloat16",
+        "ema": "float32",
+        "rounding": "stochastic",
     },
     "float32 optimizer and EMA": {"weights": "bfloat16", "optimizer": "float32", "ema": "float32"},
     "all float32": {"weights": "float32", "optimizer": "float32", "ema": "float32"},

@@ -89,7 +89,8 @@ def prepare_benchmarks(out: Path) -> None:
         write_text(out / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         files[f"{name}.jsonl"] = {"sha256": sha256_file(out / f"{name}.jsonl"), "rows": len(rows)}
     write_json(
-        out / "manifest.json", {"files": files, "source": {"invented": True}, "manifest": manifest("official", clock=clock)}
+        out / "manifest.json",
+        {"files": files, "source": {"invented": True}, "manifest": manifest("official", clock=clock)},
     )
 
 

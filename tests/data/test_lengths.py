@@ -49,7 +49,9 @@ def test_a_summary_counts_what_is_longer_than_the_official_limits():
 @pytest.mark.parametrize("overlong", ["error", "drop", "truncate_left"])
 def test_prompts_that_do_not_fit_are_refused_or_reported_as_chosen(folder, tmp_path, capsys, overlong):
     for split in ("train", "validation", "test"):
-        write_records(tmp_path / f"{split}.jsonl", [record(0, 3), record(1, 400)] if split == "train" else [record(2, 3)])
+        write_records(
+            tmp_path / f"{split}.jsonl", [record(0, 3), record(1, 400)] if split == "train" else [record(2, 3)]
+        )
     settings = TrainingSettings(max_new_tokens=50, overlong=overlong).model_dump_json()
     arguments = ["--model", str(folder), "--data", str(tmp_path), "--demonstration", "expert", "--settings", settings]
     out = tmp_path / "lengths.json"
