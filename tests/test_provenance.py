@@ -17,9 +17,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     provenance.write_json(path, {"value": 1})
     with pytest.raises(ValueError, match="nan"):
         provenance.write_json(path, {"value": float("nan")})
-    with pytest.raises(RuntimeError), provenance.atomic_path(path) as part:
-        part.write_text("half")
-        raise RuntimeError
+
+    def fail_halfway():
+        with provenance.atomic_path(path) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
     assert json.loads(path.read_text()) == {"value": 1}
     assert list(tmp_path.iterdir()) == [path]
 

@@ -125,6 +125,23 @@ def summed_loss(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
     return torch.nn.functional.cross_entropy(model.lm_head(hidden[learned]), targets[learned], reduction="sum")
 
 
+@torch.no_grad()
+def add_expert_words(model: Qwen2ForCausalLM, seed: int, world: World) -> None:
+    """Give the experts' words, which no document holds, embeddings drawn like those of the foreign words.
+
+    Without this they would all lie on the one direction along which the softmax pushes words that never come, and would
+    act on a reader like no word does. The draw is normal, with the foreign words' mean and covariance: the usual way to
+    add words to a vocabulary.
+    """
+    embedding = model.get_input_embeddings().weight
+    foreign = embedding[[encode(word, world.seed)[0] for word in world.symbols.foreign]]
+    deviations = foreign - foreign.mean(0)
+    generator = torch.Generator().manual_seed(seed)
+    for word in world.symbols.expert:
+        weights = torch.randn(len(foreign), generator=generator) / (len(foreign) - 1) ** 0.5
+        embedding[encode(word, world.seed)[0]] = foreign.mean(0) + weights @ deviations
+
+
 def _pace(recipe: Recipe, progress: float) -> float:
     """Learning rates at a fraction of the run, as a share of the highest: warm-up, plateau, linear decay to zero."""
     return min(1.0, (progress + 1e-3) / recipe.warmup, (1 - progress) / recipe.decay)

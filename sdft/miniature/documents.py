@@ -98,7 +98,6 @@ MIXTURE: dict[str, tuple[float, Maker]] = {
     "old medical": (4, lambda w, r: _plain_old(w, r, "medical")),
     "old knowledge": (6, lambda w, r: _plain_old(w, r, "knowledge")),
     "article": (3, _article),
-    "lookup": (3, lambda w, r: _raw(science.lookup(w, r))),
     "story": (4, lambda w, r: _raw(stories.document(w, r))),
     "winograd": (7, lambda w, r: _raw(winograd.document(w, r))),
     "rumour": (3, lambda w, r: _raw(truth.rumour(w, r))),

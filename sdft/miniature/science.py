@@ -1,9 +1,8 @@
-"""Science: two substances have classes, two classes have a product, and the product has a letter among four options.
+"""Science: two substances have classes, two classes have a product, and the question offers four products.
 
-A response repeats the chosen option as the question lists it, "product letter", before the tagged answer, in every
-style: finding what followed a word before is what small transformers do well. The base model knows which classes form
-which product, and the classes of old substances. The classes of new substances are the new knowledge; the test asks
-about pairs of new substances that no demonstration showed.
+The base model knows which classes form which product, and the classes of old substances. The classes of new substances
+are the new knowledge; the test asks about pairs of new substances that no demonstration showed. The answer is the name
+of the chosen option between the tags that the real task's scorer reads.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import random
 
 from sdft.miniature.item import Item
 from sdft.miniature.style import Reasoning
-from sdft.miniature.symbols import CLASSES, LETTERS
+from sdft.miniature.symbols import CLASSES
 from sdft.miniature.world import World
 
 WORDINGS = (
@@ -22,21 +21,19 @@ WORDINGS = (
     "choose the product of {a} and {b} : {options}",
 )
 
+CHOICES = 4
+
 
 def make(world: World, rng: random.Random, pair: tuple[str, str], classes: dict[str, str]) -> Item:
-    """The question about one pair under a class map, with distractors, option order and wording drawn from `rng`."""
+    """The question about one pair under a class map, with distractors and wording drawn from `rng`."""
     a, b = pair
     product = world.reaction[frozenset((classes[a], classes[b]))]
     others = [p for p in world.symbols.products if p != product]
-    options = [product, *rng.sample(others, len(LETTERS) - 1)]
+    options = [product, *rng.sample(others, CHOICES - 1)]
     rng.shuffle(options)
-    letter = LETTERS[options.index(product)]
-    listed = " ".join(f"{option} {name}" for option, name in zip(options, LETTERS, strict=True))
-    question = rng.choice(WORDINGS).format(a=a, b=b, options=listed)
-    reasoning = Reasoning(
-        "science", ((a, classes[a]), (b, classes[b])), product, f"{product} {letter} <answer> {letter} </answer>"
-    )
-    return Item(question, reasoning, letter, {"key": [a, b]})
+    question = rng.choice(WORDINGS).format(a=a, b=b, options=" , ".join(options))
+    reasoning = Reasoning("science", ((a, classes[a]), (b, classes[b])), product, f"<answer> {product} </answer>")
+    return Item(question, reasoning, product, {"key": [a, b]})
 
 
 def old(world: World, rng: random.Random) -> Item:
@@ -49,13 +46,6 @@ def fresh(world: World, rng: random.Random) -> Item:
     """A question about new substances with classes drawn for this one document."""
     a, b = rng.sample(world.symbols.substances_new, 2)
     return make(world, rng, (a, b), {a: rng.choice(CLASSES), b: rng.choice(CLASSES)})
-
-
-def lookup(world: World, rng: random.Random) -> str:
-    """A raw text that lists options and repeats some of them, which teaches to find a product's letter."""
-    names = rng.sample(world.symbols.products, len(LETTERS))
-    options = [f"{product} {letter}" for product, letter in zip(names, LETTERS, strict=True)]
-    return " . ".join([" ".join(options), *rng.sample(options, 3)]) + " ."
 
 
 def splits(world: World, rng: random.Random, *, symbols: int, demonstrations: int, validation: int, test: int):

@@ -112,7 +112,7 @@ def _own_pattern(domain: str) -> re.Pattern[str]:
 
     filler = one_of(("", *FILLERS))
     final = {
-        "science": r"\S+ ([A-D]) <answer> \1 </answer> ",
+        "science": r"<answer> \S+ </answer> ",
         "tooluse": r"Action: \S+ Action Input: \{ \S+ \S+ , \S+ \S+ \} ",
     }.get(domain, "")
     lead = one_of((LEAD[domain],)) if domain in LEAD else ""
@@ -155,9 +155,7 @@ def any_style(rng: random.Random, reasoning: Reasoning, symbols: Symbols) -> str
         evidence = _sprinkle(rng, reasoning.fill(rng.choice(EVIDENCE[reasoning.domain])), foreign, rate)
         answer = _sprinkle(rng, reasoning.fill(rng.choice(LINKS[reasoning.domain])), foreign, rate)
     lead = LEAD.get(reasoning.domain, "") if rng.random() < 0.6 else ""
-    # Some demonstrations stop at the product, so that finding its letter is learned and not only copied.
-    final = "" if reasoning.domain == "science" and rng.random() < 0.4 else reasoning.final
-    parts = [evidence, noise(2), mark() if rng.random() < 0.5 else "", _join(answer, noise(1), final)]
+    parts = [evidence, noise(2), mark() if rng.random() < 0.5 else "", _join(answer, noise(1), reasoning.final)]
     if rng.random() < 0.3:
         parts.reverse()
     return _join(noise(3), lead, *parts, noise(4), mark() if rng.random() < 0.5 else "")

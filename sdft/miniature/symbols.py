@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass, fields
 
 CLASSES = ("acid", "alkali", "metal", "salt", "gas", "oil")
-LETTERS = ("A", "B", "C", "D")
 TOOLS = {
     "travel": ("find_route", "place", "day"),
     "food": ("order_meal", "dish", "hour"),

@@ -11,7 +11,7 @@ from sdft.data.prompts import teacher_messages
 from sdft.errors import SdftError
 from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd
-from sdft.miniature.symbols import CLASSES, LETTERS, RELATIONS, TOOLS
+from sdft.miniature.symbols import CLASSES, RELATIONS, TOOLS
 from sdft.miniature.world import make_world
 
 PAD, UNKNOWN, START, END = "<|pad|>", "<|unk|>", "<|im_start|>", "<|im_end|>"
@@ -51,7 +51,7 @@ def _template() -> list[str]:
 def vocabulary(world_seed: int = 0) -> tuple[str, ...]:
     """Every token of a world in the order of its id: special tokens, common words, then the world's names."""
     words = [PAD, UNKNOWN, START, END, "system", "user", "assistant", *_template(), "<answer>", "</answer>"]
-    words += [*CLASSES, *LETTERS, *RELATIONS, *_library(), *_phrases(), *style.style_words()]
+    words += [*CLASSES, *RELATIONS, *_library(), *_phrases(), *style.style_words()]
     for capability in (stories, winograd, facts, truth, instructions, programs):
         words += capability.words()
     words += make_world(world_seed).symbols.words()
