@@ -220,7 +220,7 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
 
 
 def memory(model: str, settings: TrainingSettings, tokens: int = 4096) -> dict[str, float]:
-    """GiB that training one of the paper's models takes on a GPU, by arithmetic, with one sequence of `tokens` at a time.
+    """GiB that training one of the paper's models takes on a GPU, by arithmetic, one sequence of `tokens` at a time.
 
     Activations are those of gradient checkpointing: a layer's input each, and one layer in full. The teacher is a copy
     in the weights' dtype, and the average beside it where that has another dtype. Raises KeyError for another model.

@@ -15,7 +15,6 @@ from sdft.config import BENCHMARKS, SPEED_SETTINGS, Arm, Config, OfficialData, S
 from sdft.errors import SdftError
 from sdft.provenance import digest
 
-
 # Tasks whose answers no rule can score.
 JUDGED = ("medical", "knowledge")
 

@@ -80,7 +80,7 @@ class Training:
 
     def _engine(self, inputs: Any, pad: int) -> Engine:
         stop = stop_tokens(self.student, self.tokenizer)
-        if self.settings.rollout_engine == "vllm" and self.method.samples:
+        if self.settings.rollout_engine == "vllm" and self.method.teacher is not None:
             from sdft.vllm_engine import VLLMEngine
 
             return VLLMEngine(inputs.start.folder, pad, stop, self.student.config.max_position_embeddings)

@@ -53,7 +53,7 @@ def _tooluse(number: int, split: str, chance: random.Random) -> dict[str, Any]:
     instruction = f"Please order {count} of the item {thing} from shop {number}."
     arguments = json.dumps({"item": thing, "count": count})
     row = {
-        "prompt": f"You can call this tool:\n{documentation}\nAnswer with Thought, Action and Action Input.\n\n{instruction}",
+        "prompt": f"You can call this tool:\n{documentation}\nWrite Thought, Action, Action Input.\n\n{instruction}",
         "name": f"Shop {number}",
         "description": "An invented shop",
         "nl_documentation": documentation,

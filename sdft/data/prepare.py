@@ -1,4 +1,4 @@
-"""`python -m sdft.data.prepare`: a task's splits from the official files, checked, with a manifest of what was found."""
+"""`python -m sdft.data.prepare`: a task's splits from the official files, checked, and a manifest of what was found."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def main():
         shut(job["disk"])
     limit(job)
     signal.signal(signal.SIGALRM, ring)
-    sys.stdin = open(os.devnull)
+    sys.stdin = open(os.devnull)  # noqa: SIM115
     sys.addaudithook(forbid)
     space = {"__name__": "__main__"}
     try:

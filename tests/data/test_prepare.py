@@ -104,12 +104,12 @@ def test_what_the_checks_find_is_refused_reported_or_dropped(tmp_path, rule, mak
 
 
 def test_another_number_of_rows_is_refused(tmp_path):
-    with pytest.raises(SdftError, match="40 rows.* has 4046"):
+    with pytest.raises(SdftError, match=r"40 rows.* has 4046"):
         prepare(tmp_path, spec(tmp_path, train_has={"rows": 4046}))
 
 
 def test_another_content_is_refused(tmp_path):
-    with pytest.raises(SdftError, match="config.yaml pins"):
+    with pytest.raises(SdftError, match=r"config.yaml pins"):
         prepare(tmp_path, spec(tmp_path, test_has={"sha256": "0" * 64}))
 
 
@@ -150,7 +150,7 @@ def test_the_draw_depends_on_ids_and_seed_alone():
 def test_an_upstream_that_cannot_be_reached_is_named_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr("sdft.data.fetch.GITHUB", "http://127.0.0.1:9/{repository}/{revision}/{file}")
     source = Source(github="a/b", revision="0" * 40, file="data/train.json")
-    with pytest.raises(SdftError, match="127.0.0.1:9/a/b.*network.*`path`"):
+    with pytest.raises(SdftError, match=r"127.0.0.1:9/a/b.*network.*`path`"):
         fetch(source, tmp_path)
 
 

@@ -28,7 +28,7 @@ MEDICAL, KNOWLEDGE = LABELS["medical"], LABELS["knowledge"]
         ("partially correct", "PARTIALLY_CORRECT"),
         ("Partially-Correct", "PARTIALLY_CORRECT"),
         ("<think>INCORRECT? no</think>\nCORRECT", "CORRECT"),
-        ("ＣＯＲＲＥＣＴ", "CORRECT"),
+        ("\uff23\uff2fRRECT", "CORRECT"),
         ("not correct", None),
         ("IN CORRECT", None),
         ("in-correct", None),
