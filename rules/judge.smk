@@ -14,6 +14,8 @@ rule judge:
         responses="results/{scale}/judged/{study}/{task}-{name}/responses.jsonl.gz",
     log:
         "results/{scale}/logs/judge/{study}/{task}-{name}.log",
+    wildcard_constraints:
+        task="|".join(JUDGED),
     conda:
         "../envs/evaluate.yaml"
     params:
@@ -21,8 +23,6 @@ rule judge:
         scores=lambda wildcards, input: input.responses.rsplit("/", 1)[0],
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         code=code_digest("judge"),
-    wildcard_constraints:
-        task="|".join(JUDGED),
     shell:
         "{PY} -m sdft.judge --task {wildcards.task} --scores {params.scores} --data {input.data} "
         "--config {params.config:q} --out {params.folder} > {log} 2>&1"

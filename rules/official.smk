@@ -8,15 +8,15 @@ rule official_task:
         manifest="results/{scale}/data/{task}/manifest.json",
     log:
         "results/{scale}/logs/data/{task}.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
+        task="science|tooluse|medical",
     conda:
         "../envs/train.yaml"
     params:
         spec=data_spec,
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("official"),
-    wildcard_constraints:
-        scale=data_scales("official"),
-        task="science|tooluse|medical",
     shell:
         "{PY} -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -28,14 +28,14 @@ rule official_general:
         manifest="results/{scale}/data/general/manifest.json",
     log:
         "results/{scale}/logs/data/general.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
     conda:
         "../envs/train.yaml"
     params:
         spec=data_spec,
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("official"),
-    wildcard_constraints:
-        scale=data_scales("official"),
     shell:
         "{PY} -m sdft.data.prepare --task general --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -47,14 +47,14 @@ rule invented_benchmarks:
         manifest="results/{scale}/data/benchmarks/manifest.json",
     log:
         "results/{scale}/logs/data/benchmarks.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
     conda:
         "../envs/train.yaml"
     params:
         spec=data_spec,
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("official"),
-    wildcard_constraints:
-        scale=data_scales("official"),
     shell:
         "{PY} -m sdft.data.prepare --task benchmarks --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -65,13 +65,13 @@ rule base_model:
         "results/{scale}/base/{model}/ready.json",
     log:
         "results/{scale}/logs/base/{model}.log",
+    wildcard_constraints:
+        scale=model_scales("hub", "random"),
     conda:
         "../envs/train.yaml"
     params:
         spec=lambda wildcards: PLANS[wildcards.scale].scale.models.model_dump_json(),
         folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
-    wildcard_constraints:
-        scale=model_scales("hub", "random"),
     shell:
         "{PY} -m sdft.data.base_model --name {wildcards.model} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -85,14 +85,16 @@ rule lengths:
         "results/{scale}/data/{task}/lengths-{model}.json",
     log:
         "results/{scale}/logs/data/{task}-lengths-{model}.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
     conda:
         "../envs/train.yaml"
     params:
         data=lambda wildcards, input: input[0].rsplit("/", 1)[0],
         style=lambda wildcards: PLANS[wildcards.scale].scale.demonstration,
-        settings=lambda wildcards: CONFIG.settings_of(wildcards.scale, PLANS[wildcards.scale].arms[-1]).model_dump_json(),
-    wildcard_constraints:
-        scale=data_scales("official"),
+        settings=lambda wildcards: CONFIG.settings_of(
+            wildcards.scale, PLANS[wildcards.scale].arms[-1]
+        ).model_dump_json(),
     shell:
         "{PY} -m sdft.data.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
         "--settings {params.settings:q} --out {output} > {log} 2>&1"

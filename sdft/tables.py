@@ -5,9 +5,9 @@
 The verdict of a cell at paper scale, in this order: NOT RUN without a score; INCOMPARABLE where the base model's own
 cell misses the printed one or its gate (sdft/gate.yaml); MATCH if the interval holds the printed number, WITHIN if it
 is no further than the declared tolerance, both only if the interval is narrower than the contrast SDFT - SFT that the
-paper claims in that column, else INCONCLUSIVE; DIRECTION if the change from the base model has the printed sign with an interval that
-excludes zero; MISMATCH otherwise. At every other scale the models and tasks are others than the paper's, so cells are
-INCOMPARABLE and only the claims are tested.
+paper claims in that column, else INCONCLUSIVE; DIRECTION if the change from the base model has the printed sign with
+an interval that excludes zero; MISMATCH otherwise. At every other scale the models and tasks are others than the
+paper's, so cells are INCOMPARABLE and only the claims are tested.
 """
 
 from __future__ import annotations
