@@ -67,11 +67,12 @@ def test_building_the_dag_imports_nothing_heavy(root):
     ],
 )
 def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, setting, words):
-    done = snakemake(root, "-n", "--cores", "1", "--config", setting, "table5")
+    done = snakemake(root, "-n", "--cores", "1", "table5", "--config", setting)
     assert done.returncode != 0
-    assert "Traceback" not in done.stderr
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
     for word in words:
-        assert word in done.stderr
+        assert word in said
 
 
 def test_every_target_of_the_paper_is_a_rule(root):
