@@ -1,0 +1,99 @@
+"""The forecast is arithmetic on what was measured, and says how far it can be trusted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from sdft.config import TrainingSettings, load_config
+from sdft.cost import Job, assumptions, device_hours, fit, forecast, jobs, makespan, memory, sequences
+from sdft.plan import Plan
+
+
+@pytest.fixture
+def plan(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Plan(load_config(root / "config.yaml"), "paper")
+
+
+def test_every_job_of_the_study_is_counted_once_and_after_what_it_needs(plan):
+    found = jobs(plan)
+    assert len({job.output for job in found}) == len(found) == 1 + 3 * (18 + 18 + 54 + 3) + 2 * 3 * 4 * 3
+    seen = set()
+    for job in found:
+        assert set(job.needs) <= seen
+        seen.add(job.output)
+
+
+def test_sequences_are_full_batches(plan):
+    (run, *_) = plan.candidates("tooluse", "sft")
+    values = run.hyperparameters.model_copy(update={"batch_size": 32, "epochs": 2})
+    # 4046 rows, 202 of which validate.
+    assert sequences(plan, run, values) == (4046 - 202) // 32 * 32 * 2
+
+
+def test_the_fit_finds_a_line_and_states_its_error():
+    exact = fit("sft", [(units, 10 + 0.5 * units) for units in (0, 100, 200, 400)], "mini")
+    assert (exact.start, exact.per_unit, exact.n) == (pytest.approx(10), pytest.approx(0.5), 4)
+    assert exact.error == pytest.approx(0, abs=1e-9)
+    noisy = fit("sft", [(100, 50), (100, 100), (100, 50), (100, 100)], "mini")
+    assert noisy.start == 75
+    assert noisy.error > 0.2
+    assert fit("sft", [(1, 100), (2, 50), (3, 10)], "mini").per_unit == 0
+
+
+def test_without_measurements_the_forecast_is_a_declared_assumption():
+    assumed = assumptions()["paper"]
+    found = fit("candidate:sdft", [], "paper")
+    assert found.n == 0
+    assert found.per_unit == assumed["training"]["sdft"]["per_unit"]
+    assert found.error == assumed["factor"] - 1
+
+
+def test_what_was_measured_replaces_the_assumption_and_what_is_done_costs_nothing_more(plan, tmp_path):
+    before, _ = forecast(plan)
+    for run in plan.candidates("science", "sft")[:4]:
+        path = tmp_path / plan.validation_path(run)
+        path.parent.mkdir(parents=True)
+        units = sequences(plan, run, run.hyperparameters)
+        path.write_text(json.dumps({"manifest": {"seconds": 1000 + 0.1 * units}}))
+    after, fits = forecast(plan)
+    assert fits["candidate:sft"].n == 4
+    assert fits["candidate:sft"].per_unit == pytest.approx(0.1)
+    assert sum(job.done for job in after) == 4
+    assert device_hours(after) < device_hours(before)
+
+
+def test_the_wall_clock_respects_order_and_number_of_devices():
+    chain = [Job("a", "x", 1, (), forecast=10), Job("b", "x", 1, ("a",), forecast=10)]
+    rest = [Job(f"c{n}", "x", 1, (), forecast=10) for n in range(2)]
+    assert makespan([*chain, *rest], 1) == 40
+    assert makespan([*chain, *rest], 2) == 20
+    assert makespan([*chain, *rest], 100) == 20
+
+
+def test_memory_follows_the_arithmetic_of_the_choices():
+    def total(**settings):
+        return memory("Qwen2.5-7B-Instruct", TrainingSettings(**settings))["total"]
+
+    low = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16"}
+    official = total(**low, ema_dtype="bfloat16")
+    ours = total(**low, ema_dtype="float32")
+    # 7.62 billion parameters: 2 + 2 + 4 + 2 bytes each for the official code, and 4 more for the average.
+    assert ours - official == pytest.approx(4 * 7.62e9 / 2**30)
+    assert 71 < official < 85
+    assert ours < 141 < total()
+    assert total(**low, teacher="base") == pytest.approx(official)
+
+
+def test_a_start_above_the_budget_is_refused_with_the_figure_and_the_key(root, tmp_path):
+    text = (root / "config.yaml").read_text().replace("device_hours: null", "device_hours: 1")
+    (tmp_path / "config.yaml").write_text(text)
+    command = [sys.executable, str(root / "workflow_scripts/budget.py"), "--config", str(tmp_path / "config.yaml")]
+    done = subprocess.run([*command, "--scale", "paper"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "budget.device_hours" in done.stderr
+    assert "candidate:sdft" in done.stdout
