@@ -1,10 +1,11 @@
 # Base models. Whatever its origin, a model is used through ready.json, which names its folder and its bytes.
 
 
-# Released with this repository, and checked against the digests that are released with them.
+# Released with this repository, and checked against the digests that are released with them. A model is used again when
+# its own digests change, not when another model's do.
 rule base_released:
     input:
-        digests="released/mini/sha256.json",
+        digests=ancient("released/mini/sha256.json"),
     output:
         "results/{scale}/base/{model}/ready.json",
     log:
@@ -15,6 +16,7 @@ rule base_released:
         "../envs/analysis.yaml"
     params:
         folder=lambda wildcards: f"{PLANS[wildcards.scale].scale.models.path}/{wildcards.model}",
+        sha256=released_digest,
     shell:
         "python -m sdft.base --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
         "--out {output} > {log} 2>&1"

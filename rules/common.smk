@@ -12,7 +12,7 @@ sys.path.insert(0, workflow.basedir)
 from sdft.config import BENCHMARKS, TASKS, parse_config
 from sdft.errors import SdftError
 from sdft.plan import JUDGED, Plan
-from sdft.provenance import code_digest
+from sdft.provenance import code_digest, digest
 
 # Steps run in the interpreter that runs Snakemake, unless a conda environment was activated for them. Neither this nor a
 # moved environment reruns anything, as a parameter would.
@@ -115,6 +115,12 @@ def miniature_options(part):
         return " ".join(f"--{name} {value}" for name, value in values.items())
 
     return options
+
+
+def released_digest(wildcards):
+    """A digest over the released files of a base model; null where there is none of that name."""
+    folder = Path(PLANS[wildcards.scale].scale.models.path)
+    return digest(json.loads((folder / "sha256.json").read_text()).get(wildcards.model))
 
 
 def base_options(wildcards):

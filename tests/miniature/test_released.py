@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sdft.config import load_config
 from sdft.miniature.check import Probe, main, old_records, requirements
 from sdft.miniature.data import SIZES, task_records
 from sdft.miniature.tokenizer import vocabulary
@@ -27,7 +28,9 @@ def load(name):
 
 
 def test_the_study_has_its_three_base_models():
-    assert {"m-s0", "m-s1", "m-s2"} <= set(MODELS)
+    names = load_config(Path(__file__).parents[2] / "config.yaml").scales["mini"].models.names
+    assert len(names) >= 3
+    assert set(names) <= set(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)
