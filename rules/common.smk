@@ -11,7 +11,7 @@ sys.path.insert(0, workflow.basedir)
 
 from sdft.config import BENCHMARKS, TASKS, parse_config
 from sdft.errors import SdftError
-from sdft.plan import Plan
+from sdft.plan import JUDGED, Plan
 from sdft.provenance import code_digest, digest
 
 # Steps run in the interpreter that runs Snakemake, unless a conda environment was activated for them. Neither this nor a
@@ -66,6 +66,8 @@ def run_inputs(wildcards):
     """Files that a run's training reads."""
     run = run_of(wildcards)
     optional = [run.data["prompts"], run.parent, run.selected]
+    if PLANS[wildcards.scale].scale.data.source == "official":
+        optional.append(PLANS[wildcards.scale].lengths_path(run.task, run.base))
     return [run.base_ready, run.data["train"], *filter(None, optional)]
 
 
@@ -134,6 +136,11 @@ def paper_item(wildcards, name):
     return json.dumps({"table5": PLANS[wildcards.scale].table5()}[name], indent=1)
 
 
+def gate_files(plan):
+    """Checks of the scale's base models, of which the paper's must pass before anything is compared with it."""
+    return [f"{plan.root}/gate/{model}.json" for model in plan.bases]
+
+
 def table_scores(wildcards):
     """Every score behind a table."""
     plan = PLANS[wildcards.scale]
@@ -152,3 +159,13 @@ def model_scales(*sources):
 def data_scales(source):
     """A wildcard pattern of the scales whose data come from the source."""
     return "|".join(name for name, plan in PLANS.items() if plan.scale.data.source == source) or "none"
+
+
+def data_spec(wildcards):
+    """The data block of a scale, as `python -m sdft.data.prepare` takes it."""
+    return PLANS[wildcards.scale].scale.data.model_dump_json()
+
+
+def judge_config(wildcards):
+    """The judge block of a scale, as `python -m sdft.judge` takes it."""
+    return PLANS[wildcards.scale].scale.judge.model_dump_json()

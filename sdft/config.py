@@ -34,6 +34,7 @@ SCALES: tuple[str, ...] = get_args(ScaleName)
 Rate = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
+Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 
 
 class Strict(BaseModel):
@@ -50,11 +51,13 @@ class TrainingSettings(Strict):
     loss_reduction: Literal["sequence_mean", "token_sum"] = "sequence_mean"
     skip_tokens: NonNegative = 3
     teacher: Literal["ema", "base", "student"] = "ema"
+    teacher_template: Literal["official", "paper"] = "official"
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_new_tokens: Positive = 2048
     max_prompt_tokens: Positive | None = None
     overlong: Literal["error", "truncate_left", "drop"] = "error"
     rollouts_per_prompt: Positive = 1
+    rollout_engine: Literal["transformers", "vllm"] = "transformers"
     importance_clip: Annotated[float, Field(gt=0)] | None = 2.0
     betas: tuple[Rate, Rate] = (0.9, 0.999)
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
@@ -66,6 +69,7 @@ class TrainingSettings(Strict):
     weights_dtype: Dtype = "float32"
     optimizer_dtype: Dtype = "float32"
     ema_dtype: Dtype = "float32"
+    rounding: Literal["nearest", "stochastic"] = "nearest"
     compute_dtype: Dtype = "bfloat16"
     micro_batch_size: Positive | None = None
     gradient_checkpointing: bool = False
@@ -138,39 +142,118 @@ class MiniatureData(Strict):
     general_prompts: Positive = 384
 
 
-class OfficialFile(Strict):
-    """One upstream file: a local path where the user has it, and the sha256 that it must have."""
+class Source(Strict):
+    """Where one upstream file is found: a local path where the user has it, else a pinned revision of a repository.
 
-    path: str
+    file: the path inside the repository, of a JSON or parquet file or of a folder saved by the datasets library.
+    sha256: of the file, or of the folder's data file; null where only the revision pins it.
+    """
+
+    path: str | None = None
+    github: Repository | None = None
+    hub: Repository | None = None
+    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
+    file: str | None = None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     rows: Positive | None = None
 
+    @model_validator(mode="after")
+    def _one_place(self) -> Source:
+        if self.github and self.hub:
+            raise ValueError("give github or hub, not both; a file has one upstream")
+        if not (self.github or self.hub):
+            if self.path is None:
+                raise ValueError("give a local path, or github or hub with revision and file")
+        elif self.revision is None or self.file is None:
+            raise ValueError("an upstream file needs its revision (40 hex digits, no branch) and file")
+        return self
+
 
 class OfficialTask(Strict):
-    """The real files of one task."""
+    """The real files of one task, and which of the test file's rows are the test set.
 
-    train: OfficialFile
-    test: OfficialFile
+    test_rows: the first so many rows of the test file, null for all; test_versions: other such heads, each kept as
+    test_{rows}.jsonl. test_sample: instead, so many rows drawn by the split's seed from those not in train.
+    """
+
+    train: Source
+    test: Source
+    test_rows: Positive | None = None
+    test_versions: list[Positive] = []
+    test_sample: Positive | None = None
+    duplicates: Literal["error", "report", "drop"] = "report"
+    conflicts: Literal["error", "report", "drop"] = "error"
+    overlap: Literal["error", "report", "drop"] = "error"
+
+    @model_validator(mode="after")
+    def _heads_exist(self) -> OfficialTask:
+        if self.test_sample and (self.test_rows or self.test_versions):
+            raise ValueError("test_sample draws rows, test_rows and test_versions take the first ones; give one kind")
+        for rows in (self.test_rows, *self.test_versions):
+            if rows and self.test.rows and rows > self.test.rows:
+                raise ValueError(f"the test file has {self.test.rows} rows, fewer than the {rows} asked for")
+        return self
+
+
+class GeneralPrompts(Strict):
+    """General prompts for SFT + re-invoke: a public instruction set, and how many of its prompts are drawn."""
+
+    source: Source
+    prompts: Positive
+    max_characters: Positive = 4000
 
 
 class OfficialData(Strict):
     """The paper's data: the authors' released files and public data sets."""
 
     source: Literal["official"]
+    absent: Literal["download", "invent"] = "download"
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     split_seed: NonNegative = 0
     limit: Positive | None = None
-    tasks: dict[Task, OfficialTask]
+    tasks: dict[SkillTask, OfficialTask]
+    general: GeneralPrompts | None = None
+
+
+class BaseModelSource(Strict):
+    """One base model: a public repository at a revision or a local path; or, random, an architecture."""
+
+    path: str | None = None
+    repository: Repository | None = None
+    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
+    architecture: Literal["qwen2", "olmo3"] | None = None
 
 
 class Models(Strict):
-    """Base models of a scale. Seed number i of the study starts from `names[i mod len(names)]`."""
+    """Base models of a scale. Seed number i of the study starts from `names[i mod len(names)]`.
+
+    sources says where each comes from, for the sources hub and random; tokenizer is a folder, for random.
+    """
 
     source: Literal["released", "trained", "hub", "random"]
     names: list[str] = Field(min_length=1)
     path: str | None = None
-    revisions: dict[str, str] = {}
+    sources: dict[str, BaseModelSource] = {}
+    tokenizer: str | None = None
     documents: Positive | None = None
+
+    @model_validator(mode="after")
+    def _every_model_has_a_source(self) -> Models:
+        if self.source in ("hub", "random"):
+            for name in self.names:
+                entry = self.sources.get(name)
+                if entry is None:
+                    raise ValueError(f"the model {name!r} is not in sources; {did_you_mean(name, self.sources)}")
+                if self.source == "random" and entry.architecture is None:
+                    raise ValueError(f"sources.{name} needs an architecture: qwen2 or olmo3")
+                if self.source == "hub" and not (entry.path or (entry.repository and entry.revision)):
+                    raise ValueError(f"sources.{name} needs a repository with its revision, or a local path")
+        return self
+
+    def revision(self, name: str) -> str | None:
+        """What pins a model beside its name: the upstream revision, or the random model's architecture."""
+        entry = self.sources.get(name)
+        return None if entry is None else entry.revision or entry.architecture
 
 
 class PriorTask(Strict):
@@ -190,6 +273,8 @@ class Prior(Strict):
     batch_size: Positive = 1
     limit: Positive | None = None
     sweep_limit: Positive | None = None
+    local_data: bool = False
+    generated_code: Literal["sandbox", "bare"] = "sandbox"
 
     @model_validator(mode="after")
     def _all_six(self) -> Prior:
@@ -208,6 +293,23 @@ class Evaluation(Strict):
     dtype: Dtype = "bfloat16"
 
 
+class Judge(Strict):
+    """Who decides whether a medical answer is right: an OpenAI-compatible endpoint, or the offline judge (null).
+
+    api_key and base_url name environment variables, so that neither stands in a file.
+    """
+
+    model: str
+    second_model: str | None = None
+    base_url: str | None = None
+    base_url_variable: str = "OPENAI_BASE_URL"
+    api_key_variable: str = "OPENAI_API_KEY"
+    attempts: Positive = 6
+    parallel: Positive = 8
+    max_tokens: Positive = 2000
+    cache: str = "results/judge"
+
+
 class Scale(Strict):
     """One scale of the same study."""
 
@@ -218,6 +320,7 @@ class Scale(Strict):
     data: Annotated[MiniatureData | OfficialData, Field(discriminator="source")]
     training: TrainingOverrides = TrainingOverrides()
     evaluation: Evaluation
+    judge: Judge | None = None
     prior: Prior
     arms: dict[str, Arm]
     published_recipe: dict[Literal["learning_rate", "epochs", "batch_size", "ema_rate"], float] = {}
@@ -242,6 +345,13 @@ class Tolerance(Strict):
     base_margin: Annotated[float, Field(ge=0)] = 1.0
 
 
+class Budget(Strict):
+    """What a start may cost at most; see `python workflow_scripts/budget.py`."""
+
+    device_hours: Annotated[float, Field(gt=0)] | None = None
+    gpus: Positive = 8
+
+
 class Config(Strict):
     """The whole of config.yaml."""
 
@@ -252,6 +362,7 @@ class Config(Strict):
     keep_sweep_weights: bool = False
     training: TrainingSettings = TrainingSettings()
     tolerance: Tolerance = Tolerance()
+    budget: Budget = Budget()
     scales: dict[ScaleName, Scale]
 
     @field_validator("seeds")

@@ -68,7 +68,8 @@ class Encoder:
 
     def teacher_prompt(self, record: Record, style: str) -> list[int]:
         """The prompt with the demonstration of that style. Raises SdftError when the record has none."""
-        return render(self.tokenizer, teacher_messages(record.prompt, record.demonstration(style)))
+        messages = teacher_messages(record.prompt, record.demonstration(style), self.settings.teacher_template)
+        return render(self.tokenizer, messages)
 
     def target(self, record: Record, style: str) -> list[int]:
         """The demonstration of that style as a completion, ended by the end-of-sequence token."""

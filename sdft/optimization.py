@@ -59,15 +59,27 @@ def make_optimizer(parameters: Iterable[Tensor], settings: Any, weights_dtype: t
         "weight_decay": settings.weight_decay,
     }
     dtype = getattr(torch, settings.optimizer_dtype)
-    if dtype == weights_dtype:
+    stochastic = settings.rounding == "stochastic" and torch.bfloat16 in (dtype, weights_dtype)
+    if dtype == weights_dtype and not stochastic:
         return torch.optim.AdamW(parameters, fused=True, **options)
-    return MixedAdamW(parameters, state_dtype=dtype, **options)
+    return MixedAdamW(parameters, state_dtype=dtype, stochastic=stochastic, **options)
+
+
+def round_stochastically(values: Tensor, generator: torch.Generator) -> Tensor:
+    """float32 values as bfloat16, each up or down with the probability that keeps its mean (Croci et al. 2022).
+
+    bfloat16 is the upper half of float32, so a random number is added to the lower half, which is then cut off.
+    """
+    noise = torch.randint(1 << 16, values.shape, dtype=torch.int32, device=values.device, generator=generator)
+    return (values.view(torch.int32) + noise).bitwise_and_(-(1 << 16)).view(torch.float32).bfloat16()
 
 
 class MixedAdamW(torch.optim.Optimizer):
     """AdamW whose two moments have another dtype than the weights; each step is computed in float32.
 
-    torch's own AdamW gives the moments the weights' dtype, so bfloat16 weights with float32 moments need this.
+    torch's own AdamW gives the moments the weights' dtype, so bfloat16 weights with float32 moments need this. With
+    `stochastic` what is stored in bfloat16 is rounded stochastically, so that small steps are not lost on average;
+    the random numbers depend on the step and the parameter alone.
     """
 
     def __init__(
@@ -78,15 +90,17 @@ class MixedAdamW(torch.optim.Optimizer):
         eps: float,
         weight_decay: float,
         state_dtype: torch.dtype,
+        stochastic: bool = False,
     ) -> None:
         self.state_dtype = state_dtype
+        self.stochastic = stochastic
         super().__init__(parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         for group in self.param_groups:
             first, second = group["betas"]
-            for parameter in group["params"]:
+            for number, parameter in enumerate(group["params"]):
                 if parameter.grad is None:
                     continue
                 state = self.state[parameter]
@@ -98,12 +112,23 @@ class MixedAdamW(torch.optim.Optimizer):
                 gradient = parameter.grad.float()
                 mean = state["mean"].float().lerp_(gradient, 1 - first)
                 square = state["square"].float().mul_(second).addcmul_(gradient, gradient, value=1 - second)
-                state["mean"].copy_(mean)
-                state["square"].copy_(square)
+                generator = self._generator(parameter.device, state["step"], number)
+                self._store(state["mean"], mean, generator)
+                self._store(state["square"], square, generator)
                 scale = (square / (1 - second ** state["step"])).sqrt_().add_(group["eps"])
                 weights = parameter.float() * (1 - group["lr"] * group["weight_decay"])
                 weights.addcdiv_(mean, scale, value=-group["lr"] / (1 - first ** state["step"]))
-                parameter.copy_(weights)
+                self._store(parameter, weights, generator)
+
+    def _generator(self, device: torch.device, step: int, number: int) -> torch.Generator | None:
+        if not self.stochastic:
+            return None
+        return torch.Generator(device=device).manual_seed(derived_seed("rounding", step, number))
+
+    def _store(self, target: Tensor, values: Tensor, generator: torch.Generator | None) -> None:
+        """Write float32 values into a tensor, rounded to its dtype."""
+        rounded = generator is not None and target.dtype == torch.bfloat16
+        target.copy_(round_stochastically(values, generator) if rounded else values)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but the moments keep their dtype (torch would give them the weights')."""

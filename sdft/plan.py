@@ -11,9 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from sdft.config import BENCHMARKS, SPEED_SETTINGS, Arm, Config, Scale, TrainingSettings
+from sdft.config import BENCHMARKS, SPEED_SETTINGS, Arm, Config, OfficialData, Scale, TrainingSettings
 from sdft.errors import SdftError
 from sdft.provenance import digest
+
+# Tasks whose answers no rule can score.
+JUDGED = ("medical", "knowledge")
 
 
 class Hyperparameters(BaseModel):
@@ -145,7 +148,7 @@ class Plan:
             "arm": arm,
             "method": method,
             "seed": seed,
-            "base": [self.base_of(seed), self.scale.models.revisions.get(self.base_of(seed))],
+            "base": [self.base_of(seed), self.scale.models.revision(self.base_of(seed))],
             "parent": parent.id if parent else None,
             "demonstration": demonstration,
             "candidates": [entry.model_dump() for entry in self.hyperparameters(arm)] if values is None else None,
@@ -176,14 +179,22 @@ class Plan:
         )
 
     def _data_fields(self, task: str) -> dict[str, Any]:
-        fields = self.scale.data.model_dump(mode="json", exclude={"sizes", "tasks", "benchmark_items"})
+        """What defines a task's data; a local copy's place does not, its declared content does."""
+        fields = self.scale.data.model_dump(mode="json", exclude={"sizes", "tasks", "general", "benchmark_items"})
         sizes = getattr(self.scale.data, "sizes", {})
         if task in sizes:
             fields["size"] = sizes[task].model_dump()
+        if isinstance(self.scale.data, OfficialData):
+            places = {"train": {"path"}, "test": {"path"}}
+            fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
+            fields.pop("absent")
         return fields
 
     def data_path(self, task: str, split: str) -> str:
         return f"{self.root}/data/{task}/{split}.jsonl"
+
+    def lengths_path(self, task: str, model: str) -> str:
+        return f"{self.root}/data/{task}/lengths-{model}.json"
 
     def base_path(self, model: str) -> str:
         return f"{self.root}/base/{model}/ready.json"
@@ -201,10 +212,14 @@ class Plan:
         return f"{self.run_folder(run)}/validation.json"
 
     def scores_folder(self, run: RunSpec) -> str:
-        return f"{self.root}/scores/{run.study}/{run.id}"
+        """Scores of a run: what its evaluation wrote, or the same with a judge's verdicts in it."""
+        return f"{self.root}/{self._scored(run.task)}/{run.study}/{run.id}"
 
     def base_scores_folder(self, model: str) -> str:
-        return f"{self.root}/scores/base/{model}"
+        return f"{self.root}/{self._scored(*self.tasks)}/base/{model}"
+
+    def _scored(self, *tasks: str) -> str:
+        return "judged" if self.scale.judge and set(tasks) & set(JUDGED) else "scores"
 
     def score_files(self, folder: str, tasks: list[str]) -> list[str]:
         """The files that scoring one model makes: each task, the six prior benchmarks, and the outcomes by item."""
@@ -214,7 +229,8 @@ class Plan:
         """The prior-capability protocol as `sdft.evaluate` takes it; a sweep may look at fewer items."""
         prior = self.scale.prior
         values = prior.model_dump(mode="json", exclude={"sweep_limit"})
-        values["data_dir"] = f"{self.root}/data/benchmarks" if self.scale.data.source == "miniature" else None
+        local = values.pop("local_data") or self.scale.data.source == "miniature"
+        values["data_dir"] = f"{self.root}/data/benchmarks" if local else None
         if sweep and prior.sweep_limit is not None:
             values["limit"] = prior.sweep_limit
         return values

@@ -26,7 +26,8 @@ LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "nump
 
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
 STEPS: dict[str, tuple[str, ...]] = {
-    "data": ("data", "miniature"),
+    "data": ("miniature", "data/prompts.py", "data/records.py"),
+    "official": ("data",),
     "base": ("miniature", "data/prompts.py", "data/records.py"),
     "train": (
         "data/records.py",
@@ -39,6 +40,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "rollout.py",
         "teacher.py",
         "training.py",
+        "vllm_engine.py",
     ),
     "evaluate": (
         "data/records.py",
@@ -53,14 +55,16 @@ STEPS: dict[str, tuple[str, ...]] = {
         "miniature/sandbox.py",
         "miniature/priors/instructions.py",
     ),
+    "judge": ("judge.py", "data/records.py"),
+    "gate": ("gate.py", "gate.yaml"),
     "select": ("select.py",),
     "tables": (
         *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
-        *("claims.py", "layout.py", "tables.py"),
+        *("claims.py", "gate.py", "gate.yaml", "layout.py", "tables.py"),
     ),
     "figures": (
         *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
-        *("claims.py", "layout.py", "tables.py", "figures.py"),
+        *("claims.py", "gate.py", "gate.yaml", "layout.py", "tables.py", "figures.py"),
     ),
     "report": ("display.py", "layout.py", "names.py", "published.py", "published.yaml"),
 }

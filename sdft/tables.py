@@ -3,11 +3,11 @@
 `python -m sdft.tables --plan PLAN.json --out DIR` writes table.csv, table.md, table.tex and verdict.json.
 
 The verdict of a cell at paper scale, in this order: NOT RUN without a score; INCOMPARABLE where the base model's own
-cell misses the printed one; MATCH if the interval holds the printed number, WITHIN if it is no further than the
-declared tolerance, both only if the interval is narrower than the contrast SDFT - SFT that the paper claims in that
-column, else INCONCLUSIVE; DIRECTION if the change from the base model has the printed sign with an interval that
-excludes zero; MISMATCH otherwise. At every other scale the models and tasks are others than the paper's, so cells are
-INCOMPARABLE and only the claims are tested.
+cell misses the printed one or its gate (sdft/gate.yaml); MATCH if the interval holds the printed number, WITHIN if it
+is no further than the declared tolerance, both only if the interval is narrower than the contrast SDFT - SFT that the
+paper claims in that column, else INCONCLUSIVE; DIRECTION if the change from the base model has the printed sign with
+an interval that excludes zero; MISMATCH otherwise. At every other scale the models and tasks are others than the
+paper's, so cells are INCOMPARABLE and only the claims are tested.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 
 from sdft.claims import HEADLINE, LEVEL, judge_all
 from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.gate import Check, bands, check
 from sdft.layout import comma_separated, latex, markdown
 from sdft.names import METRIC_NAMES, METRICS, PRIOR
 from sdft.outcomes import Cell, Run, Study, matrix, paired, read_study
@@ -163,6 +164,17 @@ def _paper_verdict(
     return "MISMATCH", f"{difference:+.1f} points from the paper, at most {allowed:.1f} allowed"
 
 
+def _gate(study: Study, cell: Cell, row: dict[str, Any]) -> Check | None:
+    """The base model's score against the band of independent readings, where its model and benchmark have one."""
+    if (
+        cell.method != "base"
+        or row["metric"] == "prior_average"
+        or {run.name for run in study.base} != {bands()["model"]}
+    ):
+        return None
+    return check(_benchmarks(cell.task, row["metric"])[0], row["mean"], row["n_items"])
+
+
 def judge_rows(study: Study, tolerance: Tolerance) -> list[dict[str, Any]]:
     """Every row of the table with its verdict, for each task the base model first."""
     rows = []
@@ -175,6 +187,8 @@ def judge_rows(study: Study, tolerance: Tolerance) -> list[dict[str, Any]]:
                     verdict, reason = "NOT RUN", "no score file; ask snakemake for it"
                 elif study.scale != "paper":
                     verdict, reason = "INCOMPARABLE", WHY_INCOMPARABLE.get(study.scale, f"scale {study.scale}")
+                elif (gate := _gate(study, cell, row)) and not gate.passed:
+                    verdict, reason = "MISMATCH", f"outside {gate.low} to {gate.high}: {gate.cause} ({gate.key})"
                 else:
                     reference = base.get(row["metric"]) if cell.method != "base" else None
                     verdict, reason = _paper_verdict(study, cell, row, reference, tolerance)

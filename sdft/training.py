@@ -66,7 +66,7 @@ class Training:
         pad = self.tokenizer.eos_token_id if pad is None else pad
         self.method = find_method(spec.method)(self.settings, pad)
         self.examples = self._encode()
-        self.engine = engine or GenerateEngine(pad, stop_tokens(self.student, self.tokenizer))
+        self.engine = engine or self._engine(inputs, pad)
         self.order = self._order()
         self.ema: EMATeacher | None = None
         self.teacher = self._teacher()
@@ -77,6 +77,14 @@ class Training:
         self.optimizer = self.accelerator.prepare(optimizer)
         self.log: list[dict[str, Any]] = []
         self.saved = time.monotonic()
+
+    def _engine(self, inputs: Any, pad: int) -> Engine:
+        stop = stop_tokens(self.student, self.tokenizer)
+        if self.settings.rollout_engine == "vllm" and self.method.teacher is not None:
+            from sdft.vllm_engine import VLLMEngine
+
+            return VLLMEngine(inputs.start.folder, pad, stop, self.student.config.max_position_embeddings)
+        return GenerateEngine(pad, stop)
 
     def run(self) -> dict[str, Any]:
         """Train to the end and return the content of model.json.

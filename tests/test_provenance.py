@@ -85,9 +85,12 @@ def test_every_step_names_files_that_exist():
 # What runs each step, and modules that carry a step without deciding its result: configuration, files, progress, locks.
 ENTRIES = {
     "data": ["miniature/data.py"],
+    "official": ["data/prepare.py"],
     "base": ["miniature/base.py"],
     "train": ["train.py"],
     "evaluate": ["evaluate/__main__.py"],
+    "judge": ["judge.py"],
+    "gate": ["gate.py"],
     "select": ["select.py"],
     "tables": ["tables.py"],
     "figures": ["figures.py"],

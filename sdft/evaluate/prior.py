@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError, did_you_mean
+from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
 from sdft.provenance import PACKAGE, read_json
 
@@ -27,6 +28,7 @@ PAPER = {
     "num_fewshot": None,
     "batch_size": 1,
     "limit": None,
+    "generated_code": "sandbox",
     "tasks": {
         "hellaswag": {"task": "hellaswag", "metric": "acc"},
         "humaneval": {"task": "humaneval", "metric": "pass@1,create_test"},
@@ -86,8 +88,9 @@ def evaluate_prior(
     config: "tasks" maps each benchmark to {"task": lm_eval's name, "metric": key, with ",filter" if not "none"};
     "include_path" is a folder of task YAML, null for lm_eval's own; "data_dir" holds {benchmark}.jsonl to use in the
     place of the tasks' own data, null to leave those; "batch_size", "num_fewshot", "limit" and "apply_chat_template"
-    are lm_eval's. The generated programs of unsafe tasks are really run. No random state is touched and the model's
-    training mode is restored. Raises SdftError for a task, metric or data file that is not there.
+    are lm_eval's. The generated programs of unsafe tasks are really run, as "generated_code" says: "sandbox" or "bare"
+    (sdft/evaluate/sandbox.py). No random state is touched and the model's training mode is restored. Raises SdftError
+    for a task, metric or data file that is not there.
     """
     runner = PriorRunner(model, tokenizer, config)
     return {name: runner.run(name) for name in (runner.config["tasks"] if names is None else names)}
@@ -101,7 +104,6 @@ class PriorRunner:
         self.model = model
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         from lm_eval.models.huggingface import HFLM
-        from lm_eval.tasks import TaskManager
 
         include = self.config["include_path"]
         if include is not None and not Path(include).is_dir():
@@ -110,13 +112,13 @@ class PriorRunner:
         # lm_eval sets the padding token of the tokenizer it is given.
         self.lm = HFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
         model.train(training)
-        self.tasks = TaskManager(include_path=include, include_defaults=include is None)
+        self.tasks = _index(include, [entry["task"] for entry in self.config["tasks"].values()])
 
     def run(self, name: str) -> Result:
         """One benchmark's headline value, all its metrics, and an outcome for every item."""
         from lm_eval.evaluator import evaluate
 
-        os.environ.setdefault("HF_ALLOW_CODE_EVAL", "1")
+        sandbox.install(self.config["generated_code"])
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         wanted = self.config["tasks"].get(name)
         if wanted is None:
@@ -177,11 +179,29 @@ class PriorRunner:
             "validation_split": None,
             "test_split": "test",
         }
+        if self.config["include_path"] is None:
+            # lm_eval's own tasks name other splits, which a local file has not; zero-shot draws nothing from this one.
+            changes["fewshot_split"] = "test"
         lines = [f"{key}: {json.dumps(value)}" for key, value in changes.items()]
         lines.append("custom_dataset: !function sdft.evaluate.prior.read_benchmark")
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "task.yaml").write_text("\n".join(lines), encoding="utf-8")
             return TaskManager(include_path=folder, include_defaults=False).load([task])
+
+
+def _index(include: str | None, wanted: list[str]) -> Any:
+    """lm_eval's index of tasks: of a folder, or of its own, of which only the folders in question are read.
+
+    Reading all of lm_eval's 14,000 definitions takes longer than a small evaluation.
+    """
+    import lm_eval.tasks
+
+    if include is not None:
+        return lm_eval.tasks.TaskManager(include_path=include, include_defaults=False)
+    own = Path(lm_eval.tasks.__file__).parent
+    folders = sorted({str(own / task.partition("_")[0]) for task in wanted if (own / task.partition("_")[0]).is_dir()})
+    found = lm_eval.tasks.TaskManager(include_path=folders, include_defaults=False)
+    return found if all(task in found.task_index for task in wanted) else lm_eval.tasks.TaskManager()
 
 
 def read_benchmark(path: str, **_: Any) -> dict[str, Any]:

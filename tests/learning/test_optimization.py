@@ -37,8 +37,8 @@ def test_the_schedule_is_that_of_transformers(schedule, warmup):
         scheduler.step()
 
 
-def settings(dtype):
-    return SimpleNamespace(betas=(0.9, 0.95), epsilon=1e-8, weight_decay=0.1, optimizer_dtype=dtype)
+def settings(dtype, rounding="nearest"):
+    return SimpleNamespace(betas=(0.9, 0.95), epsilon=1e-8, weight_decay=0.1, optimizer_dtype=dtype, rounding=rounding)
 
 
 def descend(optimizer, weight, steps, first=0):
@@ -82,3 +82,43 @@ def test_seeds_depend_on_every_part():
     seeds = {derived_seed(seed, step, use) for seed in range(3) for step in range(3) for use in ("rollout", "loss")}
     assert len(seeds) == 18
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_stochastic_rounding_is_exact_where_it_can_be_and_right_on_average():
+    from sdft.optimization import round_stochastically
+
+    generator = torch.Generator().manual_seed(0)
+    exact = torch.tensor([0.0, 1.0, -2.5, 3e-30, -7e20])
+    assert torch.equal(round_stochastically(exact.bfloat16().float(), generator), exact.bfloat16())
+    values = torch.randn(50, generator=generator)
+    many = round_stochastically(values.repeat(20000, 1), generator).double()
+    assert all(len(column.unique()) <= 2 for column in many.T)
+    unit = values.abs().double() * 2.0**-7
+    assert ((many.mean(0) - values.double()).abs() < 0.02 * unit + 1e-12).all()
+
+
+@pytest.mark.parametrize(("rounding", "moves"), [("nearest", False), ("stochastic", True)])
+def test_small_steps_on_bfloat16_weights_count_only_with_stochastic_rounding(rounding, moves):
+    """100 steps of 1e-4 on weights of 1, whose neighbours in bfloat16 are 4e-3 and 8e-3 away."""
+    weight = torch.nn.Parameter(torch.ones(4096, dtype=torch.bfloat16))
+    options = settings("bfloat16", rounding)
+    options.weight_decay = 0.0
+    optimizer = make_optimizer([weight], options, weight.dtype)
+    optimizer.param_groups[0]["lr"] = 1e-4
+    for _ in range(100):
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+    moved = 1 - weight.detach().double().mean().item()
+    assert (moved == pytest.approx(0.01, rel=0.1)) if moves else (moved == 0)
+
+
+def test_stochastic_rounding_depends_on_the_step_alone():
+    def run():
+        weight = torch.nn.Parameter(torch.ones(64, dtype=torch.bfloat16))
+        optimizer = make_optimizer([weight], settings("bfloat16", "stochastic"), weight.dtype)
+        descend(optimizer, weight, 3)
+        return weight.detach()
+
+    first = run()
+    torch.rand(5)
+    assert torch.equal(first, run())

@@ -1,0 +1,29 @@
+# The base models' scores against the bands that the paper's model must lie in (sdft/gate.yaml): what to look at before
+# anything is trained. `snakemake --profile slurm gate` makes nothing else.
+
+
+localrules:
+    gate,
+
+
+rule gate:
+    input:
+        gate_files(PLAN),
+
+
+rule check_base:
+    input:
+        lambda wildcards: PLANS[wildcards.scale].score_files(
+            PLANS[wildcards.scale].base_scores_folder(wildcards.model), PLANS[wildcards.scale].tasks
+        ),
+    output:
+        "results/{scale}/gate/{model}.json",
+    log:
+        "results/{scale}/logs/gate/{model}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        folder=lambda wildcards, input: input[0].rsplit("/", 1)[0],
+        code=code_digest("gate"),
+    shell:
+        "{PY} -m sdft.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"

@@ -1,0 +1,100 @@
+# What the paper started from: the released data files and public models, or invented ones for a rehearsal.
+
+
+# A task's splits from the official files. test_{rows}.jsonl, the other versions of a test set, lie beside them.
+rule official_task:
+    output:
+        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
+        manifest="results/{scale}/data/{task}/manifest.json",
+    log:
+        "results/{scale}/logs/data/{task}.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
+        task="science|tooluse|medical",
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=data_spec,
+        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
+        code=code_digest("official"),
+    shell:
+        "{PY} -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+
+
+# General prompts for SFT + re-invoke.
+rule official_general:
+    output:
+        "results/{scale}/data/general/train.jsonl",
+        manifest="results/{scale}/data/general/manifest.json",
+    log:
+        "results/{scale}/logs/data/general.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=data_spec,
+        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
+        code=code_digest("official"),
+    shell:
+        "{PY} -m sdft.data.prepare --task general --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+
+
+# Invented items of the prior benchmarks, for scales whose lm_eval tasks read local files.
+rule invented_benchmarks:
+    output:
+        [f"results/{{scale}}/data/benchmarks/{name}.jsonl" for name in BENCHMARKS],
+        manifest="results/{scale}/data/benchmarks/manifest.json",
+    log:
+        "results/{scale}/logs/data/benchmarks.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=data_spec,
+        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
+        code=code_digest("official"),
+    shell:
+        "{PY} -m sdft.data.prepare --task benchmarks --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+
+
+# A base model. The weights lie beside ready.json, undeclared, so that a download which is stopped continues where it was.
+rule base_model:
+    output:
+        "results/{scale}/base/{model}/ready.json",
+    log:
+        "results/{scale}/logs/base/{model}.log",
+    wildcard_constraints:
+        scale=model_scales("hub", "random"),
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=lambda wildcards: PLANS[wildcards.scale].scale.models.model_dump_json(),
+        folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
+    shell:
+        "{PY} -m sdft.data.base_model --name {wildcards.model} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+
+
+# Lengths of the prompts, counted before anything is trained on them: too long ones are refused here and not on a GPU.
+rule lengths:
+    input:
+        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
+        model=lambda wildcards: PLANS[wildcards.scale].base_path(wildcards.model),
+    output:
+        "results/{scale}/data/{task}/lengths-{model}.json",
+    log:
+        "results/{scale}/logs/data/{task}-lengths-{model}.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
+    conda:
+        "../envs/train.yaml"
+    params:
+        data=lambda wildcards, input: input[0].rsplit("/", 1)[0],
+        style=lambda wildcards: PLANS[wildcards.scale].scale.demonstration,
+        settings=lambda wildcards: CONFIG.settings_of(
+            wildcards.scale, PLANS[wildcards.scale].arms[-1]
+        ).model_dump_json(),
+    shell:
+        "{PY} -m sdft.data.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
+        "--settings {params.settings:q} --out {output} > {log} 2>&1"

@@ -1,0 +1,246 @@
+"""What the study will cost: its jobs, their seconds by a model fitted on measured ones, disk, and a GPU's memory.
+
+Light on purpose: nothing here imports torch, and nothing is trained or read but small json files.
+"""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sdft.config import MiniatureData, OfficialData, TrainingSettings
+from sdft.plan import Plan, RunSpec
+from sdft.provenance import read_json
+
+FILE = Path(__file__).with_name("cost.yaml")
+BYTES = {"float32": 4, "bfloat16": 2}
+GIB = 2**30
+
+
+@cache
+def assumptions() -> dict[str, Any]:
+    """`cost.yaml` as it is written. Do not change the returned value."""
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job that needs a device. units: sequences trained on, or 1 for an evaluation; needs: outputs of other jobs.
+
+    seconds: measured where the output exists and says so.
+    """
+
+    output: str
+    kind: str
+    units: float
+    needs: tuple[str, ...]
+    done: bool = False
+    seconds: float | None = None
+    forecast: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """seconds = start + per_unit * units for one kind of job, and how wrong it is.
+
+    n: measured jobs behind it, 0 for an assumption; error: median relative error, each job forecast from the others.
+    """
+
+    start: float
+    per_unit: float
+    n: int
+    error: float
+
+
+def rows(plan: Plan, task: str) -> int:
+    """Training rows of a task."""
+    data = plan.scale.data
+    if isinstance(data, MiniatureData):
+        return data.sizes[task].train
+    count = data.tasks[task].train.rows or 24
+    count -= max(1, round(count * data.validation_fraction))
+    return min(count, data.limit or count)
+
+
+def sequences(plan: Plan, run: RunSpec, values: Any) -> int:
+    """Sequences that a run trains on: full batches an epoch, or all with drop_last off."""
+    count = rows(plan, run.task)
+    if run.method == "sft_reinvoke":
+        data = plan.scale.data
+        if isinstance(data, OfficialData):
+            count = data.general.prompts if data.general else count
+        else:
+            count = data.general_prompts
+    if run.settings.drop_last:
+        count -= count % values.batch_size
+    return count * values.epochs * run.settings.rollouts_per_prompt
+
+
+def jobs(plan: Plan, target: str = "table5") -> list[Job]:
+    """Every job of a target that needs a device, in an order in which each comes after what it needs."""
+    found: list[Job] = []
+    for model in plan.bases:
+        output = f"{plan.root}/scores/base/{model}/responses.jsonl.gz"
+        found.append(_job(output, "evaluation", len(plan.tasks), ()))
+    if target == "gate":
+        return found
+    for task in plan.tasks:
+        # SFT comes first, because SFT + re-invoke starts from its final runs.
+        for arm in sorted(plan.arms, key=lambda name: plan.arm(name).method == "sft_reinvoke"):
+            candidates = plan.candidates(task, arm)
+            largest = 0
+            for run in candidates:
+                units = sequences(plan, run, run.hyperparameters)
+                largest = max(largest, units)
+                needs = (run.parent,) if run.parent else ()
+                found.append(_job(plan.validation_path(run), f"candidate:{run.method}", units, needs))
+            outputs = tuple(job.output for job in found[-len(candidates) :])
+            for run in plan.finals("table5", task, arm):
+                model = f"{plan.run_folder(run)}/model.json"
+                needs = (*outputs, *((run.parent,) if run.parent else ()))
+                # Which candidate wins is not known, so the dearest is counted.
+                found.append(_job(model, run.method, largest, needs))
+                scores = f"{plan.root}/scores/{run.study}/{run.id}/responses.jsonl.gz"
+                found.append(_job(scores, "evaluation", 1, (model,)))
+    return found
+
+
+def _job(output: str, kind: str, units: float, needs: tuple[str, ...]) -> Job:
+    path = Path(output)
+    done = path.is_file()
+    return Job(output, kind, units, needs, done, _measured(path, kind) if done else None)
+
+
+def _measured(path: Path, kind: str) -> float | None:
+    """Seconds that a finished job recorded."""
+    if kind == "evaluation":
+        files = [read_json(entry) for entry in path.parent.glob("*.json")]
+        return sum(entry["manifest"]["seconds"] for entry in files if "manifest" in entry) or None
+    return read_json(path).get("manifest", {}).get("seconds")
+
+
+def fit(kind: str, measured: Sequence[tuple[float, float]], scale: str) -> Fit:
+    """The cost of a kind of job from (units, seconds) of measured ones; an assumption where there are fewer than three.
+
+    Least squares with both coefficients at least zero.
+    """
+    if len(measured) < 3:
+        assumed = assumptions().get(scale, assumptions()["mini"])
+        start = per_unit = 0.0
+        name, _, method = kind.partition(":")
+        parts = [assumed["training"][method], assumed["validation"]] if name == "candidate" else []
+        if not parts:
+            parts = [assumed["evaluation"] if kind == "evaluation" else assumed["training"][kind]]
+        start = sum(part["start"] for part in parts)
+        per_unit = parts[0]["per_unit"]
+        if name == "candidate":
+            # The validation of a candidate is one unit, whatever it was trained on.
+            start += parts[1]["per_unit"]
+        return Fit(start, per_unit, 0, assumed["factor"] - 1)
+    errors = []
+    for number, (units, seconds) in enumerate(measured):
+        others = [*measured[:number], *measured[number + 1 :]]
+        start, per_unit = _line(others)
+        errors.append(abs(start + per_unit * units - seconds) / seconds)
+    return Fit(*_line(measured), len(measured), statistics.median(errors))
+
+
+def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    xs, ys = zip(*points, strict=True)
+    mean_x, mean_y = statistics.fmean(xs), statistics.fmean(ys)
+    spread = sum((x - mean_x) ** 2 for x in xs)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
+    if slope <= 0:
+        return mean_y, 0.0
+    start = mean_y - slope * mean_x
+    return (start, slope) if start >= 0 else (0.0, sum(x * y for x, y in points) / sum(x * x for x in xs))
+
+
+def forecast(plan: Plan, target: str = "table5") -> tuple[list[Job], dict[str, Fit]]:
+    """The target's jobs with their forecast seconds, and the fit of each kind."""
+    found = jobs(plan, target)
+    measured = defaultdict(list)
+    for job in found:
+        if job.seconds:
+            measured[job.kind].append((job.units, job.seconds))
+    fits = {kind: fit(kind, measured[kind], plan.name) for kind in dict.fromkeys(job.kind for job in found)}
+    return [replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found], fits
+
+
+def device_hours(found: Sequence[Job]) -> float:
+    """Forecast of what is still to be done."""
+    return sum(job.forecast for job in found if not job.done) / 3600
+
+
+def makespan(found: Sequence[Job], devices: int) -> float:
+    """Seconds until the last job ends with so many devices: each free device takes the next job whose needs are met."""
+    ends = {job.output: 0.0 for job in found if job.done}
+    waiting = [job for job in found if not job.done]
+    free = [0.0] * devices
+    heapq.heapify(free)
+    while waiting:
+        ready = [
+            (max((ends.get(need, 0.0) for need in job.needs), default=0.0), number)
+            for number, job in enumerate(waiting)
+            if all(need in ends for need in job.needs)
+        ]
+        at, number = min(ready)
+        job = waiting.pop(number)
+        ends[job.output] = max(heapq.heappop(free), at) + job.forecast
+        heapq.heappush(free, ends[job.output])
+    return max(ends.values(), default=0.0)
+
+
+def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] | None:
+    """GiB of base models, final weights, and the checkpoints of runs under way; None for models of unknown size."""
+    sizes = assumptions()["models"]
+    if any(name not in sizes for name in plan.bases):
+        return None
+    base = sum(2 * sizes[name]["parameters"] for name in plan.bases) / GIB
+    found = {"base models": base, "final weights": 0.0, "checkpoints under way": 0.0}
+    if target == "gate":
+        return found
+    for task in plan.tasks:
+        for arm in plan.arms:
+            for run in plan.finals("table5", task, arm):
+                parameters = sizes[run.base]["parameters"]
+                found["final weights"] += parameters * BYTES[run.settings.weights_dtype] / GIB
+                state = memory(run.base, run.settings)
+                checkpoint = state["weights"] + state["optimizer"] + state["teacher"]
+                found["checkpoints under way"] = max(found["checkpoints under way"], devices * checkpoint)
+    return found
+
+
+def memory(model: str, settings: TrainingSettings, tokens: int = 4096) -> dict[str, float]:
+    """GiB that training one of the paper's models takes on a GPU, by arithmetic, one sequence of `tokens` at a time.
+
+    Activations are those of gradient checkpointing: a layer's input each, and one layer in full. The teacher is a copy
+    in the weights' dtype, and the average beside it where that has another dtype. Raises KeyError for another model.
+    """
+    size = assumptions()["models"][model]
+    parameters, weights = size["parameters"], BYTES[settings.weights_dtype]
+    teacher = 0
+    if settings.teacher != "student":
+        teacher = weights
+        if settings.teacher == "ema" and settings.ema_dtype != settings.weights_dtype:
+            teacher += BYTES[settings.ema_dtype]
+    layer = tokens * (8 * size["hidden"] + 3 * size["intermediate"]) * 2
+    # Two models' logits of a chunk of 512 positions, in float32, with their softmax and their gradient.
+    logits = 512 * size["vocabulary"] * 4 * 6
+    found = {
+        "weights": parameters * weights,
+        "gradients": parameters * weights,
+        "optimizer": 2 * parameters * BYTES[settings.optimizer_dtype],
+        "teacher": parameters * teacher,
+        "activations": size["layers"] * tokens * size["hidden"] * 2 + layer + logits,
+    }
+    found = {name: value / GIB for name, value in found.items()}
+    return found | {"total": sum(found.values())}

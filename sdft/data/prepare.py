@@ -1,0 +1,173 @@
+"""`python -m sdft.data.prepare`: a task's splits from the official files, checked, and a manifest of what was found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sdft.config import BENCHMARKS, OfficialData, Source
+from sdft.data import general, invented
+from sdft.data.fetch import fetch, local_path
+from sdft.data.official import load
+from sdft.data.records import Record, write_records
+from sdft.data.splits import limited, make_splits, validation_ids
+from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.provenance import Clock, manifest, read_json, sha256_file, sha256_files, write_json, write_text
+
+VALIDATION_ROWS = Path(__file__).with_name("validation_rows.json")
+# Rows of an invented file: enough for a split of 5 % and for a few steps.
+INVENTED_ROWS = 24
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.data.prepare",
+        description="Make one task's records from the official files: OUT/{split}.jsonl and OUT/manifest.json.",
+    )
+    add = parser.add_argument
+    add("--task", required=True, help="science, tooluse, medical, general (prompts) or benchmarks (invented)")
+    add("--spec", required=True, metavar="JSON", help="the scale's `data` block of config.yaml, as JSON text or a file")
+    add("--store", default="results/upstream", metavar="DIR", help="where downloads are kept (default: %(default)s)")
+    add("--out", required=True, metavar="DIR")
+    options = parser.parse_args(arguments)
+    spec = read_spec(options.spec)
+    out = Path(options.out)
+    if options.task == "benchmarks":
+        prepare_benchmarks(out)
+    elif options.task == "general":
+        prepare_general(spec, Path(options.store), out)
+    elif options.task in spec.tasks:
+        prepare_task(options.task, spec, Path(options.store), out)
+    else:
+        raise SdftError(f"no files for {options.task!r}; {did_you_mean(options.task, [*spec.tasks, 'general'])}")
+
+
+def read_spec(text: str) -> OfficialData:
+    """The `data` block of a scale, from JSON text or a file. Raises SdftError when it is not one."""
+    try:
+        return OfficialData.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise SdftError(f"--spec is not the data block of a scale: {' '.join(str(error).split())[:300]}") from None
+
+
+def prepare_task(task: str, spec: OfficialData, store: Path, out: Path) -> None:
+    """Write a task's splits and manifest. Raises SdftError where a file or its content is not what was declared."""
+    clock, rules = Clock(), spec.tasks[task]
+    train, train_from = _records(task, "train", rules.train, spec, store, out)
+    test, test_from = _records(task, "test", rules.test, spec, store, out)
+    if train_from["invented"] != test_from["invented"]:
+        # A real test file beside invented training rows shares no prompt with them, and has its own length.
+        rules = rules.model_copy(update={"test_sample": rules.test_sample and min(rules.test_sample, len(test))})
+    result = make_splits(task, rules, train, test, spec.validation_fraction, spec.split_seed)
+    for text in _notes(task, train_from, test_from, result.found):
+        print(text)
+    if not train_from["invented"]:
+        _check_published(task, spec, len(train), result.splits["validation"])
+    source = {"train": train_from, "test": test_from, "found": result.found}
+    _write(out, limited(result.splits, spec.limit), source, clock)
+
+
+def prepare_general(spec: OfficialData, store: Path, out: Path) -> None:
+    """Write general prompts for SFT + re-invoke."""
+    if spec.general is None:
+        raise SdftError("sft_reinvoke needs general prompts: give data.general in config.yaml, or leave the arm out.")
+    clock, wanted = Clock(), spec.general
+    path, where = _path("general", "train", wanted.source, spec, store, out)
+    records = general.load(path, wanted.prompts, wanted.max_characters, spec.split_seed)
+    _write(out, {"train": records[: spec.limit]}, {"train": where}, clock)
+
+
+def prepare_benchmarks(out: Path) -> None:
+    """Write a few invented items of every prior benchmark."""
+    clock, files = Clock(), {}
+    for name in BENCHMARKS:
+        rows = invented.benchmark_rows(name, 4)
+        write_text(out / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        files[f"{name}.jsonl"] = {"sha256": sha256_file(out / f"{name}.jsonl"), "rows": len(rows)}
+    write_json(
+        out / "manifest.json",
+        {"files": files, "source": {"invented": True}, "manifest": manifest("official", clock=clock)},
+    )
+
+
+def _path(task: str, split: str, source: Source, spec: OfficialData, store: Path, out: Path) -> tuple[Path, dict]:
+    """The upstream file on this machine, or an invented one, and where it came from."""
+    own = local_path(source)
+    if spec.absent == "invent" and (own is None or not own.exists()):
+        path = out / f"invented_{split}.json"
+        write_text(path, json.dumps(invented.rows(task, split, INVENTED_ROWS), indent=1))
+        return path, {"invented": True, "sha256": sha256_file(path)}
+    path = fetch(source, store)
+    upstream = source.github or source.hub
+    place = str(own) if own else f"{upstream}/{source.file}@{source.revision}"
+    digest = sha256_file(path) if path.is_file() else sha256_files(path)
+    return path, {"invented": False, "from": place, "sha256": digest}
+
+
+def _records(
+    task: str, split: str, source: Source, spec: OfficialData, store: Path, out: Path
+) -> tuple[list[Record], dict[str, Any]]:
+    path, where = _path(task, split, source, spec, store, out)
+    records = load(task, path)
+    if not where["invented"] and source.rows and len(records) != source.rows:
+        raise SdftError(
+            f"{path} has {len(records)} rows, and config.yaml says that the official {split} file of {task} has "
+            f"{source.rows}: it is another version, or truncated. Get the pinned revision, or change `rows` on purpose."
+        )
+    return records, where | {"rows": len(records)}
+
+
+def _notes(task: str, train: dict, test: dict, found: dict) -> list[str]:
+    lines = []
+    for split, where in (("train", train), ("test", test)):
+        if where["invented"]:
+            lines.append(f"{task}: the {split} rows are invented; results on them mean nothing")
+    for kind in ("duplicates", "conflicts", "overlap", "in_validation_too"):
+        if found[kind]:
+            lines.append(f"{task}: {len(found[kind])} training rows, {kind.replace('_', ' ')}: {found[kind][:5]} ...")
+    return lines
+
+
+def _check_published(task: str, spec: OfficialData, rows: int, validation: list[Record]) -> None:
+    """Raise SdftError when the validation rows are not those that this repository publishes for the official file."""
+    published = read_json(VALIDATION_ROWS)
+    entry = published["tasks"].get(task)
+    same = [spec.validation_fraction, spec.split_seed] == [published["fraction"], published["seed"]]
+    if entry is None or not same or rows != entry["rows"]:
+        return
+    found = {int(record.id.rpartition("-")[2]) for record in validation}
+    if found != set(entry["validation"]):
+        raise SdftError(
+            f"{task}: the validation rows drawn here are not those in {VALIDATION_ROWS.name}, because some training "
+            "rows lack a gold answer or were dropped; the file is probably not the official one. Check it, or change "
+            "validation_fraction or split_seed to draw rows of your own."
+        )
+
+
+def published_rows(fraction: float, seed: int, rows: dict[str, int]) -> dict[str, Any]:
+    """What validation_rows.json holds: the rows (from 0) of each task's train file that validate."""
+    tasks = {}
+    for task, count in rows.items():
+        chosen = validation_ids([f"{task}-{number}" for number in range(count)], fraction, seed)
+        tasks[task] = {"rows": count, "validation": sorted(int(name.rpartition("-")[2]) for name in chosen)}
+    return {"rule": "sdft/data/splits.py", "fraction": fraction, "seed": seed, "tasks": tasks}
+
+
+def _write(out: Path, splits: dict[str, list[Record]], source: dict[str, Any], clock: Clock) -> None:
+    files = {}
+    for name, records in splits.items():
+        path = out / f"{name}.jsonl"
+        write_records(path, records)
+        files[path.name] = {"sha256": sha256_file(path), "rows": len(records)}
+    ids = {name: [record.id for record in splits[name]] for name in ("validation", "test") if name in splits}
+    inputs = {split: where["sha256"] for split, where in source.items() if "sha256" in where}
+    record = manifest("official", clock=clock, inputs=inputs)
+    write_json(out / "manifest.json", {"files": files, "source": source, "ids": ids, "manifest": record})
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,304 @@
+"""`python -m sdft.judge`: a language model decides which responses are right, for tasks that no rule can score.
+
+The paper asks GPT-5-mini (appendix B.3): medical answers are CORRECT or INCORRECT; answers about articles may also be
+PARTIALLY_CORRECT. The wording of the question to the judge is ours, the labels are the paper's. Any OpenAI-compatible
+endpoint will do. Every verdict is kept on disk, so that a judge which fails midway costs nothing twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import re
+import shutil
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sdft.config import Judge
+from sdft.data.records import Record, read_records
+from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.provenance import Clock, atomic_path, digest, manifest, read_json, sha256_file, write_json
+
+LABELS = {
+    "medical": ("CORRECT", "INCORRECT"),
+    "knowledge": ("CORRECT", "PARTIALLY_CORRECT", "INCORRECT"),
+}
+INSTRUCTIONS = {
+    "medical": """You check answers to medical questions against a reference answer.
+
+Give the label CORRECT when the answer to check says what the reference says: the same diagnosis, drug, mechanism or
+finding, in whatever words. More detail is fine as long as it is right. Give the label INCORRECT when the essential
+point is missing, is left open between several possibilities, or is contradicted.
+
+Only the medical content counts; style, length and language do not.""",
+    "knowledge": """You check answers about recent events against a reference answer.
+
+Give the label CORRECT when every detail of the reference stands in the answer to check and nothing in it is wrong.
+Give the label PARTIALLY_CORRECT when it holds some of the reference's details and nothing wrong. Give the label
+INCORRECT when it says something wrong, or holds none of the details.
+
+Only the content counts; style, length and language do not.""",
+}
+# The share of verdicts that may stay unreadable before the judge itself is refused.
+UNREADABLE = 0.02
+# How often an unreadable verdict is asked for again.
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Item:
+    """One response to judge."""
+
+    id: str
+    question: str
+    reference: str
+    response: str
+
+
+def prompt(task: str, item: Item) -> list[dict[str, str]]:
+    """The judge's conversation about one response. Raises SdftError for a task that has no judge."""
+    if task not in LABELS:
+        raise SdftError(f"there is no judge for the task {task!r}; {did_you_mean(task, LABELS)}")
+    labels = ", ".join(LABELS[task])
+    text = (
+        f"<question>\n{item.question}\n</question>\n\n<reference>\n{item.reference}\n</reference>\n\n"
+        f"<answer_to_check>\n{item.response}\n</answer_to_check>\n\nReply with one label and nothing else: {labels}."
+    )
+    return [{"role": "system", "content": INSTRUCTIONS[task]}, {"role": "user", "content": text}]
+
+
+def parse_label(text: str, labels: Sequence[str]) -> str | None:
+    """The label that a reply is, or None.
+
+    A reply is a label when it equals one after its thinking, its case, its outer punctuation and mark-up are set aside;
+    blanks and hyphens count as underscores. A label inside a sentence, or inside another label, is none.
+    """
+    if not text:
+        return None
+    text = unicodedata.normalize("NFKC", re.sub(r"(?s)\A.*</think>", "", text)).upper()
+    text = re.sub(r"\A[\W_]+|[\W_]+\Z", "", text)
+    text = re.sub(r"[\s_-]+", "_", text)
+    return text if text in labels else None
+
+
+def kappa(first: Sequence[str | None], second: Sequence[str | None]) -> float | None:
+    """Cohen's kappa of two judges' labels over the same items; None without items or where both give one label only.
+
+    Cohen (1960): (observed - expected agreement) / (1 - expected agreement).
+    """
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+    if not pairs:
+        return None
+    n = len(pairs)
+    observed = sum(a == b for a, b in pairs) / n
+    counts = [Counter(side) for side in zip(*pairs, strict=True)]
+    expected = sum(counts[0][label] * counts[1][label] for label in counts[0]) / n**2
+    return None if expected == 1 else (observed - expected) / (1 - expected)
+
+
+class Endpoint:
+    """One judge model behind an OpenAI-compatible endpoint, with a cache on disk.
+
+    Raises SdftError when there is no key for an endpoint that needs one.
+    """
+
+    def __init__(self, config: Judge, model: str) -> None:
+        import openai
+
+        base_url = config.base_url or os.environ.get(config.base_url_variable)
+        key = os.environ.get(config.api_key_variable)
+        if not key and not base_url:
+            raise SdftError(
+                f"the judge {model} needs an API key: set the environment variable {config.api_key_variable}, or give "
+                "judge.base_url of a server of your own, or set judge: null for the offline judge."
+            )
+        # The client waits longer after each refusal (429, 5xx, no connection), or as long as the server says.
+        self.client = openai.OpenAI(
+            base_url=base_url, api_key=key or "none", max_retries=config.attempts - 1, timeout=120.0
+        )
+        self.config, self.model, self.base_url = config, model, base_url
+        self.limit_name = "max_completion_tokens"
+        self.asked = 0
+
+    def label(self, task: str, item: Item) -> dict[str, Any]:
+        """{"label", "reply"} for one response, from the cache where it was asked before; label None if unreadable."""
+        messages = prompt(task, item)
+        key = digest([self.model, messages], 40)
+        path = Path(self.config.cache) / key[:2] / f"{key}.json"
+        if path.is_file():
+            return read_json(path)
+        reply = ""
+        for _ in range(TRIES):
+            reply = self._ask(messages)
+            label = parse_label(reply, LABELS[task])
+            if label:
+                found = {"model": self.model, "label": label, "reply": reply}
+                write_json(path, found)
+                return found
+        return {"model": self.model, "label": None, "reply": reply}
+
+    def _ask(self, messages: list[dict[str, str]]) -> str:
+        import openai
+
+        self.asked += 1
+        try:
+            try:
+                answer = self._create(messages)
+            except openai.BadRequestError as error:
+                # Older servers know the limit by its older name only.
+                if self.limit_name == "max_tokens" or "max_completion_tokens" not in str(error):
+                    raise
+                self.limit_name = "max_tokens"
+                answer = self._create(messages)
+        except openai.OpenAIError as error:
+            raise SdftError(
+                f"the judge {self.model} at {self.base_url or 'its default address'} failed after "
+                f"{self.config.attempts} attempts: {_reason(error)}. Verdicts so far are kept in {self.config.cache}; "
+                "mend this and repeat the command."
+            ) from None
+        return (answer.choices[0].message.content or "") if answer.choices else ""
+
+    def _create(self, messages: list[dict[str, str]]) -> Any:
+        limit = {self.limit_name: self.config.max_tokens}
+        return self.client.chat.completions.create(model=self.model, messages=messages, **limit)
+
+
+def _reason(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    known = {401: "the API key was refused", 404: "there is no such model or address", 429: "too many requests"}
+    text = " ".join(str(error).split())[:200]
+    return f"{known[status]} ({text})" if status in known else text
+
+
+def judge_all(task: str, items: Sequence[Item], config: Judge) -> dict[str, list[dict[str, Any]]]:
+    """Verdicts of each configured judge, by model, in the items' order.
+
+    Raises SdftError when a judge fails for good, or gives too many replies that are no label.
+    """
+    found = {}
+    for model in filter(None, (config.model, config.second_model)):
+        endpoint = Endpoint(config, model)
+        with ThreadPoolExecutor(config.parallel) as pool:
+            futures = [pool.submit(endpoint.label, task, item) for item in items]
+            try:
+                found[model] = [future.result() for future in futures]
+            except SdftError:
+                pool.shutdown(cancel_futures=True)
+                raise
+        unreadable = [verdict["reply"] for verdict in found[model] if verdict["label"] is None]
+        if len(unreadable) > UNREADABLE * len(items):
+            raise SdftError(
+                f"the judge {model} gave no label in {len(unreadable)} of {len(items)} replies (one of them: "
+                f"{unreadable[0][:80]!r}); use a stronger judge, or a larger judge.max_tokens if replies are cut."
+            )
+    return found
+
+
+def read_items(task: str, responses: str | Path, records: Sequence[Record]) -> list[Item]:
+    """The responses to a task in a responses.jsonl.gz, with question and reference from its records."""
+    known = {record.id: record for record in records}
+    items = []
+    for row in read_responses(responses):
+        if row["benchmark"] != task:
+            continue
+        record = known.get(row["id"])
+        if record is None:
+            raise SdftError(f"{responses} answers {row['id']!r}, which the data do not hold; give the data it is of.")
+        items.append(Item(record.id, record.prompt[-1]["content"], str(record.answer), row["response"]))
+    if not items:
+        raise SdftError(f"{responses} holds no response to the task {task}; evaluate the model on it first.")
+    return items
+
+
+def read_responses(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a responses.jsonl.gz. Raises SdftError when it is missing or damaged."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as handle:
+            return [json.loads(line) for line in handle]
+    except (OSError, EOFError, ValueError) as error:
+        raise SdftError(f"{path} cannot be read ({error}); evaluate the model again.") from None
+
+
+def judged_scores(task: str, source: Path, data: Path, config: Judge, out: Path) -> None:
+    """Write to `out` the scores in `source` with the judge's verdicts on one task in the place of the offline ones."""
+    clock = Clock()
+    rows = read_responses(source / "responses.jsonl.gz")
+    items = read_items(task, source / "responses.jsonl.gz", read_records(data))
+    verdicts = judge_all(task, items, config)
+    labels = {model: [verdict["label"] for verdict in found] for model, found in verdicts.items()}
+    first = labels[config.model]
+    by_id = dict(zip((item.id for item in items), range(len(items)), strict=True))
+    offline = 0
+    for row in rows:
+        if row["benchmark"] == task:
+            place = by_id[row["id"]]
+            offline += row["correct"]
+            row |= {
+                "offline": row["correct"],
+                "correct": int(first[place] == "CORRECT"),
+                "verdicts": {model: verdict[place] for model, verdict in verdicts.items()},
+            }
+    counts = Counter(first)
+    n = len(items)
+    metrics = {
+        "judged_accuracy": counts["CORRECT"] / n,
+        "offline_accuracy": offline / n,
+        "unreadable": counts[None],
+        "labels": {str(label): counts[label] for label in (*LABELS[task], None)},
+        "judge": {"model": config.model, "second_model": config.second_model},
+    }
+    if task == "knowledge":
+        metrics["lenient_accuracy"] = (counts["CORRECT"] + counts["PARTIALLY_CORRECT"]) / n
+    if config.second_model:
+        metrics["kappa"] = kappa(first, labels[config.second_model])
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    with atomic_path(out / "responses.jsonl.gz") as part:
+        part.write_bytes(gzip.compress(lines.encode(), mtime=0))
+    for path in source.glob("*.json"):
+        if path.stem != task:
+            shutil.copyfile(path, out / path.name)
+    inputs = {str(path): sha256_file(path) for path in (source / "responses.jsonl.gz", data)}
+    write_json(
+        out / f"{task}.json",
+        {
+            "benchmark": task,
+            "n": n,
+            "metric": "judged_accuracy",
+            "value": metrics["judged_accuracy"],
+            "metrics": metrics,
+            "manifest": manifest("judge", clock=clock, config=config.model_dump(), inputs=inputs),
+        },
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.judge",
+        description="Judge one task's responses; write the scores folder again with the verdicts in it.",
+    )
+    add = parser.add_argument
+    add("--task", required=True, choices=sorted(LABELS))
+    add("--scores", required=True, metavar="DIR", help="what sdft.evaluate wrote: responses.jsonl.gz and scores")
+    add("--data", required=True, metavar="PATH", help="records of the split that was answered")
+    add("--config", required=True, metavar="JSON", help="the scale's `judge` block of config.yaml, as text or a file")
+    add("--out", required=True, metavar="DIR")
+    options = parser.parse_args(arguments)
+    text = options.config
+    try:
+        config = Judge.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise SdftError(f"--config is not the judge block of a scale: {' '.join(str(error).split())[:300]}") from None
+    judged_scores(options.task, Path(options.scores), Path(options.data), config, Path(options.out))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,74 @@
+"""Prompts are counted before they are trained on, and those that do not fit are named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sdft.config import TrainingSettings
+from sdft.data.base_model import invent_tokenizer
+from sdft.data.lengths import count, main, summary
+from sdft.data.official import load
+from sdft.data.prompts import render
+from sdft.data.random_model import make
+from sdft.data.records import Record, write_records
+from sdft.errors import SdftError
+from sdft.evaluate.model import load_tokenizer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    invent_tokenizer(folder / "tokenizer")
+    make("qwen2", folder / "tokenizer", folder / "model", context=256)
+    return folder / "model"
+
+
+def record(number, words):
+    prompt = [{"role": "user", "content": "word " * words}]
+    return Record(f"r{number}", prompt, {"expert": "an answer"}, "A")
+
+
+def test_lengths_are_those_of_the_rendered_prompts(folder):
+    tokenizer = load_tokenizer(folder)
+    records = [record(number, words) for number, words in enumerate((3, 10, 40))]
+    found = count(tokenizer, records, "expert", TrainingSettings(max_new_tokens=50), 256)
+    sizes = sorted(len(render(tokenizer, entry.prompt)) for entry in records)
+    assert (found["student_prompt"]["median"], found["student_prompt"]["max"]) == (sizes[1], sizes[2])
+    assert found["teacher_prompt"]["median"] > found["student_prompt"]["median"] + found["demonstration"]["median"]
+    assert found["limit"] == 206
+
+
+def test_a_summary_counts_what_is_longer_than_the_official_limits():
+    found = summary([100, 600, 1024, 1025, 3000])
+    assert found["longer_than"] == {"512": 4, "1024": 2, "2048": 1}
+    assert (found["n"], found["max"], found["median"]) == (5, 3000, 1024)
+
+
+@pytest.mark.parametrize("overlong", ["error", "drop", "truncate_left"])
+def test_prompts_that_do_not_fit_are_refused_or_reported_as_chosen(folder, tmp_path, capsys, overlong):
+    for split in ("train", "validation", "test"):
+        write_records(
+            tmp_path / f"{split}.jsonl", [record(0, 3), record(1, 400)] if split == "train" else [record(2, 3)]
+        )
+    settings = TrainingSettings(max_new_tokens=50, overlong=overlong).model_dump_json()
+    arguments = ["--model", str(folder), "--data", str(tmp_path), "--demonstration", "expert", "--settings", settings]
+    out = tmp_path / "lengths.json"
+    if overlong == "error":
+        with pytest.raises(SdftError, match=r"1 of 2 train rows.*r1.*overlong"):
+            main([*arguments, "--out", str(out)])
+        assert not out.exists()
+    else:
+        main([*arguments, "--out", str(out)])
+        assert json.loads(out.read_text())["splits"]["train"]["over_limit"] == ["r1"]
+        assert "1 of 2 train rows" in capsys.readouterr().out
+
+
+def test_the_real_tool_use_prompts_exceed_the_official_limit_where_others_found_it(real_data):
+    """A tenth of the prompts is longer than 1,024 tokens under the real tokenizer."""
+    tokenizer = load_tokenizer(real_data / "tokenizers/qwen2.5-instruct")
+    found = count(tokenizer, load("tooluse", real_data / "tooluse/eval_97"), None, TrainingSettings(), 32768)
+    assert found["student_prompt"]["longer_than"]["1024"] == 10
+    assert (found["student_prompt"]["median"], found["student_prompt"]["max"]) == (674, 1187)
+    assert found["over_limit"] == []

@@ -1,0 +1,235 @@
+"""The judge's label is taken by equality, its failures are mended or named, and nothing is asked twice."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from sdft.config import Judge
+from sdft.data.records import Record, write_records
+from sdft.errors import SdftError
+from sdft.judge import LABELS, Item, judge_all, kappa, main, parse_label, prompt
+
+MEDICAL, KNOWLEDGE = LABELS["medical"], LABELS["knowledge"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("CORRECT", "CORRECT"),
+        ("incorrect", "INCORRECT"),
+        (" **Correct.**\n", "CORRECT"),
+        ('"INCORRECT"', "INCORRECT"),
+        ("partially correct", "PARTIALLY_CORRECT"),
+        ("Partially-Correct", "PARTIALLY_CORRECT"),
+        ("<think>INCORRECT? no</think>\nCORRECT", "CORRECT"),
+        ("\uff23\uff2fRRECT", "CORRECT"),
+        ("not correct", None),
+        ("IN CORRECT", None),
+        ("in-correct", None),
+        ("CORRECT INCORRECT", None),
+        ("The answer is CORRECT", None),
+        ("", None),
+        ("<think>CORRECT", None),
+    ],
+)
+def test_a_reply_is_a_label_only_by_equality(reply, label):
+    assert parse_label(reply, KNOWLEDGE) == label
+
+
+def test_no_odd_reply_counts_as_correct():
+    """1,000 replies that do not say CORRECT and nothing else."""
+    chance = random.Random(0)
+    words = [
+        "IN",
+        "NOT",
+        "in",
+        "un",
+        "PARTIALLY",
+        "CORRECT",
+        "INCORRECT",
+        "the label",
+        "is",
+        "?",
+        "no:",
+        "A",
+        "1",
+        "nearly",
+    ]
+    glue = ["", " ", "_", "-", "\n", ". ", "**", "</b>", "/"]
+    seen = 0
+    while seen < 1000:
+        parts = chance.choices(words, k=chance.randrange(1, 6))
+        reply = "".join(part + chance.choice(glue) for part in parts)
+        letters = "".join(filter(str.isalnum, reply)).upper()
+        if letters == "CORRECT":
+            continue
+        seen += 1
+        found = parse_label(reply, KNOWLEDGE)
+        assert found != "CORRECT", reply
+        assert found in (None, *KNOWLEDGE)
+        if found:
+            assert found.replace("_", "") == letters.removesuffix("B")
+
+
+def test_kappa_is_cohens():
+    # 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: observed 0.7, expected 0.5.
+    first = ["yes"] * 25 + ["no"] * 25
+    second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    assert kappa(first, second) == pytest.approx(0.4)
+    assert kappa(first, first) == pytest.approx(1.0)
+    assert kappa(["yes"] * 3, ["yes"] * 3) is None
+    assert kappa([None], ["yes"]) is None
+
+
+class Server(ThreadingHTTPServer):
+    """An OpenAI-compatible endpoint that answers as `script` says: (status, text) for the n-th request."""
+
+    def __init__(self, script):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script, self.requests = script, []
+        self.lock = threading.Lock()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            number = len(self.server.requests)
+            self.server.requests.append(body)
+        status, text = self.server.script(number, body)
+        if status == 200:
+            message = {"role": "assistant", "content": text}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            answer = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        else:
+            answer = {"error": {"message": text, "type": "x", "code": None}}
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve(tmp_path):
+    servers = []
+
+    def start(script, **options):
+        server = Server(script)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        config = {"model": "judge-a", "base_url": address, "cache": str(tmp_path / "cache"), "parallel": 4}
+        return server, Judge(**config | options)
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+ITEMS = [Item(f"medical-{n}", f"question {n}", f"reference {n}", f"response {n}") for n in range(6)]
+
+
+def says(label):
+    return lambda number, body: (200, label)
+
+
+def test_the_judge_is_shown_question_reference_response_and_the_labels(serve):
+    server, config = serve(says("CORRECT"))
+    found = judge_all("medical", ITEMS[:1], config)
+    assert found["judge-a"][0]["label"] == "CORRECT"
+    text = json.dumps(server.requests[0]["messages"])
+    for part in ("question 0", "reference 0", "response 0", *MEDICAL):
+        assert part in text
+    assert server.requests[0]["messages"] == prompt("medical", ITEMS[0])
+
+
+def test_nothing_is_asked_twice(serve):
+    server, config = serve(says("INCORRECT"))
+    first = judge_all("medical", ITEMS, config)
+    assert len(server.requests) == len(ITEMS)
+    assert judge_all("medical", ITEMS, config) == first
+    assert len(server.requests) == len(ITEMS)
+
+
+def test_refusals_are_tried_again_and_a_lasting_one_is_named(serve):
+    _, config = serve(lambda number, _: (429, "slow down") if number < 2 else (200, "CORRECT"), attempts=4)
+    assert judge_all("medical", ITEMS[:1], config)["judge-a"][0]["label"] == "CORRECT"
+    _, config = serve(lambda number, _: (429, "slow down"), attempts=2)
+    with pytest.raises(SdftError, match=r"failed after 2 attempts: too many requests.*are kept"):
+        judge_all("medical", ITEMS[1:2], config)
+    _, config = serve(lambda number, _: (401, "bad key"))
+    with pytest.raises(SdftError, match="the API key was refused"):
+        judge_all("medical", ITEMS[2:3], config)
+
+
+def test_what_was_judged_before_a_failure_is_kept(serve):
+    server, config = serve(lambda n, _: (200, "CORRECT") if n < 3 else (401, "gone"), parallel=1)
+    with pytest.raises(SdftError):
+        judge_all("medical", ITEMS, config)
+    server.script = says("CORRECT")
+    before = len(server.requests)
+    judge_all("medical", ITEMS, config)
+    assert len(server.requests) - before == 3
+
+
+def test_nonsense_is_asked_again_and_a_judge_of_nonsense_is_refused(serve):
+    _, config = serve(lambda number, _: (200, "hm" if number == 0 else "CORRECT"))
+    assert judge_all("medical", ITEMS[:1], config)["judge-a"][0]["label"] == "CORRECT"
+    _, config = serve(says("I cannot say"))
+    with pytest.raises(SdftError, match=r"no label in 5 of 5.*I cannot say"):
+        judge_all("medical", ITEMS[1:], config)
+
+
+def test_a_server_that_knows_only_the_older_limit_gets_it(serve):
+    server, config = serve(
+        lambda _, body: (200, "CORRECT") if "max_tokens" in body else (400, "unknown max_completion_tokens")
+    )
+    assert judge_all("medical", ITEMS[:1], config)["judge-a"][0]["label"] == "CORRECT"
+    assert server.requests[-1]["max_tokens"] == config.max_tokens
+
+
+def test_a_missing_key_is_named_before_anything_is_asked(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    with pytest.raises(SdftError, match="OPENAI_API_KEY"):
+        judge_all("medical", ITEMS, Judge(model="gpt-5-mini"))
+
+
+def test_scores_are_written_again_with_verdicts_and_agreement(serve, tmp_path):
+    def script(_, body):
+        right = "response 0" in body["messages"][1]["content"] or body["model"] == "judge-b"
+        return 200, "CORRECT" if right else "INCORRECT"
+
+    _, config = serve(script, second_model="judge-b")
+    scores, data = tmp_path / "scores", tmp_path / "test.jsonl"
+    scores.mkdir()
+    (scores / "mmlu.json").write_text('{"value": 0.5}')
+    (scores / "medical.json").write_text('{"value": 0.0}')
+    rows = [{"benchmark": "mmlu", "id": "m", "correct": 1, "response": "A"}]
+    rows += [{"benchmark": "medical", "id": item.id, "correct": 0, "response": item.response} for item in ITEMS]
+    with gzip.open(scores / "responses.jsonl.gz", "wt") as handle:
+        handle.writelines(json.dumps(row) + "\n" for row in rows)
+    write_records(data, [Record(i.id, [{"role": "user", "content": i.question}], {}, i.reference) for i in ITEMS])
+    arguments = ["--task", "medical", "--scores", str(scores), "--data", str(data), "--out", str(tmp_path / "out")]
+    main([*arguments, "--config", config.model_dump_json()])
+    result = json.loads((tmp_path / "out" / "medical.json").read_text())
+    assert (result["n"], result["value"], result["metrics"]["offline_accuracy"]) == (6, pytest.approx(1 / 6), 0)
+    assert result["metrics"]["kappa"] == pytest.approx(0.0)
+    assert json.loads((tmp_path / "out" / "mmlu.json").read_text()) == {"value": 0.5}
+    with gzip.open(tmp_path / "out" / "responses.jsonl.gz", "rt") as handle:
+        judged = [json.loads(line) for line in handle]
+    assert [row["correct"] for row in judged] == [1, 1, 0, 0, 0, 0, 0]
+    assert judged[1]["verdicts"]["judge-b"]["label"] == "CORRECT"

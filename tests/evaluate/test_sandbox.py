@@ -1,0 +1,89 @@
+"""Generated programs do no harm, and are judged as the benchmark's own metric judges them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+
+import pytest
+
+from sdft.errors import SdftError
+from sdft.evaluate import sandbox
+from sdft.evaluate.sandbox import CodeEval, install, run_program
+
+MODES = [
+    pytest.param(
+        "sandbox", marks=pytest.mark.skipif(not sandbox.available(), reason="no user namespaces on this machine")
+    ),
+    "bare",
+]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_program_passes_exactly_when_it_runs_to_its_end(mode):
+    assert run_program("assert 1 + 1 == 2", mode) == "passed"
+    assert run_program("assert 1 + 1 == 3", mode).startswith("failed: AssertionError")
+    assert run_program("def f(:", mode).startswith("failed: SyntaxError")
+    for early in ("raise SystemExit(0)", "import os; os._exit(0)", "import sys; sys.exit()"):
+        assert run_program(early, mode).startswith("failed")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_time_memory_files_and_processes_are_bounded(mode):
+    assert run_program("while True: pass", mode, 0.3) == "timed out"
+    assert "MemoryError" in run_program("x = bytearray(8 << 30)", mode)
+    assert run_program("open('/tmp/x', 'w').write('a' * (64 << 20))", mode).startswith("failed")
+    for start in ("os.fork()", "os.system('true')", "__import__('subprocess').run(['true'])"):
+        assert "not allowed" in run_program(f"import os\n{start}", mode)
+
+
+@pytest.mark.skipif(not sandbox.available(), reason="no user namespaces on this machine")
+def test_the_sandbox_has_no_network_and_cannot_write_outside(tmp_path):
+    target = tmp_path / "written"
+    tmp_path.chmod(0o777)
+    assert run_program(f"open({str(target)!r}, 'w')").startswith("failed")
+    assert run_program(f"open({os.path.expanduser('~/sdft-written')!r}, 'w')").startswith("failed")
+    assert not target.exists()
+    connect = "import socket; socket.create_connection(('127.0.0.1', 80), 1)"
+    assert "unreachable" in run_program(connect)
+    assert run_program("import os; assert os.getpid() < 3 and not os.listdir('/tmp')") == "passed"
+
+
+def test_without_a_sandbox_programs_are_refused_unless_told(monkeypatch):
+    monkeypatch.setattr(sandbox, "available", lambda: False)
+    with pytest.raises(SdftError, match="generated_code: bare"):
+        run_program("pass")
+    assert run_program("pass", "bare") == "passed"
+    with pytest.raises(SdftError, match="'sandbox'"):
+        run_program("pass", "sandbx")
+
+
+def test_pass_at_k_is_the_unbiased_estimate():
+    good, bad = "def f(): return 1", "def f(): return 2"
+    values, outcomes = CodeEval("bare").compute(["assert f() == 1"] * 2, [[good, bad], [bad, bad]], k=[1, 2, 3])
+    assert values == {"pass@1": 0.25, "pass@2": 0.5}
+    assert [result == "passed" for result in outcomes[0]] == [True, False]
+
+
+def test_it_stands_in_for_the_metric_that_lm_eval_asks_for():
+    import evaluate
+
+    install("bare")
+    install("bare")
+    metric = evaluate.load("code_eval")
+    assert metric.compute(references=["assert f(2) == 4"], predictions=[["def f(x): return 2 * x"]], k=[1])[0] == {
+        "pass@1": 1.0
+    }
+
+
+@pytest.mark.slow
+def test_every_reference_solution_of_humaneval_passes_and_no_empty_one(real_data):
+    with gzip.open(real_data / "benchmarks/humaneval/HumanEval.jsonl.gz", "rt") as handle:
+        problems = [json.loads(line) for line in handle]
+    mode = "sandbox" if sandbox.available() else "bare"
+    tests = [f"{problem['test']}\ncheck({problem['entry_point']})" for problem in problems]
+    solutions = [[problem["prompt"] + problem["canonical_solution"], problem["prompt"]] for problem in problems]
+    _, outcomes = CodeEval(mode).compute(tests, solutions, k=[1], timeout=10.0)
+    assert [number for number, (full, _) in outcomes.items() if full != "passed"] == []
+    assert all(empty != "passed" for _, empty in outcomes.values())

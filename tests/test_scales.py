@@ -1,0 +1,153 @@
+"""The study at paper scale and its rehearsal: sizes, pins, and one complete plan each."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from sdft.config import BENCHMARKS, load_config, parse_config
+from sdft.errors import SdftError
+from sdft.plan import Plan
+
+
+@pytest.fixture(scope="module")
+def values(request):
+    return yaml.safe_load((request.config.rootpath / "config.yaml").read_text())
+
+
+@pytest.fixture
+def config(root):
+    return load_config(root / "config.yaml")
+
+
+def test_the_sweeps_have_the_sizes_of_the_papers_table_3(config):
+    plan = Plan(config, "paper")
+    sizes = {arm: len(plan.hyperparameters(arm)) for arm in plan.arms}
+    # 3 learning rates, 2 numbers of epochs, 3 batch sizes; SDFT also 3 EMA rates.
+    assert sizes["sft"] == sizes["dft"] == 3 * 2 * 3 == 18
+    assert sizes["sdft"] == 3 * 2 * 3 * 3 == 54
+    runs = [run for task in plan.tasks for arm in plan.arms for run in plan.candidates(task, arm)]
+    assert len({run.id for run in runs}) == 3 * (18 + 18 + 54 + sizes["sft_reinvoke"])
+
+
+def test_the_published_sweep_is_the_recipe_of_the_official_readme(values):
+    plan = Plan(parse_config(values | {"sweep": "published"}), "paper")
+    for arm in plan.arms:
+        (only,) = plan.hyperparameters(arm)
+        assert (only.learning_rate, only.epochs, only.batch_size) == (5e-5, 2, 32)
+        assert only.ema_rate == (0.01 if arm == "sdft" else None)
+
+
+def test_everything_that_is_downloaded_is_pinned(config):
+    scale = config.scales["paper"]
+    for source in scale.models.sources.values():
+        assert re.fullmatch("[0-9a-f]{40}", source.revision)
+    for task in scale.data.tasks.values():
+        for source in (task.train, task.test):
+            assert re.fullmatch("[0-9a-f]{40}", source.revision)
+            assert source.sha256 or source.rows
+    assert scale.data.general.source.revision
+
+
+def test_the_prior_protocol_is_the_authors(config):
+    prior = config.scales["paper"].prior
+    assert {name: (entry.task, entry.metric) for name, entry in prior.tasks.items()} == {
+        "hellaswag": ("hellaswag", "acc"),
+        "humaneval": ("humaneval", "pass@1,create_test"),
+        "ifeval": ("ifeval", "inst_level_loose_acc"),
+        "mmlu": ("mmlu", "acc"),
+        "truthfulqa": ("truthfulqa_mc1", "acc"),
+        "winogrande": ("winogrande", "acc"),
+    }
+    assert (prior.apply_chat_template, prior.num_fewshot, prior.limit) == (False, None, None)
+
+
+def test_the_rehearsal_has_the_papers_arms_tasks_and_metrics(config):
+    paper, rehearsal = config.scales["paper"], config.scales["rehearsal"]
+    assert list(paper.arms) == list(rehearsal.arms)
+    assert [arm.method for arm in paper.arms.values()] == [arm.method for arm in rehearsal.arms.values()]
+    assert paper.tasks == rehearsal.tasks
+    assert {name: paper.prior.tasks[name].metric for name in BENCHMARKS} == {
+        name: rehearsal.prior.tasks[name].metric for name in BENCHMARKS
+    }
+
+
+def changed(values, path, value):
+    values = copy.deepcopy(values)
+    node = values
+    for part in path[:-1]:
+        node = node[part]
+    if value is None:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    return values
+
+
+DATA = ["scales", "paper", "data", "tasks"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ([*DATA, "science", "train", "revision"], "main", ["science.train.revision"]),
+        ([*DATA, "science", "train", "revision"], None, ["revision", "40 hex digits"]),
+        ([*DATA, "science", "train", "hub"], "a/b", ["github or hub"]),
+        ([*DATA, "tooluse", "test_rows"], 98, ["97 rows"]),
+        ([*DATA, "tooluse", "test_sample"], 10, ["test_sample"]),
+        ([*DATA, "sciense"], {}, ["sciense", "'science'"]),
+        (["scales", "paper", "models", "names"], ["Qwen2.5-7B"], ["'Qwen2.5-7B'", "Qwen2.5-7B-Instruct"]),
+        (["scales", "paper", "models", "sources", "Qwen2.5-7B-Instruct", "revision"], None, ["revision"]),
+        (["scales", "rehearsal", "models", "sources", "random-qwen2", "architecture"], "qwen", ["qwen2"]),
+        (["scales", "paper", "prior", "generated_code"], "yes", ["generated_code", "sandbox"]),
+        (["scales", "paper", "judge"], {"modell": "x"}, ["modell", "'model'"]),
+    ],
+)
+def test_a_mistake_names_the_key_and_the_remedy(values, path, value, words):
+    with pytest.raises(SdftError) as caught:
+        parse_config(changed(values, path, value))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_file_elsewhere_renames_no_run_and_other_content_does(values):
+    def names(values):
+        return {run.id for run in Plan(parse_config(values), "paper").candidates("science", "sft")}
+
+    before = names(values)
+    assert names(changed(values, [*DATA, "science", "train", "path"], "/data/science")) == before
+    assert not names(changed(values, [*DATA, "science", "train", "rows"], 99)) & before
+    assert not names(changed(values, ["scales", "paper", "data", "split_seed"], 1)) & before
+
+
+def test_with_a_judge_medical_scores_come_from_its_verdicts(values):
+    judged = Plan(parse_config(changed(values, ["scales", "paper", "judge"], {"model": "gpt-5-mini"})), "paper")
+    offline = Plan(parse_config(values), "paper")
+    for plan, folder in ((judged, "judged"), (offline, "scores")):
+        assert plan.scores_folder(plan.finals("table5", "medical", "sft")[0]).startswith(f"results/paper/{folder}/")
+        assert plan.base_scores_folder("m") == f"results/paper/{folder}/base/m"
+        assert plan.scores_folder(plan.finals("table5", "science", "sft")[0]).startswith("results/paper/scores/")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scale", "jobs"), [("paper", 350), ("rehearsal", 80)])
+def test_the_whole_study_is_listed_within_ten_seconds(root, scale, jobs):
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--config", f"scale={scale}", "--", "table5"],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        check=False,
+    )
+    seconds = time.monotonic() - start
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(re.search(r"^total +(\d+)", done.stdout, re.MULTILINE)[1]) > jobs
+    # Four times the goal, because tests run beside each other.
+    assert seconds < 40

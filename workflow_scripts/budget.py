@@ -1,0 +1,121 @@
+"""What a target costs before it runs: jobs, device-hours, disk and wall-clock, from what was measured so far.
+
+    python workflow_scripts/budget.py table5 --scale paper --gpus 8
+
+Exits with status 2 when what is still to be done exceeds budget.device_hours of the configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from sdft.config import TrainingSettings, load_config
+from sdft.cost import assumptions, device_hours, disk, forecast, makespan, memory
+from sdft.errors import SdftError, run_main
+from sdft.plan import Plan
+
+NUMERICS = {
+    "official code: all bfloat16": {"weights": "bfloat16", "optimizer": "bfloat16", "ema": "bfloat16"},
+    "float32 EMA": {"weights": "bfloat16", "optimizer": "bfloat16", "ema": "float32"},
+    "float32 EMA, stochastic rounding": {
+        "weights": "bfloat16",
+        "optimizer": "bfloat16",
+        "ema": "float32",
+        "rounding": "stochastic",
+    },
+    "float32 optimizer and EMA": {"weights": "bfloat16", "optimizer": "float32", "ema": "float32"},
+    "all float32": {"weights": "float32", "optimizer": "float32", "ema": "float32"},
+}
+
+
+def hours(seconds: float) -> str:
+    """Seconds as a length of time that is easy to read."""
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def kinds(found: list, fits: dict) -> list[str]:
+    """A line for each kind of job: how many, how many are done, and its hours."""
+    groups = defaultdict(list)
+    for job in found:
+        groups[job.kind].append(job)
+    lines = [f"{'job':24} {'all':>5} {'done':>5} {'device-hours left':>18}   from"]
+    for kind, group in groups.items():
+        fit = fits[kind]
+        origin = (
+            f"{fit.n} measured, {100 * fit.error:.0f} % off (median, left out)"
+            if fit.n
+            else f"an assumption, good to a factor of {1 + fit.error:g}"
+        )
+        done = sum(job.done for job in group)
+        lines.append(f"{kind:24} {len(group):5} {done:5} {device_hours(group):18.2f}   {origin}")
+    return lines
+
+
+def report(plan: Plan, target: str, gpus: int) -> tuple[str, float]:
+    """The forecast as text, and the device-hours that are left."""
+    found, fits = forecast(plan, target)
+    left = device_hours(found)
+    lines = [f"{target} at scale {plan.name}, sweep {plan.config.sweep}", "", *kinds(found, fits), ""]
+    lines.append(f"left: {sum(not job.done for job in found)} of {len(found)} jobs, {left:.1f} device-hours")
+    lines.append(f"wall-clock with {gpus} devices at a time: {hours(makespan(found, gpus))}")
+    room = disk(plan, gpus, target)
+    if room:
+        parts = ", ".join(f"{name} {value:.0f} GiB" for name, value in room.items())
+        lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
+    measured = [job for job in found if job.seconds]
+    if measured:
+        actual = sum(job.seconds for job in measured) / 3600
+        expected = sum(job.forecast for job in measured) / 3600
+        lines.append(f"done so far: {actual:.2f} device-hours, and the same model would say {expected:.2f}")
+    known = [name for name in plan.bases if name in assumptions()["models"]]
+    for name in known:
+        lines += ["", f"memory of one GPU that trains {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
+        for label, dtypes in NUMERICS.items():
+            settings = TrainingSettings(
+                weights_dtype=dtypes["weights"], optimizer_dtype=dtypes["optimizer"], ema_dtype=dtypes["ema"]
+            )
+            total = memory(name, settings)["total"]
+            fits_on = "fits 141 GiB" if total < 0.95 * 141 else "does not fit 141 GiB"
+            lines.append(f"  {label:34} {total:6.0f} GiB  {fits_on}")
+    return "\n".join(lines), left
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("target", nargs="?", default="table5", choices=("table5", "gate"), help="default: table5")
+    add("--config", default="config.yaml", metavar="PATH", help="default: config.yaml")
+    add("--scale", help="default: the configuration's")
+    add("--sweep", choices=("full", "published"), help="default: the configuration's")
+    add("--gpus", type=int, help="devices at a time (default: budget.gpus)")
+    options = parser.parse_args()
+    config = load_config(options.config)
+    if options.sweep:
+        config = config.model_copy(update={"sweep": options.sweep})
+    if options.scale and options.scale not in config.scales:
+        raise SdftError(f"there is no scale {options.scale!r}; the configuration has {', '.join(config.scales)}.")
+    text, left = report(Plan(config, options.scale), options.target, options.gpus or config.budget.gpus)
+    print(text)
+    check(config, left)
+    return 0
+
+
+def check(config, left: float) -> None:
+    """Raise SdftError when the forecast exceeds the configured budget."""
+    bound = config.budget.device_hours
+    if bound is not None and left > bound:
+        raise SdftError(
+            f"the forecast of {left:.1f} device-hours exceeds budget.device_hours: {bound:g}; raise that key in "
+            "config.yaml, or do less (sweep: published, fewer seeds or tasks)."
+        )
+
+
+if __name__ == "__main__":
+    run_main(main)
