@@ -26,4 +26,4 @@ rule check_base:
         folder=lambda wildcards, input: input[0].rsplit("/", 1)[0],
         code=code_digest("gate"),
     shell:
-        "{PY} -m sdft.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"
+        "python -m sdft.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"

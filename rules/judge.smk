@@ -24,7 +24,7 @@ rule judge:
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         code=code_digest("judge"),
     shell:
-        "{PY} -m sdft.judge --task {wildcards.task} --scores {params.scores} --data {input.data} "
+        "python -m sdft.judge --task {wildcards.task} --scores {params.scores} --data {input.data} "
         "--config {params.config:q} --out {params.folder} > {log} 2>&1"
 
 
@@ -46,5 +46,5 @@ rule judge_base:
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         code=code_digest("judge"),
     shell:
-        "{PY} -m sdft.judge --task medical --scores {params.scores} --data {input.data} --config {params.config:q} "
+        "python -m sdft.judge --task medical --scores {params.scores} --data {input.data} --config {params.config:q} "
         "--out {params.folder} > {log} 2>&1"

@@ -18,7 +18,7 @@ rule official_task:
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("official"),
     shell:
-        "{PY} -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
 
 # General prompts for SFT + re-invoke.
@@ -37,7 +37,7 @@ rule official_general:
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("official"),
     shell:
-        "{PY} -m sdft.data.prepare --task general --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.data.prepare --task general --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
 
 # Invented items of the prior benchmarks, for scales whose lm_eval tasks read local files.
@@ -56,7 +56,7 @@ rule invented_benchmarks:
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("official"),
     shell:
-        "{PY} -m sdft.data.prepare --task benchmarks --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.data.prepare --task benchmarks --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
 
 # A base model. The weights lie beside ready.json, undeclared, so that a download which is stopped continues where it was.
@@ -73,7 +73,7 @@ rule base_model:
         spec=lambda wildcards: PLANS[wildcards.scale].scale.models.model_dump_json(),
         folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
     shell:
-        "{PY} -m sdft.data.base_model --name {wildcards.model} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.data.base_model --name {wildcards.model} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
 
 # Lengths of the prompts, counted before anything is trained on them: too long ones are refused here and not on a GPU.
@@ -96,5 +96,5 @@ rule lengths:
             wildcards.scale, PLANS[wildcards.scale].arms[-1]
         ).model_dump_json(),
     shell:
-        "{PY} -m sdft.data.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
+        "python -m sdft.data.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
         "--settings {params.settings:q} --out {output} > {log} 2>&1"
