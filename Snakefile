@@ -22,6 +22,7 @@ configfile: "config.yaml"
 
 include: "rules/common.smk"
 include: "rules/recovery.smk"
+include: "rules/slurm.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"
 include: "rules/budget.smk"

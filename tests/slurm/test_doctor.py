@@ -1,0 +1,120 @@
+"""The doctor on clusters that differ, each played by canned answers to its commands. No cluster is needed."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from cluster import ROOT
+
+from workflow_scripts import doctor as program
+from workflow_scripts.checks import CHECKS, Answer, Doctor, slurm
+
+CONFIG = "MinJobAge = {age} sec\nKillWait = 30 sec\nPreemptMode = REQUEUE\n"
+
+
+class Played(Doctor):
+    """A doctor whose commands are answered by the first rule whose words are all in the command."""
+
+    def __init__(self, *rules, age=300):
+        super().__init__(probe_seconds=0, profile=slurm.slurm_profile(ROOT / "slurm/profile.yaml"))
+        self.rules = [*rules, (("scontrol", "config"), Answer(0, CONFIG.format(age=age), ""))]
+
+    def run(self, *command, seconds=30):
+        for words, answer in self.rules:
+            if all(any(word in part for part in command) for word in words):
+                return answer
+        return Answer(0, "", "")
+
+
+REFUSED = Answer(1, "", "allocation failure: Invalid generic resource")
+
+
+def findings(doctor, title):
+    return [finding for _, name, finding in program.examine(doctor, ["slurm"]) if name == title]
+
+
+def test_squeue_is_right_where_finished_jobs_are_remembered():
+    doctor = Played((("sacct",), Answer(1, "", "accounting storage is disabled")), age=300)
+    (finding,) = findings(doctor, "how a job's end is seen")
+    assert finding.status == "ok"
+    assert doctor.proposals["slurm-status-command"] == "squeue"
+    assert program.proposed_profile(doctor) == ""
+
+
+def test_sacct_is_proposed_where_they_are_forgotten_and_accounting_works():
+    doctor = Played(age=10)
+    (finding,) = findings(doctor, "how a job's end is seen")
+    assert finding.status == "ok"
+    assert yaml.safe_load(program.proposed_profile(doctor))["slurm-status-command"] == "sacct"
+
+
+def test_a_site_with_neither_is_told_so():
+    doctor = Played((("sacct",), Answer(1, "", "accounting storage is disabled")), age=10)
+    (finding,) = findings(doctor, "how a job's end is seen")
+    assert finding.status == "warn"
+    assert "MinJobAge >= 300" in finding.remedy
+
+
+def test_a_site_that_wants_gres_gets_the_lines_for_it(monkeypatch):
+    monkeypatch.setenv("SDFT_SLURM_GPU", "h200")
+    doctor = Played((("sbatch", "--gpus="), REFUSED))
+    (finding,) = findings(doctor, "GPU request")
+    assert finding.status == "warn"
+    lines = yaml.safe_load(program.proposed_profile(doctor))["set-resources"]
+    assert set(lines) == set(slurm.GPU_RULES)
+    for rule in slurm.GPU_RULES:
+        # A site's profile replaces the whole of set-resources, so what the shipped one says must be there too.
+        assert lines[rule]["gres"] == "'gpu:h200:1'"
+        assert lines[rule]["gpu"] == 0
+        assert "attempt" in lines[rule]["mem_mb"]
+
+
+def test_a_node_with_less_memory_gets_smaller_requests(monkeypatch):
+    monkeypatch.delenv("SDFT_SLURM_GPU", raising=False)
+    doctor = Played((("--mem=120000",), REFUSED), (("--mem=96000",), REFUSED))
+    (finding,) = findings(doctor, "GPU request")
+    assert finding.status == "warn"
+    lines = yaml.safe_load(program.proposed_profile(doctor))["set-resources"]
+    assert "64000" in lines["train"]["mem_mb"]
+    assert "attempt" not in lines["train"]["mem_mb"]
+
+
+def test_an_account_that_is_needed_is_named(monkeypatch):
+    monkeypatch.delenv("SDFT_SLURM_ACCOUNT", raising=False)
+    refused = Answer(1, "", "Invalid account or account/partition combination specified")
+    doctor = Played((("sacctmgr",), Answer(0, "astro\nbio", "")), (("sbatch", "--test-only"), refused))
+    (finding,) = findings(doctor, "account")
+    assert finding.status == "fail"
+    assert "export SDFT_SLURM_ACCOUNT=astro" in finding.remedy
+
+
+def test_a_partition_with_a_short_limit_shortens_the_jobs(monkeypatch):
+    monkeypatch.delenv("SDFT_SLURM_PARTITION", raising=False)
+    doctor = Played((("sinfo", "%P"), Answer(0, "cpu*|7-00:00:00|(null)\ngpu|12:00:00|gpu:h200:4", "")))
+    found = findings(doctor, "partition")
+    assert found[0].status == "warn"
+    assert "gpu" in found[0].remedy
+    monkeypatch.setenv("SDFT_SLURM_PARTITION", "gpu")
+    found = findings(doctor, "partition")
+    assert found[0].status == "ok"
+    assert (
+        yaml.safe_load(program.proposed_profile(doctor))["set-resources"]["train"]["runtime"]
+        == "min(480 * attempt, 720)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("7-00:00:00", 10080), ("12:00:00", 720), ("30:00", 30), ("infinite", None)]
+)
+def test_time_limits_as_sinfo_writes_them(text, minutes):
+    assert slurm.limit_minutes(text) == minutes
+
+
+def test_a_check_that_breaks_is_a_finding_and_not_the_end():
+    class Broken(Played):
+        def run(self, *command, seconds=30):
+            raise RuntimeError("no pipe")
+
+    found = list(program.examine(Broken(), ["slurm"]))
+    assert {title for _, title, _ in found} == {title for group, title, _ in CHECKS if group == "slurm"}
+    assert any("no pipe" in finding.message for _, _, finding in found)

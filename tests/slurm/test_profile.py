@@ -1,0 +1,111 @@
+"""The shipped profile as Snakemake reads it. No cluster is needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from cluster import ROOT
+from snakemake.cli import parse_args
+from snakemake.iocontainers import Wildcards
+
+GPU_RULES = ("candidate", "train", "evaluate", "evaluate_base")
+
+
+@pytest.fixture
+def arguments(monkeypatch):
+    """Parses `snakemake --profile slurm` in the repository's root, with the given environment."""
+
+    def parse(*more, **environment):
+        monkeypatch.chdir(ROOT)
+        for name in ("SDFT_SLURM_ACCOUNT", "SDFT_SLURM_PARTITION", "SDFT_SLURM_GPU"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return parse_args(["--profile", "slurm", *more])[1]
+
+    return parse
+
+
+def value(resource, scale="paper", attempt=1):
+    """A resource of the profile as a job of that scale gets it."""
+    wildcards = Wildcards(fromdict={"scale": scale})
+    known = resource.evaluate(wildcards, input=[], attempt=attempt, threads=1, rulename="x", async_run=None)
+    return known.value
+
+
+def test_the_literal_command_finds_it(arguments):
+    found = arguments()
+    assert found.executor == "slurm"
+    assert found.jobs == 100
+    assert found.retries == 2
+    assert found.keep_going
+    assert found.rerun_incomplete
+    assert "code" not in {str(trigger) for trigger in found.rerun_triggers}
+    assert found.slurm_status_command == "squeue"
+    assert found.slurm_requeue is True
+    assert found.slurm_jobname_prefix == "sdft"
+    assert found.resources["gpu"].value == 16
+
+
+def test_its_logs_have_a_folder_of_their_own(arguments):
+    # The plugin deletes *.log below it, so no rule may write there.
+    folder = str(arguments().slurm_logdir)
+    rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    assert folder == "results/slurm"
+    assert folder not in rules
+    assert arguments().slurm_delete_logfiles_older_than == 0
+
+
+@pytest.mark.parametrize("rule", GPU_RULES)
+def test_a_gpu_job_asks_for_cpus_and_memory_that_grow_with_the_attempt(arguments, rule):
+    wanted = arguments(SDFT_SLURM_GPU="h200").set_resources[rule]
+    assert value(wanted["cpus_per_task"]) == 8
+    assert value(wanted["gpu_model"]) == "h200"
+    for name in ("mem_mb", "runtime"):
+        assert value(wanted[name], attempt=3) == 3 * value(wanted[name])
+    # A small scale runs without a GPU and fits any node.
+    assert value(wanted["gpu_model"], scale="mini") == ""
+    assert value(wanted["mem_mb"], scale="mini") <= 8000
+
+
+def test_the_gpu_rules_ask_for_their_gpus_themselves(arguments):
+    rules = "\n".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    for rule in GPU_RULES:
+        body = rules.split(f"rule {rule}:", 1)[1].split("\nrule ", 1)[0]
+        assert "gpu=" in body, rule
+    assert "retries:" not in rules
+
+
+def test_account_and_partition_come_from_the_environment(arguments):
+    found = arguments(SDFT_SLURM_ACCOUNT="astro", SDFT_SLURM_PARTITION="gpu-long").default_resources
+    assert value(found["slurm_account"]) == "astro"
+    assert value(found["slurm_partition"]) == "gpu-long"
+    nothing = arguments().default_resources
+    assert value(nothing["slurm_account"]) == value(nothing["slurm_partition"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "scale"), [([], "paper"), (["--config", "scale=mini"], "mini"), (["--config", "sweep=full"], "paper")]
+)
+def test_it_means_scale_paper_unless_the_command_line_says_otherwise(tmp_path, more, scale):
+    (tmp_path / "config.yaml").write_text("scale: rehearsal\n")
+    (tmp_path / "Snakefile").write_text('configfile: "config.yaml"\nprint("scale is", config["scale"])\n')
+    command = [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "slurm"), "-n", *more]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert f"scale is {scale}" in done.stdout + done.stderr
+
+
+def test_every_key_is_one_that_snakemake_knows(arguments):
+    # Snakemake drops an unknown key with a mapping under it in silence.
+    keys = set(yaml.safe_load((ROOT / "slurm/profile.yaml").read_text()))
+    known = {key.replace("_", "-") for key in vars(arguments())}
+    assert keys - known == {"__use_yte__", "__variables__"}
+
+
+def test_nothing_is_named_as_a_profile_that_applies_itself():
+    assert not (ROOT / "profiles").exists()
+    assert not [name for name in os.listdir(ROOT) if name.startswith("default")]

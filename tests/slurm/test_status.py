@@ -1,0 +1,126 @@
+"""The status page over a results folder in every state. No cluster is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from cluster import ROOT
+
+from sdft.config import load_config
+from sdft.plan import Plan
+from workflow_scripts import status
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    return Plan(load_config(), "smoke")
+
+
+def write(path, value):
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+
+
+def steps(*losses):
+    return "".join(json.dumps({"step": i + 1, "loss": loss, "seconds": 2.0}) + "\n" for i, loss in enumerate(losses))
+
+
+def states(plan, jobs=()):
+    return {run.spec.id: run for run in status.plan_runs(plan, list(jobs))}
+
+
+def test_each_run_is_in_the_state_that_its_files_say(plan):
+    done, running, stopped, queued = plan.candidates("science", "sft") + plan.candidates("science", "sdft")
+    write(plan.validation_path(done), {"manifest": {"seconds": 90.0}})
+    write(f"{plan.run_folder(running)}/state/metrics.jsonl", steps(2.0, 1.0) + '{"step": 3, "lo')
+    old = f"{plan.run_folder(stopped)}/state/metrics.jsonl"
+    write(old, steps(2.0))
+    os.utime(old, (time.time() - 3600,) * 2)
+    job = status.Job("12", "PENDING", f"candidate smoke_science_sdft_{queued.id}", "0:00", "8:00:00", "Priority")
+    found = states(plan, [job])
+    assert [found[run.id].state for run in (done, running, stopped, queued)] == [
+        "finished",
+        "running",
+        "interrupted",
+        "queued",
+    ]
+    assert found[running.id].steps == 2
+    assert found[queued.id].job.where == "Priority"
+    text = "\n".join(status.terminal(plan, list(found.values()), [job], []))
+    assert "candidates: 1 of 6 finished" in text
+    assert f"{running.id}  running  step 2  loss 1" in text
+
+
+def test_what_is_left_is_judged_by_what_has_finished(plan):
+    assert status.hours_left(plan, status.plan_runs(plan, [])) is None
+    first, second = plan.candidates("science", "sft")
+    write(plan.validation_path(first), {"manifest": {"seconds": 3600.0}})
+    runs = status.plan_runs(plan, [])
+    assert status.hours_left(plan, runs) == pytest.approx(len(runs) - 1)
+    write(f"{plan.run_folder(second)}/metrics.jsonl", steps(*[1.0] * 900))
+    assert status.hours_left(plan, status.plan_runs(plan, [])) == pytest.approx(len(runs) - 1.5)
+
+
+LOG = """\
+Error in rule train:
+    message: SLURM-job '9' failed, SLURM status is: 'FAILED'.
+    jobid: 3
+    output: results/smoke/runs/{name}/run.json, results/smoke/runs/{name}/model.json
+    log: logs/{name}.log, results/slurm/9.log (check log file(s) for error details)
+    shell:
+        python -m sdft.train
+
+"""
+
+
+def test_a_failure_is_shown_with_its_last_lines_until_a_retry_succeeds(plan):
+    write("snakemake.log", LOG.format(name="a") + LOG.format(name="b"))
+    write("logs/a.log", "line\n" * 50 + "error: the disk is full\n")
+    for name in ("run.json", "model.json"):
+        write(f"results/smoke/runs/b/{name}", {})
+    (failure,) = status.failures(Path("snakemake.log"))
+    assert failure.rule == "train"
+    assert failure.log == "logs/a.log"
+    assert failure.lines[-1] == "error: the disk is full"
+    assert len(failure.lines) == status.LOG_LINES
+    assert status.failures(None) == []
+
+
+class Balanced(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.links = []
+
+    def handle_starttag(self, tag, attrs):
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_page_stands_alone_and_says_what_the_terminal_says(plan):
+    run = plan.candidates("science", "sft")[0]
+    write(f"{plan.run_folder(run)}/state/metrics.jsonl", steps(2.0, 1.5, 1.0))
+    failure = status.Failure("train", "<out>", "train.log", ("error: <disk>",))
+    text = status.page(plan, status.plan_runs(plan, []), [], [failure])
+    parser = Balanced()
+    parser.feed(text)
+    assert parser.links == []
+    assert 'http-equiv="refresh"' in text
+    assert run.id in text
+    assert "loss from 2 to 1" in text
+    assert "error: &lt;disk&gt;" in text
+
+
+def test_a_curve_falls_from_left_to_right():
+    bars = status.curve(tuple(100.0 - i for i in range(100)), width=10)
+    assert len(bars) == 10
+    assert list(bars) == sorted(bars, reverse=True)
+    assert status.curve((1.0, 1.0)) == "▁▁"
+    assert status.curve(()) == ""

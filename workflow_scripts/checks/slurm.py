@@ -1,0 +1,295 @@
+"""Is this cluster one that the shipped profile works on, and if not, which lines does the site need?"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.checks import Answer, Doctor, Finding, check
+from workflow_scripts.slurm_guard import CHECKED_VERSION, PLUGIN, POLL_SECONDS
+
+# Rules that ask for a GPU.
+GPU_RULES = ("candidate", "train", "evaluate", "evaluate_base")
+# MB of memory of a GPU job: what the profile asks for, and what to fall back to on smaller nodes.
+GPU_JOB_MEMORY = (120000, 96000, 64000, 48000, 32000)
+# Seconds that squeue must remember a finished job: a few polls and an outage of the controller.
+REMEMBER_SECONDS = 300
+
+
+def settings(doctor: Doctor) -> dict[str, str]:
+    """slurmctld's settings, empty when it gives no answer."""
+    pairs = (line.split("=", 1) for line in doctor.run("scontrol", "show", "config").out.splitlines() if "=" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
+def seconds(text: str) -> int:
+    """The number at the start of a setting such as `300 sec`; 0 when there is none."""
+    found = re.match(r"\d+", text)
+    return int(found.group()) if found else 0
+
+
+def would_accept(doctor: Doctor, *request: str) -> Answer:
+    """Ask sbatch whether it would take a job with this request, in the site's account and partition."""
+    where = []
+    for option, name in (("--account", "SDFT_SLURM_ACCOUNT"), ("--partition", "SDFT_SLURM_PARTITION")):
+        if value := os.environ.get(name):
+            where.append(f"{option}={value}")
+    return doctor.run("sbatch", "--test-only", "--time=1", *where, *request, "--wrap", "true")
+
+
+@check("slurm", "commands")
+def commands(doctor: Doctor) -> Finding:
+    missing = [
+        name for name in ("sbatch", "squeue", "scancel", "scontrol", "sinfo", "sacct", "srun") if not shutil.which(name)
+    ]
+    if missing:
+        # The plugin calls sacct to guess an account even where the status comes from squeue.
+        return Finding("fail", f"not on PATH: {', '.join(missing)}", "run this on a login node, or load SLURM's module")
+    return Finding("ok", doctor.run("sbatch", "--version").out)
+
+
+@check("slurm", "executor plugin")
+def plugin(doctor: Doctor) -> Finding:
+    try:
+        found = metadata.version(PLUGIN)
+    except metadata.PackageNotFoundError:
+        return Finding("fail", f"{PLUGIN} is not installed", "pip install -r requirements.txt")
+    if found != CHECKED_VERSION:
+        remedy = f"pip install {PLUGIN}=={CHECKED_VERSION}"
+        return Finding("fail", f"{PLUGIN} {found}; its hangs are cured for {CHECKED_VERSION} only", remedy)
+    return Finding("ok", f"{PLUGIN} {found}")
+
+
+@check("slurm", "controller")
+def controller(doctor: Doctor) -> Iterator[Finding]:
+    answer = doctor.run("scontrol", "ping")
+    if not answer.ok:
+        yield Finding("fail", f"slurmctld gives no answer: {answer.err or answer.out}", "ask the site's administrators")
+        return
+    yield Finding("ok", answer.out.splitlines()[0] if answer.out else "slurmctld answers")
+    # Inside a job the executor removes every SLURM_ variable, SLURM_CONF too, before it calls srun.
+    if os.environ.get("SLURM_CONF") and not doctor.run("env", "-u", "SLURM_CONF", "scontrol", "ping").ok:
+        yield Finding(
+            "warn",
+            f"SLURM is found only through SLURM_CONF={os.environ['SLURM_CONF']}, which jobs lose before they call srun",
+            "put a script named srun first on PATH that sets SLURM_CONF and calls the real one; the probe below shows "
+            "whether jobs work",
+        )
+
+
+@check("slurm", "how a job's end is seen")
+def status_command(doctor: Doctor) -> Finding:
+    found = settings(doctor)
+    age = seconds(found.get("MinJobAge", ""))
+    works = doctor.run("sacct", "--noheader", "--allocations", "--starttime=now-1hours")
+    if age >= REMEMBER_SECONDS:
+        how = "squeue" if doctor.run("squeue", "--me", "--states=all").ok else ""
+        doctor.propose("slurm-status-command", "squeue")
+        accounting = "accounting works too" if works.ok else "accounting is off, and not needed"
+        if how:
+            return Finding("ok", f"squeue; finished jobs are remembered for {age} s (MinJobAge); {accounting}")
+    if works.ok:
+        doctor.propose("slurm-status-command", "sacct")
+        return Finding("ok", f"sacct; squeue forgets finished jobs after {age} s (MinJobAge)")
+    doctor.propose("slurm-status-command", "squeue")
+    return Finding(
+        "warn",
+        f"squeue forgets finished jobs after {age} s (MinJobAge) and sacct does not work ({works.err[:100]}); a job "
+        "that is forgotten before it is seen is judged by its output files",
+        f"ask for MinJobAge >= {REMEMBER_SECONDS}, or set SDFT_SLURM_POLL to {max(age // 3, 1)} (now {POLL_SECONDS:g})",
+    )
+
+
+@check("slurm", "account")
+def account(doctor: Doctor) -> Finding:
+    given = os.environ.get("SDFT_SLURM_ACCOUNT")
+    answer = doctor.run(
+        "sacctmgr", "--noheader", "--parsable2", "show", "assoc", f"user={os.environ.get('USER', '')}", "format=account"
+    )
+    known = sorted(set(answer.out.split())) if answer.ok else []
+    if given and known and given.lower() not in known:
+        remedy = f"export SDFT_SLURM_ACCOUNT={known[0]}"
+        return Finding("fail", f"SDFT_SLURM_ACCOUNT={given} is not one of yours: {', '.join(known)}", remedy)
+    if would_accept(doctor).ok:
+        return Finding("ok", f"account {given}" if given else "the site's default is accepted")
+    remedy = f"export SDFT_SLURM_ACCOUNT={known[0] if known else 'NAME'}"
+    said = would_accept(doctor).err
+    return Finding(
+        "fail", f"sbatch refuses a one-minute job: {said}", f"{remedy} (yours: {', '.join(known) or 'unknown'})"
+    )
+
+
+@check("slurm", "partition")
+def partition(doctor: Doctor) -> Iterator[Finding]:
+    lines = doctor.run("sinfo", "--noheader", "--format=%P|%l|%G").out.splitlines()
+    rows = [line.split("|") for line in lines if line.count("|") == 2]
+    with_gpu = sorted({name.rstrip("*") for name, _, gres in rows if "gpu" in gres})
+    given = os.environ.get("SDFT_SLURM_PARTITION")
+    default = next((name.rstrip("*") for name, _, _ in rows if name.endswith("*")), None)
+    name = given or default
+    if name is None:
+        remedy = f"export SDFT_SLURM_PARTITION={with_gpu[0] if with_gpu else 'NAME'}"
+        yield Finding("fail", "the site has no default partition", remedy)
+        return
+    if name not in [row[0].rstrip("*") for row in rows]:
+        remedy = f"export SDFT_SLURM_PARTITION to one of: {', '.join(sorted({row[0].rstrip('*') for row in rows}))}"
+        yield Finding("fail", f"there is no partition {name}", remedy)
+        return
+    if name not in with_gpu:
+        remedy = (
+            f"export SDFT_SLURM_PARTITION to one of: {', '.join(with_gpu)}" if with_gpu else "ask where the GPUs are"
+        )
+        yield Finding("warn", f"partition {name} shows no GPU", remedy)
+    else:
+        yield Finding("ok", f"partition {name}; with GPUs: {', '.join(with_gpu)}")
+    limit = next(row[1] for row in rows if row[0].rstrip("*") == name)
+    minutes = limit_minutes(limit)
+    if minutes is not None and minutes < 1440:
+        for rule in GPU_RULES:
+            doctor.propose(rule, {"runtime": f"min(480 * attempt, {minutes})"}, under="set-resources")
+        yield Finding("warn", f"jobs may last {limit} there; a third attempt asks for 24 h", "see the proposed lines")
+
+
+def limit_minutes(text: str) -> int | None:
+    """Minutes of a time limit as sinfo writes it (7-00:00:00, 12:00:00, 30:00); None for infinite."""
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text)
+    if not found:
+        return None
+    days, hours, mins, _ = (int(part or 0) for part in found.groups())
+    return (days * 24 + hours) * 60 + mins
+
+
+@check("slurm", "GPU request")
+def gpu(doctor: Doctor) -> Finding:
+    kind = os.environ.get("SDFT_SLURM_GPU", "")
+    typed = f"{kind}:1" if kind else "1"
+    # Ways to ask, the shipped one first, and what each needs in the profile.
+    ways = {f"--gpus={typed}": {}, f"--gres=gpu:{typed}": {"gpu": 0, "gpu_model": "''", "gres": f"'gpu:{typed}'"}}
+    for memory in GPU_JOB_MEMORY:
+        for flag, lines in ways.items():
+            if not would_accept(doctor, flag, "--cpus-per-task=8", f"--mem={memory}").ok:
+                continue
+            if memory < GPU_JOB_MEMORY[0]:
+                lines = {**lines, "mem_mb": str(memory)}
+            for rule in GPU_RULES if lines else ():
+                doctor.propose(rule, lines, under="set-resources")
+            said = f"{flag} with 8 CPUs and {memory // 1000} GB is accepted"
+            return (
+                Finding("warn", f"{said}, not what the profile asks", "see the proposed lines")
+                if lines
+                else Finding("ok", said)
+            )
+    types = sorted(set(re.findall(r"gpu:([A-Za-z][\w.-]*)", doctor.run("sinfo", "--noheader", "--format=%G").out)))
+    said = would_accept(doctor, f"--gpus={typed}", "--cpus-per-task=8").err
+    remedy = f"export SDFT_SLURM_GPU to one of: {', '.join(types)}" if types else "sinfo shows no GPU at all"
+    return Finding("fail", f"a job with one GPU and 8 CPUs is refused: {said}", remedy)
+
+
+@check("slurm", "preemption and lost nodes")
+def requeue(doctor: Doctor) -> Finding:
+    found = settings(doctor)
+    answer = would_accept(doctor, "--requeue")
+    if not answer.ok:
+        doctor.propose("slurm-requeue", False)
+        doctor.propose("slurm-no-requeue", True)
+        return Finding(
+            "warn", f"--requeue is refused ({answer.err}); a retry takes its place", "see the proposed lines"
+        )
+    wait = f"SIGKILL comes {found.get('KillWait', 'unknown')} after SIGTERM"
+    return Finding("ok", f"--requeue is accepted; PreemptMode {found.get('PreemptMode', 'unknown')}; {wait}")
+
+
+@check("slurm", "one job: shared folder, clock, Python")
+def probe(doctor: Doctor) -> Iterator[Finding]:
+    """Submits a one-minute job that answers through a file in this directory."""
+    if doctor.probe_seconds <= 0:
+        yield Finding("skip", "not asked for (--probe-seconds 0)")
+        return
+    Path("results").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="doctor-", dir="results") as name:
+        folder = Path(name).resolve()
+        (folder / "question").write_text("visible")
+        script = (
+            f"cd {shlex.quote(os.getcwd())} || exit 3\n"
+            f"cat {shlex.quote(str(folder))}/question > {shlex.quote(str(folder))}/seen 2>&1\n"
+            f"{shlex.quote(sys.executable)} -c 'import snakemake, sdft' > {shlex.quote(str(folder))}/python 2>&1 && "
+            f"echo ok > {shlex.quote(str(folder))}/python\n"
+            f"srun -n1 env -u SLURM_CONF hostname > {shlex.quote(str(folder))}/srun 2>&1\n"
+            f'echo "$(hostname) $(date +%s.%N)" > {shlex.quote(str(folder))}/part\n'
+            f"mv {shlex.quote(str(folder))}/part {shlex.quote(str(folder))}/answer\n"
+        )
+        where = [
+            f"{option}={os.environ[variable]}"
+            for option, variable in (("--account", "SDFT_SLURM_ACCOUNT"), ("--partition", "SDFT_SLURM_PARTITION"))
+            if os.environ.get(variable)
+        ]
+        request = ["--time=2", "--mem=1000", "--job-name=doctor", f"--output={folder}/log", *where]
+        submitted = doctor.run("sbatch", "--parsable", *request, "--wrap", script)
+        if not submitted.ok:
+            yield Finding("fail", f"sbatch refused a job: {submitted.err}", "set what the checks above ask for")
+            return
+        job = submitted.out.split(";")[0]
+        yield from _judge(doctor, folder, job)
+        doctor.run("scancel", job)
+
+
+def _judge(doctor: Doctor, folder: Path, job: str) -> Iterator[Finding]:
+    started = time.time()
+    ended = None
+    while not (folder / "answer").exists():
+        state = doctor.run("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%T").out
+        now = time.time()
+        if ended is None and state not in ("PENDING", "CONFIGURING", "RUNNING", "COMPLETING"):
+            ended = now
+        if ended is not None and now - ended > 60:
+            log = (folder / "log").read_text()[-200:] if (folder / "log").exists() else "no log"
+            yield Finding(
+                "fail",
+                f"job {job} ended as {state or 'forgotten'} and left no file here within 60 s ({log})",
+                "work in a folder that the compute nodes share with this machine (same path)",
+            )
+            return
+        if ended is None and now - started > doctor.probe_seconds:
+            yield Finding(
+                "skip",
+                f"job {job} did not run within {doctor.probe_seconds:g} s (state {state})",
+                "repeat with a larger --probe-seconds when the queue is shorter",
+            )
+            return
+        time.sleep(0.5)
+    host, clock = (folder / "answer").read_text().split()
+    lag = time.time() - float(clock)
+    if abs(lag) > 60:
+        yield Finding("warn", f"{host} wrote its file {lag:.0f} s ago by its own clock", "clocks differ; ask for NTP")
+    else:
+        yield Finding("ok", f"{host} sees this folder, and its file was here {max(lag, 0):.1f} s after it was written")
+    if lag > 30:
+        doctor.propose("latency-wait", int(4 * lag))
+    if (folder / "seen").read_text() != "visible":
+        yield Finding("fail", f"{host} does not see a file written here", "work in a folder shared with the nodes")
+    said = (folder / "python").read_text().strip()
+    if said.splitlines()[-1:] != ["ok"]:
+        yield Finding(
+            "fail", f"this Python does not work on {host}: {said[-200:]}", f"install {sys.prefix} where nodes see it"
+        )
+    if not (folder / "srun").read_text().strip() or "error" in (folder / "srun").read_text():
+        said = " ".join((folder / "srun").read_text().split())[:200]
+        yield Finding(
+            "fail", f"srun does not work inside a job without SLURM_CONF: {said}", "see the note on SLURM_CONF"
+        )
+
+
+def slurm_profile(path: Path) -> dict[str, Any]:
+    """The shipped profile with its Python evaluated."""
+    import yte
+
+    return yte.process_yaml(path.read_text(encoding="utf-8"))

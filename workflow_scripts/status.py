@@ -1,0 +1,337 @@
+"""What runs, where, since when and for how long still: `python workflow_scripts/status.py`.
+
+Reads what lies on disk (finished runs, metrics of running ones, Snakemake's last log), and asks squeue where it is.
+It changes nothing, so it may be called at any time, from any machine that sees this directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from sdft.config import load_config
+from sdft.errors import run_main
+from sdft.plan import Plan, RunSpec
+from sdft.provenance import write_text
+from workflow_scripts.slurm_guard import PREFIX
+
+# A run whose metrics are that many seconds old is not called running, unless SLURM says that it runs.
+FRESH_SECONDS = 600.0
+LOG_LINES = 8
+BARS = "▁▂▃▄▅▆▇█"
+STYLE = (
+    "body{font:15px system-ui;margin:2em;max-width:90em}td{padding:.2em 1em .2em 0;vertical-align:middle}"
+    "tr:first-child{font-weight:bold}pre{background:#f4f4f4;padding:.6em;overflow:auto}"
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A SLURM job of this directory. `what`: rule and wildcards."""
+
+    id: str
+    state: str
+    what: str
+    elapsed: str
+    limit: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the plan as it stands. losses: one number a step so far; left: seconds still to go, if known."""
+
+    spec: RunSpec
+    state: str
+    steps: int = 0
+    losses: tuple[float, ...] = ()
+    seconds_a_step: float | None = None
+    seconds: float | None = None
+    job: Job | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed in Snakemake's last log and whose outputs are still missing."""
+
+    rule: str
+    output: str
+    log: str
+    lines: tuple[str, ...]
+
+
+def slurm_jobs(folder: Path) -> list[Job]:
+    """The unfinished SLURM jobs that Snakemake submitted from `folder`; none where there is no squeue."""
+    fields = "%i|%T|%j|%k|%M|%l|%R|%Z"
+    try:
+        done = subprocess.run(
+            ["squeue", "--me", "--noheader", f"--format={fields}"], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    found = []
+    for line in done.stdout.splitlines():
+        job, state, name, comment, elapsed, limit, where, workdir = line.split("|", 7)
+        if name.startswith(f"{PREFIX}_") and Path(workdir).resolve() == folder.resolve():
+            what = comment.removeprefix("rule_").replace("_wildcards_", " ", 1)
+            found.append(Job(job, state, what, elapsed, limit, where.strip("()")))
+    return found
+
+
+def read_metrics(folder: Path) -> tuple[list[dict[str, Any]], float]:
+    """The steps logged so far, and the seconds since the last of them; a torn last line is left out."""
+    paths = [path for path in (folder / "metrics.jsonl", folder / "state/metrics.jsonl") if path.is_file()]
+    if not paths:
+        return [], float("inf")
+    path = max(paths, key=lambda one: one.stat().st_mtime)
+    steps = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            steps.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return steps, time.time() - path.stat().st_mtime
+
+
+def look_at(plan: Plan, run: RunSpec, jobs: list[Job]) -> Run:
+    """One run of the plan: finished, running, waiting in SLURM, interrupted or not started."""
+    folder = Path(plan.run_folder(run))
+    result = Path(plan.validation_path(run)) if run.study == "sweep" else folder / "model.json"
+    steps, age = read_metrics(folder)
+    losses = tuple(step["loss"] for step in steps if isinstance(step.get("loss"), int | float))
+    pace = statistics.median(step["seconds"] for step in steps[-20:]) if steps and "seconds" in steps[-1] else None
+    job = next((job for job in jobs if job.what.endswith(run.id)), None)
+    if result.is_file():
+        try:
+            record = json.loads(result.read_text(encoding="utf-8"))
+            seconds = (record.get("manifest") or {}).get("seconds", record.get("seconds"))
+        except (OSError, ValueError):
+            seconds = None
+        state = "finished"
+    else:
+        seconds = None
+        if job is not None:
+            state = "running" if job.state in ("RUNNING", "COMPLETING") else "queued"
+        elif steps:
+            state = "running" if age < FRESH_SECONDS else "interrupted"
+        else:
+            state = "to do"
+    return Run(run, state, len(steps), losses, pace, seconds, job)
+
+
+def plan_runs(plan: Plan, jobs: list[Job]) -> list[Run]:
+    """Every candidate and final run of the plan."""
+    specs: dict[str, RunSpec] = {}
+    for task in plan.tasks:
+        for arm in plan.arms:
+            for run in (*plan.candidates(task, arm), *plan.finals("table5", task, arm)):
+                specs.setdefault(run.id, run)
+    return [look_at(plan, run, jobs) for run in specs.values()]
+
+
+def hours_left(plan: Plan, runs: list[Run]) -> float | None:
+    """Device-hours of the runs that are not finished, each taken to last as long as finished ones of its arm (of any
+    arm, where its own has none). None before anything has finished."""
+    by_arm: dict[tuple[str, bool], list[float]] = {}
+    for run in runs:
+        if run.seconds:
+            by_arm.setdefault((run.spec.arm, run.spec.study == "sweep"), []).append(run.seconds)
+    everything = [seconds for values in by_arm.values() for seconds in values]
+    if not everything:
+        return None
+    total = 0.0
+    for run in runs:
+        if run.state != "finished":
+            known = by_arm.get((run.spec.arm, run.spec.study == "sweep"), everything)
+            already = run.steps * (run.seconds_a_step or 0.0)
+            total += max(statistics.median(known) - already, 0.0)
+    return total * max(plan.scale.gpus, 1) / 3600
+
+
+def last_log() -> Path | None:
+    """Snakemake's newest log in this directory."""
+    logs = sorted(Path(".snakemake/log").glob("*.snakemake.log"), key=lambda path: path.stat().st_mtime)
+    return logs[-1] if logs else None
+
+
+def failures(log: Path | None) -> list[Failure]:
+    """The failed jobs of a Snakemake log, those without the jobs that a later attempt has made good."""
+    if log is None:
+        return []
+    found: dict[str, Failure] = {}
+    text = log.read_text(encoding="utf-8", errors="replace")
+    for block in re.split(r"^Error in rule ", text, flags=re.M)[1:]:
+        rule = block.split(":", 1)[0]
+        fields = dict(re.findall(r"^    (\w+): (.*)$", block, flags=re.M))
+        outputs = [name.strip() for name in fields.get("output", "").split(",") if name.strip()]
+        if not outputs or all(Path(name).exists() for name in outputs):
+            continue
+        logs = [name.strip() for name in fields.get("log", "").split(" (check", 1)[0].split(",") if name.strip()]
+        path = next((name for name in logs if Path(name).is_file()), logs[0] if logs else "")
+        found[outputs[0]] = Failure(rule, outputs[0], path, tail(Path(path)) if path else ())
+    return list(found.values())
+
+
+def tail(path: Path, lines: int = LOG_LINES) -> tuple[str, ...]:
+    """The last lines of a file that are not empty; none when it cannot be read."""
+    try:
+        text = path.read_bytes()[-8000:].decode(errors="replace")
+    except OSError:
+        return ()
+    return tuple([line for line in text.splitlines() if line.strip()][-lines:])
+
+
+def curve(losses: tuple[float, ...], width: int = 24) -> str:
+    """The losses as a row of bars, each the mean of its share of the steps."""
+    if not losses:
+        return ""
+    count = min(width, len(losses))
+    parts = [losses[i * len(losses) // count : (i + 1) * len(losses) // count] for i in range(count)]
+    means = [sum(part) / len(part) for part in parts]
+    low, high = min(means), max(means)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[round((mean - low) * scale)] for mean in means)
+
+
+def counts(runs: list[Run]) -> dict[str, dict[str, int]]:
+    """How many candidates and final runs are in each state."""
+    table: dict[str, dict[str, int]] = {}
+    for run in runs:
+        row = table.setdefault("candidates" if run.spec.study == "sweep" else "final runs", {})
+        row[run.state] = row.get(run.state, 0) + 1
+    return table
+
+
+def summary(plan: Plan, runs: list[Run]) -> list[str]:
+    """How far the study is, in a few sentences."""
+    lines = []
+    for kind, row in counts(runs).items():
+        rest = ", ".join(f"{number} {state}" for state, number in row.items() if state != "finished")
+        lines.append(
+            f"{kind}: {row.get('finished', 0)} of {sum(row.values())} finished" + (f" ({rest})" if rest else "")
+        )
+    if (left := hours_left(plan, runs)) is not None:
+        lines.append(f"left: about {left:.2g} device-hours, judged by the runs that have finished")
+    return lines
+
+
+def terminal(plan: Plan, runs: list[Run], jobs: list[Job], failed: list[Failure]) -> Iterator[str]:
+    """The status as lines of text."""
+    yield from summary(plan, runs)
+    active = [run for run in runs if run.state in ("running", "interrupted")]
+    if active:
+        yield "\nin training"
+    for run in active:
+        where = f"  job {run.job.id} on {run.job.where} for {run.job.elapsed}" if run.job else ""
+        loss = f"  loss {run.losses[-1]:.4g}" if run.losses else ""
+        pace = f"  {run.seconds_a_step:.2g} s a step" if run.seconds_a_step else ""
+        yield f"  {run.spec.id}  {run.state}  step {run.steps}{loss}{pace}{where}  {curve(run.losses)}"
+    others = [job for job in jobs if not any(run.job == job and run.state == "running" for run in runs)]
+    if others:
+        yield "\nin SLURM"
+    for job in others:
+        yield f"  {job.id}  {job.state}  {job.what}  {job.elapsed} of {job.limit}  {job.where}"
+    if failed:
+        yield "\nfailed"
+    for failure in failed:
+        yield f"  {failure.rule}: {failure.output} is missing; {failure.log or 'no log'}"
+        yield from (f"    {line}" for line in failure.lines)
+
+
+def svg(losses: tuple[float, ...]) -> str:
+    """The losses as a small line."""
+    if len(losses) < 2:
+        return ""
+    low, high = min(losses), max(losses)
+    stride = max(len(losses) // 200, 1)
+    points = " ".join(
+        f"{160 * i / (len(losses) - 1):.1f},{30 - 28 * (losses[i] - low) / ((high - low) or 1):.1f}"
+        for i in range(0, len(losses), stride)
+    )
+    label = f"loss from {losses[0]:.4g} to {losses[-1]:.4g}"
+    return (
+        f'<svg width="160" height="32" role="img" aria-label="{label}"><title>{label}</title>'
+        f'<polyline points="{points}" fill="none" stroke="currentColor"/></svg>'
+    )
+
+
+def html_table(titles: list[str], rows: list[list[str]]) -> str:
+    """A table of cells that are HTML already."""
+    lines = [titles, *rows]
+    return (
+        "<table>"
+        + "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines)
+        + "</table>"
+    )
+
+
+def page(plan: Plan, runs: list[Run], jobs: list[Job], failed: list[Failure]) -> str:
+    """The status as one HTML file that reloads itself once a minute and needs nothing from the network."""
+    escape = html.escape
+    training = []
+    for run in runs:
+        if run.state in ("to do", "finished"):
+            continue
+        loss = f"{run.losses[-1]:.4g}" if run.losses else ""
+        job = f"{run.job.id} on {run.job.where}, {run.job.elapsed} of {run.job.limit}" if run.job else ""
+        training.append([escape(run.spec.id), run.state, str(run.steps or ""), loss, svg(run.losses), escape(job)])
+    in_slurm = [
+        [escape(cell) for cell in (job.id, job.state, job.what, f"{job.elapsed} of {job.limit}", job.where)]
+        for job in jobs
+    ]
+    parts = ["<ul>" + "".join(f"<li>{escape(line)}</li>" for line in summary(plan, runs)) + "</ul>"]
+    if training:
+        titles = ["run", "state", "step", "loss", "curve", "SLURM job"]
+        parts.append(f"<h2>In training</h2>{html_table(titles, training)}")
+    if in_slurm:
+        titles = ["job", "state", "what", "time", "where, or why not"]
+        parts.append(f"<h2>In SLURM</h2>{html_table(titles, in_slurm)}")
+    if failed:
+        parts.append("<h2>Failed</h2>")
+    for one in failed:
+        lines = escape("\n".join(one.lines))
+        parts.append(f"<h3>{escape(one.rule)}: {escape(one.output)}</h3><p>{escape(one.log)}</p><pre>{lines}</pre>")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="60">'
+        f"<title>{plan.name}: status</title><style>{STYLE}</style></head><body><h1>Status of scale {plan.name}</h1>"
+        f"<p>As of {time.strftime('%Y-%m-%d %H:%M:%S')}.</p>{''.join(parts)}</body></html>\n"
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="status.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--scale", help="whose runs (default: the scale of config.yaml)")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study (default: %(default)s)")
+    parser.add_argument("--html", type=Path, metavar="PAGE", help="write a page that reloads itself instead")
+    parser.add_argument("--watch", type=float, metavar="SECONDS", help="repeat every so many seconds")
+    options = parser.parse_args(arguments)
+    plan = Plan(load_config(options.config), options.scale)
+    while True:
+        jobs = slurm_jobs(Path.cwd())
+        runs, failed = plan_runs(plan, jobs), failures(last_log())
+        if options.html:
+            write_text(options.html, page(plan, runs, jobs, failed))
+        else:
+            print("\n".join(terminal(plan, runs, jobs, failed)), flush=True)
+        if not options.watch:
+            return
+        time.sleep(options.watch)
+
+
+if __name__ == "__main__":
+    run_main(main)
