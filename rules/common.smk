@@ -14,15 +14,14 @@ from sdft.errors import SdftError
 from sdft.plan import JUDGED, Plan
 from sdft.provenance import code_digest, digest
 
-# Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm). Neither
-# this nor a moved environment reruns anything, as a parameter would.
+# Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
+# Neither this nor a moved environment reruns anything, as a parameter would.
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f'PATH="{Path(sys.executable).parent}:$PATH"; ')
 
 
 # Used with --sdm apptainer alone; envs/sdft.def says how to build it.
 container: "envs/sdft.sif"
-
 
 try:
     CONFIG = parse_config(config, "the configuration (config.yaml and --config)")

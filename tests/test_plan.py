@@ -92,8 +92,9 @@ def test_reinvoke_starts_from_the_sft_run_of_its_own_seed(values):
 
 
 def test_seeds_take_the_base_models_in_turn(values):
-    plan = plan_of(values)
-    assert [plan.base_of(seed) for seed in plan.seeds] == list(plan.scale.models.names)
+    values["seeds"] = [0, 3, 5]
+    values["scales"]["mini"]["models"]["names"] = ["a", "b"]
+    assert [plan_of(values).base_of(seed) for seed in (0, 3, 5)] == ["a", "b", "a"]
 
 
 def test_the_published_recipe_is_one_candidate_an_arm(values):

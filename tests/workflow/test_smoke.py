@@ -92,8 +92,9 @@ def test_what_is_trained_again_is_the_same_to_the_bit(clone):
     weights = next(model.parent.glob("weights/*.safetensors"))
     before, table = weights.read_bytes(), (clone / TABLE).read_bytes()
     shutil.rmtree(model.parent)
-    finish(start(clone, "smoke"))
+    finish(start(clone, str(model.relative_to(clone))))
     assert weights.read_bytes() == before
+    finish(start(clone, "smoke"))
     assert (clone / TABLE).read_bytes() == table
 
 
@@ -101,7 +102,8 @@ def test_a_killed_job_fails_the_run_and_the_next_one_continues(clone):
     (model,) = clone.glob("results/smoke/runs/table5/science-sft-*/model.json")
     table = (clone / TABLE).read_bytes()
     shutil.rmtree(model.parent)
-    process = start(clone, "smoke")
+    target = str(model.relative_to(clone))
+    process = start(clone, target)
     victim = None
     for _ in range(1200):
         found = subprocess.run(
@@ -118,5 +120,7 @@ def test_a_killed_job_fails_the_run_and_the_next_one_continues(clone):
     os.kill(victim, signal.SIGKILL)
     finish(process, status=1)
     assert not model.exists()
+    finish(start(clone, target))
+    assert model.exists()
     finish(start(clone, "smoke"))
     assert (clone / TABLE).read_bytes() == table
