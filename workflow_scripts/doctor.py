@@ -71,9 +71,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     doctor.profile = slurm_profile(ROOT / "slurm/profile.yaml")
     groups = options.groups or known
-    if "slurm" in groups and not options.groups and shutil.which("sbatch") is None:
-        groups.remove("slurm")
-        print("-    slurm: no sbatch here, so this is not a machine that submits to a cluster", file=sys.stderr)
+    if not options.groups and shutil.which("sbatch") is None:
+        # Without a cluster the study is the miniature one, unless somebody asks for more.
+        groups = [group for group in groups if group not in ("slurm", "paper")]
+        print("-    slurm, paper: no sbatch here, so this is not a machine that submits to a cluster", file=sys.stderr)
 
     findings = []
     for group, title, finding in examine(doctor, groups):
