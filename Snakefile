@@ -45,6 +45,11 @@ localrules:
     figures,
     report,
     smoke,
+    # Steps of seconds: as SLURM jobs they would wait longer than they work.
+    select,
+    table,
+    draw_figure4,
+    render_report,
 
 
 # Everything the configured scale can make.

@@ -19,12 +19,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import yaml  # noqa: E402
+import yaml
 
-from sdft.errors import run_main  # noqa: E402
-from sdft.provenance import write_text  # noqa: E402
-from workflow_scripts import checks  # noqa: E402
-from workflow_scripts.checks import CHECKS, Doctor, Finding  # noqa: E402
+from sdft.errors import run_main
+from sdft.provenance import write_text
+from workflow_scripts import checks
+from workflow_scripts.checks import CHECKS, Doctor, Finding
 
 MARKS = {"ok": "ok  ", "warn": "note", "fail": "FAIL", "skip": "-   "}
 

@@ -9,6 +9,8 @@ Each cure is for something seen on a real cluster, and tests/slurm has a test fo
 - sacct's "CANCELLED by 1000" is not the "CANCELLED" it looks for.
 - PREEMPTED and NODE_FAIL count as running, since SLURM may start the job again. Here a job that stays so has failed.
 - A job that SLURM has forgotten counts as running. Here it is ended, and its output files tell how.
+- A job that SLURM could not launch and put on hold waits for somebody to release it. Here it is cancelled, so that it
+  is tried again.
 - The pause between two looks grows to three minutes. Here it has an upper bound.
 
 It also refuses, before anything is submitted, what would end badly: a start while jobs of an earlier controller still
@@ -43,16 +45,31 @@ LASTING_POLLS = 3
 # squeue shows the present; accounting may be minutes behind.
 LASTING_SECONDS = {"squeue": 0.0, "sacct": 600.0}
 
+# Reasons with which SLURM itself puts a job on hold after it failed to launch; a person's hold has others.
+HELD = ("launch failed requeued held", "JobHoldMaxRequeue")
+
 SILENCE_SECONDS = 60.0
 STATUS_PAGE_SECONDS = 300.0
 
 
-class Watch:
-    """Corrects the answers of the status command for the jobs that the executor is waiting for."""
+async def output_of(*command: str) -> str:
+    """Standard output of a command; empty when it fails."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    out, _ = await process.communicate()
+    return out.decode() if process.returncode == 0 else ""
 
-    def __init__(self, query: Any, clock: Any = time.monotonic) -> None:
+
+class Watch:
+    """Corrects the answers of the status command for the jobs that the executor is waiting for.
+
+    query: the plugin's own. run: gives the output of a SLURM command.
+    """
+
+    def __init__(self, query: Any, clock: Any = time.monotonic, run: Any = output_of) -> None:
         self.query = query
         self.clock = clock
+        self.run = run
         self.active: list[str] = []
         self._since: dict[str, tuple[str, float, int]] = {}
 
@@ -70,7 +87,18 @@ class Watch:
                 states[job] = LASTING[state]
             elif state not in LASTING:
                 self._since.pop(job, None)
+        for job in await self._held([job for job in self.active if states.get(job) == "PENDING"]):
+            logger.warning(f"SLURM could not launch job {job} and holds it; it is cancelled and taken as FAILED.")
+            await self.run("scancel", job)
+            states[job] = "FAILED"
         return states, seconds
+
+    async def _held(self, pending: list[str]) -> list[str]:
+        if not pending:
+            return []
+        answer = await self.run("squeue", "--me", "--noheader", "--states=PENDING", "--format=%i|%r")
+        reasons = dict(line.split("|", 1) for line in answer.splitlines() if "|" in line)
+        return [job for job in pending if reasons.get(job, "").strip() in HELD]
 
     def _lasts(self, job: str, state: str, patience: float) -> bool:
         before, since, polls = self._since.get(job, (state, self.clock(), 0))

@@ -42,6 +42,7 @@ def take_lock(path: Path, take_over: bool = False) -> int:
         raise SdftError(f"this directory is being run already ({owner}); stop that one first (Ctrl-C there).") from None
     host = socket.gethostname()
     if owner and not take_over and owner.split(" ", 1)[0] != host:
+        os.close(handle)
         raise SdftError(
             f"the last start was on another machine ({owner}). Make sure that it does not run there any more, "
             "then repeat the command with --take-over."

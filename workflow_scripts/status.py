@@ -22,11 +22,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sdft.config import load_config  # noqa: E402
-from sdft.errors import run_main  # noqa: E402
-from sdft.plan import Plan, RunSpec  # noqa: E402
-from sdft.provenance import write_text  # noqa: E402
-from workflow_scripts.slurm_guard import PREFIX  # noqa: E402
+from sdft.config import load_config
+from sdft.errors import run_main
+from sdft.plan import Plan, RunSpec
+from sdft.provenance import write_text
+from workflow_scripts.slurm_guard import PREFIX
 
 # A run whose metrics are that many seconds old is not called running, unless SLURM says that it runs.
 FRESH_SECONDS = 600.0

@@ -22,20 +22,24 @@ class Clock:
         return self.now
 
 
-def watch_over(job, answers, command="squeue --me", clock=None):
+def watch_over(job, answers, command="squeue --me", clock=None, run=None):
     """The states of a job that the plugin is told while SLURM gives these answers, one a poll."""
+
+    async def nothing(*command):
+        return ""
+
     remaining = iter(answers)
 
     async def query(command, logger):
         state = next(remaining)
         return ({} if state == "" else {job: state}, 0.01) if state is not None else (None, None)
 
-    watch = Watch(query, clock or Clock())
+    watch = Watch(query, clock or Clock(), run or nothing)
     watch.active = [job]
     told = []
     for _ in answers:
         states, _ = asyncio.run(watch.ask(command, LOGGER))
-        told.append(states and states.get(job))
+        told.append(None if states is None else states.get(job, ""))
         if clock:
             clock.now += 60
     return told
@@ -56,11 +60,26 @@ def test_a_job_that_slurm_starts_again_is_left_alone():
 
 
 def test_a_forgotten_job_has_ended():
-    assert watch_over("7", ["RUNNING", "", "", ""]) == ["RUNNING", None, None, "UNKNOWN"]
+    assert watch_over("7", ["RUNNING", "", "", ""]) == ["RUNNING", "", "", "UNKNOWN"]
 
 
 def test_a_missing_answer_says_nothing_about_a_job():
-    assert watch_over("7", ["", "", None, "RUNNING"]) == [None, None, None, "RUNNING"]
+    assert watch_over("7", ["", "", None, "RUNNING"]) == ["", "", None, "RUNNING"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("launch failed requeued held", "FAILED"), ("JobHeldUser", "PENDING"), ("Priority", "PENDING")],
+)
+def test_a_job_on_hold_after_a_failed_launch_is_cancelled_and_nobody_elses_hold(reason, told):
+    commands = []
+
+    async def run(*command):
+        commands.append(command)
+        return f"6|Priority\n7|{reason}\n" if command[0] == "squeue" else ""
+
+    assert watch_over("7", ["PENDING"], run=run) == [told]
+    assert (("scancel", "7") in commands) == (told == "FAILED")
 
 
 def test_accounting_may_lag_behind():
