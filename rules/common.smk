@@ -23,6 +23,7 @@ if not workflow.deployment_settings.deployment_method:
 # Used with --sdm apptainer alone; envs/sdft.def says how to build it.
 container: "envs/sdft.sif"
 
+
 try:
     CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
 except SdftError as error:

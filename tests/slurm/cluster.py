@@ -95,7 +95,12 @@ class Unavailable(Exception):
 
 
 def install() -> None:
-    """Install the packages by apt, where an environment variable allows that; raise Unavailable otherwise."""
+    """Install the packages by apt, where an environment variable allows that; raise Unavailable otherwise.
+
+    SDFT_SLURM_TESTS=1 asks for these tests: they kill daemons and take minutes.
+    """
+    if not os.environ.get("SDFT_SLURM_TESTS"):
+        raise Unavailable("set SDFT_SLURM_TESTS=1 to start one (minutes on 2 cores)")
     missing = [name for name in PROGRAMS if shutil.which(name, path=SEARCH) is None]
     if not missing:
         return
