@@ -278,10 +278,13 @@ class Cluster:
     def jobs(self) -> dict[str, tuple[str, str, str]]:
         """Every job the controller remembers: id -> (state, name, comment)."""
         command = ["squeue", "--states=all", "--noheader", "--format=%i|%T|%j|%k"]
-        answers: list[str] = []
-        # On a busy machine a single query may fail.
-        wait_until(lambda: answers.append(self.run(*command, check=False)) or answers[-1], 30, "squeue answers")
-        lines = answers[-1].splitlines()
+        try:
+            answer = self.run(*command)
+        except AssertionError:
+            # On a busy machine a single query may fail.
+            time.sleep(2)
+            answer = self.run(*command)
+        lines = answer.splitlines()
         return {fields[0]: tuple(fields[1:4]) for fields in (line.split("|") for line in lines)}
 
     def states(self) -> list[str]:
