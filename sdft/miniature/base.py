@@ -31,7 +31,7 @@ SIZES = {
     "xs": {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128},
     "s": {"hidden_size": 96, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 256},
     "m": {"hidden_size": 128, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 320},
-    "l": {"hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 3, "intermediate_size": 512},
+    "l": {"hidden_size": 160, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 416},
 }
 CHUNK = 1024
 # Documents of an update, sorted by length, are cut here into batches: most are short, and few need the longest rows.
@@ -46,7 +46,7 @@ class Recipe:
     The matrices inside the layers are trained by Muon, embeddings, norms and biases by AdamW.
     """
 
-    documents: int = 112 * CHUNK
+    documents: int = 136 * CHUNK
     documents_per_step: int = 64
     muon_rate: float = 0.02
     adamw_rate: float = 3e-3

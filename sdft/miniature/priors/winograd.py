@@ -15,23 +15,22 @@ OTHER = ("weak", "lost", "poor", "ill", "afraid", "grateful")
 
 def words() -> list[str]:
     """Every word that this capability adds, in a fixed order."""
-    return f"{' '.join((*DEEDS, *ACTOR, *OTHER))} . who was ?".split()
+    return f"{' '.join((*DEEDS, *ACTOR, *OTHER))} . who was".split()
 
 
 def _text(actor: str, deed: str, other: str, adjective: str) -> str:
-    return f"{actor} {deed} {other} . who was {adjective} ?"
+    # The adjective comes last, because it decides: with a question mark after it, models of this size stay at chance.
+    return f"{actor} {deed} {other} . who was {adjective}"
 
 
-def document(world: World, rng: random.Random, problems: int = 2) -> str:
-    """A raw text of a few solved problems that the benchmark does not use."""
-    solved: list[str] = []
-    while len(solved) < problems:
+def document(world: World, rng: random.Random) -> str:
+    """A raw text of a solved problem that the benchmark does not use."""
+    while True:
         actor, other = rng.sample(PEOPLE, 2)
         deed, adjective = rng.choice(DEEDS), rng.choice(ACTOR + OTHER)
         if not reserved("winograd", actor, deed, other, adjective):
             answer = actor if adjective in ACTOR else other
-            solved.append(f"{_text(actor, deed, other, adjective)} {answer} .")
-    return " ".join(solved)
+            return f"{_text(actor, deed, other, adjective)} {answer} ."
 
 
 def items(world: World, rng: random.Random, count: int) -> list[dict]:
