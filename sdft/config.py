@@ -20,11 +20,25 @@ from sdft.errors import SdftError, did_you_mean, run_main
 SkillTask = Literal["science", "tooluse", "medical"]
 Task = Literal["science", "tooluse", "medical", "knowledge"]
 Method = Literal[
-    "base", "sft", "sft_reinvoke", "dft", "sdft", "cpt", "oracle_rag", "offline_distillation", "sft_from_teacher"
+    "base",
+    "sft",
+    "sft_reinvoke",
+    "dft",
+    "sdft",
+    "cpt",
+    "oracle_rag",
+    "offline_distillation",
+    "sft_from_teacher",
+    "off_policy_fresh",
 ]
 Benchmark = Literal["hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande"]
 Dtype = Literal["float32", "bfloat16"]
 ScaleName = Literal["mini", "rehearsal", "paper", "smoke"]
+StudyName = Literal[
+    "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
+]
+# Methods whose teacher averages the student's weights, so that they have an EMA rate.
+EMA_METHODS = ("sdft", "offline_distillation", "off_policy_fresh")
 
 TASKS: tuple[str, ...] = get_args(Task)
 METHODS: tuple[str, ...] = get_args(Method)
@@ -75,10 +89,12 @@ class TrainingSettings(Strict):
     gradient_checkpointing: bool = False
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 20.0
     checkpoint_steps: Positive | None = None
+    snapshots: NonNegative = 0
+    estimator: Literal["analytic", "token", "rao_blackwell"] = "analytic"
 
 
 # These decide the speed of a run and not its result, so they are left out of its digest.
-SPEED_SETTINGS = frozenset({"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps"})
+SPEED_SETTINGS = frozenset({"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps", "snapshots"})
 
 TrainingOverrides = create_model(
     "TrainingOverrides",
@@ -106,21 +122,68 @@ class Grid(Strict):
         return values
 
 
+class Replacement(Strict):
+    """Hyper-parameters that an arm replaces in those of the winner it takes over."""
+
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    epochs: Positive | None = None
+    batch_size: Positive | None = None
+    ema_rate: Rate | None = None
+
+
 class Arm(Strict):
-    """One row of a study: a method, its grid, and what it fixes apart from the sweep."""
+    """One row of a study: a method, its hyper-parameters, and what it fixes apart from them.
+
+    grid: candidates of its own; like: instead, the arm whose winner on the same task it takes, with `replace`. models:
+    base models in place of the scale's, seed by seed. parent: the arm whose final run of the same seed it starts from.
+    """
 
     method: Method
-    grid: Grid
+    grid: Grid | None = None
+    like: str | None = None
+    replace: Replacement = Replacement()
     demonstration: str | None = None
     settings: TrainingOverrides = TrainingOverrides()
+    models: list[str] | None = Field(default=None, min_length=1)
+    parent: str | None = None
+
+    @model_validator(mode="after")
+    def _hyperparameters_from_one_place(self) -> Arm:
+        if (self.grid is None) == (self.like is None):
+            raise ValueError("give either grid (a sweep of its own) or like (an arm whose winner it takes)")
+        if self.grid is not None and self.replace.model_fields_set:
+            raise ValueError("replace changes the winner of the arm named by like; put the values into grid instead")
+        return self
 
     @model_validator(mode="after")
     def _ema_rate_where_needed(self) -> Arm:
-        if self.method == "sdft" and self.grid.ema_rate is None:
-            raise ValueError("sdft needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
-        if self.method != "sdft" and self.grid.ema_rate is not None:
+        if self.grid is None:
+            return self
+        if self.method in EMA_METHODS and self.grid.ema_rate is None:
+            raise ValueError(f"{self.method} needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
+        if self.method not in EMA_METHODS and self.grid.ema_rate is not None:
             raise ValueError(f"{self.method} has no EMA teacher; set grid.ema_rate to null")
         return self
+
+
+class Study(Strict):
+    """One result of the paper beside Table 5, with the arms that only it has.
+
+    share: arms of Table 5 whose runs it uses. orders: task sequences (sequential learning). contexts: demonstrations that
+    the base model is measured with. limit, prior_limit, samples: items and samples of the measures a study takes beside
+    the scores (points along training, pass@k, divergence from the base model).
+    """
+
+    enabled: bool = True
+    tasks: list[Task] = Field(min_length=1)
+    share: list[str] = []
+    arms: dict[str, Arm] = {}
+    seeds: list[NonNegative] | None = Field(default=None, min_length=1)
+    orders: list[list[SkillTask]] = []
+    contexts: list[str] = []
+    limit: Positive | None = None
+    prior_limit: Positive | None = None
+    samples: Positive = 1
 
 
 class DataSize(Strict):
@@ -323,18 +386,40 @@ class Scale(Strict):
     judge: Judge | None = None
     prior: Prior
     arms: dict[str, Arm]
+    studies: dict[StudyName, Study] = {}
     published_recipe: dict[Literal["learning_rate", "epochs", "batch_size", "ema_rate"], float] = {}
     gpus: NonNegative = 0
 
-    @field_validator("arms")
-    @classmethod
-    def _sft_before_reinvoke(cls, arms: dict[str, Arm]) -> dict[str, Arm]:
-        for name in arms:
+    @model_validator(mode="after")
+    def _arms_fit_together(self) -> Scale:
+        known = dict(self.arms)
+        for study, entry in self.studies.items():
+            for name in entry.share:
+                if name not in self.arms:
+                    raise ValueError(f"studies.{study} shares the arm {name!r}: {did_you_mean(name, self.arms)}")
+            for name, arm in entry.arms.items():
+                if name in known:
+                    raise ValueError(f"two arms are named {name!r}; names are unique over Table 5 and all studies")
+                known[name] = arm
+        for name, arm in known.items():
             if not all(character.islower() or character.isdigit() or character in "_." for character in name):
                 raise ValueError(f"the arm name {name!r} becomes part of a path: use lower case, digits, '_' and '.'")
-        if any(arm.method == "sft_reinvoke" for arm in arms.values()) and "sft" not in arms:
-            raise ValueError("sft_reinvoke starts from the sft arm's final run; add an arm named sft")
-        return arms
+            for key in ("like", "parent"):
+                other = getattr(arm, key)
+                if other is not None and other not in known:
+                    raise ValueError(f"arm {name}: {key} names no arm; {did_you_mean(other, known)}")
+            if arm.like is not None and known[arm.like].grid is None:
+                raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
+            if arm.method == "sft_reinvoke" and arm.parent is None and "sft" not in known:
+                raise ValueError("sft_reinvoke starts from the sft arm's final run; add an arm named sft")
+        return self
+
+    def find_arm(self, name: str) -> Arm:
+        """The arm of that name, Table 5's or a study's. Raises KeyError."""
+        for arms in (self.arms, *(study.arms for study in self.studies.values())):
+            if name in arms:
+                return arms[name]
+        raise KeyError(name)
 
 
 class Tolerance(Strict):
@@ -360,6 +445,7 @@ class Config(Strict):
     sweep: Literal["full", "published"] = "full"
     sweep_seed: NonNegative = 0
     keep_sweep_weights: bool = False
+    partial: bool = False
     training: TrainingSettings = TrainingSettings()
     tolerance: Tolerance = Tolerance()
     budget: Budget = Budget()
@@ -392,7 +478,7 @@ class Config(Strict):
     def settings_of(self, scale: str, arm: str) -> TrainingSettings:
         """Training settings of an arm: the study's, then the scale's, then the arm's own."""
         merged = self.training.model_dump()
-        for layer in (self.scales[scale].training, self.scales[scale].arms[arm].settings):
+        for layer in (self.scales[scale].training, self.scales[scale].find_arm(arm).settings):
             merged |= {name: getattr(layer, name) for name in layer.model_fields_set}
         return TrainingSettings.model_validate(merged)
 

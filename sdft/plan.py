@@ -33,8 +33,9 @@ class Hyperparameters(BaseModel):
 class RunSpec(BaseModel):
     """Everything that `python -m sdft.train --run RUN.json` needs to know.
 
-    `hyperparameters` is null for a final run, which takes the winner from the file `selected`. `parent` is the
-    model.json of the run it starts from (SFT + re-invoke), null for one that starts from the base model.
+    `hyperparameters` is null for a final run, which takes the winner from the file `selected`, with `replace` in it.
+    `parent` is the model.json of the run it starts from (SFT + re-invoke, sequential learning), null for one that starts
+    from the base model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +53,7 @@ class RunSpec(BaseModel):
     demonstration: str
     hyperparameters: Hyperparameters | None = None
     selected: str | None = None
+    replace: dict[str, float] = {}
     settings: TrainingSettings
     data: dict[str, str | None]
 
@@ -101,16 +103,28 @@ class Plan:
         return list(dict.fromkeys(self.base_of(seed) for seed in self.seeds))
 
     def arm(self, name: str) -> Arm:
-        return self.scale.arms[name]
+        """An arm of Table 5 or of a study. Raises KeyError."""
+        return self.scale.find_arm(name)
 
-    def base_of(self, seed: int) -> str:
-        """The base model of a seed. Seeds in the study's order take the scale's base models in turn."""
-        names = self.scale.models.names
-        return names[self.seeds.index(seed) % len(names)] if seed in self.seeds else names[seed % len(names)]
+    def study_of(self, arm: str) -> str:
+        """The study that an arm belongs to."""
+        return next((name for name, study in self.scale.studies.items() if arm in study.arms), "table5")
+
+    def study_seeds(self, study: str) -> list[int]:
+        """The seeds of a study's own arms: its own, or the scale's."""
+        entry = self.scale.studies.get(study)
+        return self.seeds if entry is None or entry.seeds is None else entry.seeds
+
+    def base_of(self, seed: int, arm: str | None = None) -> str:
+        """The base model of a seed. Seeds in the study's order take the arm's, or the scale's, base models in turn."""
+        names, seeds = self.scale.models.names, self.seeds
+        if arm is not None:
+            names, seeds = self.arm(arm).models or names, self.study_seeds(self.study_of(arm))
+        return names[seeds.index(seed) % len(names)] if seed in seeds else names[seed % len(names)]
 
     def hyperparameters(self, arm: str) -> list[Hyperparameters]:
         """The candidates of an arm: the whole grid, or the official recipe alone (`sweep: published`)."""
-        grid = self.arm(arm).grid
+        grid = self.arm(self.arm(arm).like or arm).grid
         if self.config.sweep == "published":
             recipe = self.scale.published_recipe
             if not recipe:
@@ -130,29 +144,54 @@ class Plan:
         ]
 
     def candidates(self, task: str, arm: str) -> list[RunSpec]:
-        """The sweep of one arm on one task, all with the sweep's seed."""
+        """The sweep of one arm on one task, all with the sweep's seed; none for an arm that takes another's winner."""
+        if self.arm(arm).grid is None:
+            return []
         return [self._run("sweep", task, arm, self.config.sweep_seed, values) for values in self.hyperparameters(arm)]
 
     def finals(self, study: str, task: str, arm: str) -> list[RunSpec]:
-        """The final runs of one arm on one task: the sweep's winner with every seed."""
-        return [self._run(study, task, arm, seed, None) for seed in self.seeds]
+        """The final runs of one arm on one task: the winner with every seed of the study that the arm belongs to."""
+        return [self._run(study, task, arm, seed, None) for seed in self.study_seeds(study)]
 
-    def _run(self, study: str, task: str, arm: str, seed: int, values: Hyperparameters | None) -> RunSpec:
+    def stages(self, arm: str, order: list[str], seed: int) -> list[RunSpec]:
+        """One model through the tasks in turn, each run starting from the one before. The first is a run of Table 5."""
+        runs = [self._run("table5", order[0], self.arm(arm).like, seed, None)]
+        for task in order[1:]:
+            runs.append(self._run(self.study_of(arm), task, arm, seed, None, runs[-1]))
+        return runs
+
+    def _parent(self, task: str, arm: str, seed: int) -> RunSpec | None:
+        name = self.arm(arm).parent or ("sft" if self.arm(arm).method == "sft_reinvoke" else None)
+        return None if name is None else self._run(self.study_of(name), task, name, seed, None)
+
+    def _run(
+        self,
+        study: str,
+        task: str,
+        arm: str,
+        seed: int,
+        values: Hyperparameters | None,
+        parent: RunSpec | None = None,
+    ) -> RunSpec:
         method = self.arm(arm).method
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
         settings = self.config.settings_of(self.name, arm)
-        parent = self._run("table5", task, "sft", seed, None) if method == "sft_reinvoke" else None
+        if values is not None:
+            settings = settings.model_copy(update={"snapshots": 0})
+        parent = parent or self._parent(task, arm, seed)
+        base = self.base_of(seed, arm)
+        replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)
         defining = {
             "scale": self.name,
             "task": task,
             "arm": arm,
             "method": method,
             "seed": seed,
-            "base": [self.base_of(seed), self.scale.models.revision(self.base_of(seed))],
+            "base": [base, self.scale.models.revision(base)],
             "parent": parent.id if parent else None,
             "demonstration": demonstration,
             "candidates": [entry.model_dump() for entry in self.hyperparameters(arm)] if values is None else None,
-            "hyperparameters": values.model_dump() if values else None,
+            "hyperparameters": values.model_dump() if values else replace or None,
             "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
             "data": self._data_fields(task),
         }
@@ -165,16 +204,18 @@ class Plan:
             arm=arm,
             method=method,
             seed=seed,
-            base=self.base_of(seed),
-            base_ready=self.base_path(self.base_of(seed)),
+            base=base,
+            base_ready=self.base_path(base),
             parent=f"{self.run_folder(parent)}/model.json" if parent else None,
             demonstration=demonstration,
             hyperparameters=values,
-            selected=None if values else self.selected_path(task, arm),
+            selected=None if values else self.selected_path(task, self.arm(arm).like or arm),
+            replace=replace,
             settings=settings,
             data={
                 "train": self.data_path(task, "train"),
                 "prompts": self.data_path("general", "train") if method == "sft_reinvoke" else None,
+                "corpus": self.data_path(task, "corpus") if method == "cpt" else None,
             },
         )
 
@@ -235,51 +276,22 @@ class Plan:
             values["limit"] = prior.sweep_limit
         return values
 
-    def table5(self) -> dict[str, Any]:
-        """What `sdft.tables` and `sdft.figures` read: every cell of Table 5 with its runs, and all candidates."""
-        return {
-            "table": "table5",
-            "scale": self.name,
-            "tolerance": self.config.tolerance.model_dump(),
-            "base": [
-                {"seed": seed, "model": self.base_of(seed), "scores": self.base_scores_folder(self.base_of(seed))}
-                for seed in self.seeds
-            ],
-            "cells": [
-                {
-                    "task": task,
-                    "arm": arm,
-                    "method": self.arm(arm).method,
-                    "selected": self.selected_path(task, arm),
-                    "runs": [
-                        {
-                            "run": run.id,
-                            "seed": run.seed,
-                            "scores": self.scores_folder(run),
-                            "model": f"{self.run_folder(run)}/model.json",
-                        }
-                        for run in self.finals("table5", task, arm)
-                    ],
-                }
-                for task, arm in product(self.tasks, self.arms)
-            ],
-            "candidates": [
-                {"task": task, "arm": arm, "path": self.validation_path(run)}
-                for task, arm in product(self.tasks, self.arms)
-                for run in self.candidates(task, arm)
-            ],
-        }
+    def runs(self) -> list[RunSpec]:
+        """Every run of Table 5 and of the studies, each once."""
+        found = {}
+        for study, tasks, arms in [
+            ("table5", self.tasks, self.scale.arms),
+            *((name, entry.tasks, entry.arms) for name, entry in self.scale.studies.items()),
+        ]:
+            orders = self.scale.studies[study].orders if study in self.scale.studies else []
+            for task, arm in product(tasks, arms):
+                chains = [self.stages(arm, order, seed) for order in orders for seed in self.study_seeds(study)]
+                finals = [run for chain in chains for run in chain] if orders else self.finals(study, task, arm)
+                found |= {run.id: run for run in (*self.candidates(task, arm), *finals)}
+        return list(found.values())
 
     def find(self, run: str) -> RunSpec:
         """The run of that name. Raises KeyError when the plan has none."""
-        return self._index()[run]
-
-    def _index(self) -> dict[str, RunSpec]:
-        if not hasattr(self, "_runs"):
-            runs = [
-                run
-                for task, arm in product(self.tasks, self.arms)
-                for run in (*self.candidates(task, arm), *self.finals("table5", task, arm))
-            ]
-            self._runs = {run.id: run for run in runs}
-        return self._runs
+        if not hasattr(self, "_found"):
+            self._found = {run.id: run for run in self.runs()}
+        return self._found[run]

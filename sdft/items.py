@@ -1,0 +1,214 @@
+"""What each table and figure of the paper is made of: its cells, the runs behind them, and the files they are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+from sdft.config import Study
+from sdft.plan import Plan, RunSpec
+
+# The study that a table or figure shows; None where it is Table 5's.
+STUDY_OF = {
+    "table1": "knowledge",
+    "table2": "reasoning",
+    "table3": None,
+    "table4": None,
+    "table5": None,
+    "figure1": None,
+    "figure2": "teacher",
+    "figure3": "sequential",
+    "figure4": None,
+    "figure5": "scaling",
+    "figure6": "onpolicy",
+    "figure7": "knowledge",
+    "figure8": "teachers",
+    "ablations": "ablations",
+    "foreign": "foreign",
+    "cost": None,
+}
+TABLES = tuple(name for name in STUDY_OF if not name.startswith("figure"))
+FIGURES = tuple(name for name in STUDY_OF if name.startswith("figure"))
+# The question alone, for a base model on a task that is not one of Table 5's.
+NO_CONTEXT = "none"
+# Measures that a study takes of its runs beside their scores.
+TRAJECTORIES = ("sequential", "onpolicy")
+PASS_AT_K = ("scaling",)
+DIVERGENCES = ("teacher",)
+
+
+def item(plan: Plan, name: str) -> dict[str, Any]:
+    """What `sdft.tables` and `sdft.figures` read of a table or figure: every cell with its runs, and all candidates.
+
+    Raises KeyError for a study that the scale does not have.
+    """
+    study = STUDY_OF[name]
+    found = {
+        "item": name,
+        "scale": plan.name,
+        "study": study or "table5",
+        "tolerance": plan.config.tolerance.model_dump(),
+        "enabled": True,
+    }
+    if study is None:
+        return found | _table5(plan)
+    entry = plan.scale.studies.get(study)
+    if entry is None or not entry.enabled:
+        return found | {"enabled": False, "base": [], "cells": [], "teachers": [], "candidates": []}
+    return found | _study(plan, study, entry)
+
+
+def _table5(plan: Plan) -> dict[str, Any]:
+    pairs = list(product(plan.tasks, plan.arms))
+    return {
+        "base": _base(plan),
+        "cells": [_cell(plan, "table5", task, arm, plan.finals("table5", task, arm)) for task, arm in pairs],
+        "teachers": [],
+        "candidates": _candidates(plan, pairs),
+    }
+
+
+def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
+    cells = [
+        _cell(plan, study, task, arm, plan.finals("table5", task, arm)) for task, arm in product(entry.tasks, entry.share)
+    ]
+    if entry.orders:
+        for order, arm in product(entry.orders, entry.arms):
+            chains = [plan.stages(arm, order, seed) for seed in plan.study_seeds(study)]
+            for stage, task in enumerate(order):
+                runs = [chain[stage] for chain in chains]
+                cells.append(_cell(plan, study, task, arm, runs) | {"order": order, "stage": stage})
+    else:
+        for task, arm in product(entry.tasks, entry.arms):
+            cells.append(_cell(plan, study, task, arm, plan.finals(study, task, arm)))
+    models = [entry for arm in entry.arms for entry in plan.arm(arm).models or []]
+    bases = list(dict.fromkeys([*(plan.base_of(seed) for seed in plan.seeds), *models]))
+    return {
+        "base": _base(plan, study, entry) + [_base_entry(plan, study, entry, None, name) for name in dict.fromkeys(models)],
+        "cells": cells,
+        "teachers": [
+            {
+                "task": task,
+                "context": context,
+                "size": _size(name),
+                "model": name,
+                "runs": [
+                    {
+                        "seed": plan.seeds[plan.bases.index(name)] if name in plan.bases else None,
+                        "model": name,
+                        "scores": context_folder(plan, task, context, name),
+                        "divergence": divergence_path(plan, f"context/{task}.{context}.{name}")
+                        if study in DIVERGENCES
+                        else None,
+                    }
+                ],
+            }
+            for task, context, name in product(entry.tasks, entry.contexts, bases)
+        ],
+        "candidates": _candidates(plan, product(entry.tasks, (*entry.share, *entry.arms))),
+    }
+
+
+def _size(model: str) -> str | None:
+    """The size that a miniature base model's name starts with."""
+    size, found, _ = model.partition("-s")
+    return size if found else None
+
+
+def _base(plan: Plan, study: str | None = None, entry: Study | None = None) -> list[dict[str, Any]]:
+    return [_base_entry(plan, study, entry, seed, plan.base_of(seed)) for seed in plan.seeds]
+
+
+def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int | None, model: str) -> dict[str, Any]:
+    found = {"seed": seed, "model": model, "size": _size(model), "scores": plan.base_scores_folder(model)}
+    if entry and not set(entry.tasks) <= set(plan.tasks):
+        found["scores"] = context_folder(plan, entry.tasks[0], NO_CONTEXT, model)
+    if study in PASS_AT_K and seed is not None:
+        found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}.{model}")
+    return found
+
+
+def _cell(plan: Plan, study: str, task: str, arm: str, runs: list[RunSpec]) -> dict[str, Any]:
+    chosen = plan.arm(arm)
+    return {
+        "task": task,
+        "arm": arm,
+        "method": chosen.method,
+        "label": arm,
+        "size": _size(runs[0].base),
+        "order": None,
+        "stage": None,
+        "selected": plan.selected_path(task, chosen.like or arm),
+        "runs": [_run(plan, study, run) for run in runs],
+    }
+
+
+def _run(plan: Plan, study: str, run: RunSpec) -> dict[str, Any]:
+    found = {
+        "run": run.id,
+        "seed": run.seed,
+        "scores": plan.scores_folder(run),
+        "model": f"{plan.run_folder(run)}/model.json",
+    }
+    if study in TRAJECTORIES:
+        found["trajectory"] = f"{plan.root}/trajectories/{study}/{run.id}.json"
+    if study in PASS_AT_K and run.study == "table5":
+        found["passk"] = passk_path(plan, f"{run.study}/{run.id}")
+    if study in DIVERGENCES and run.study == "table5":
+        found["divergence"] = divergence_path(plan, f"{run.study}/{run.id}")
+    return found
+
+
+def files(plan: Plan, name: str) -> list[str]:
+    """Every result that a table or figure is made from."""
+    return list(dict.fromkeys(_files(plan, item(plan, name))))
+
+
+def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
+    for entry in found["base"]:
+        context = "/context/" in entry["scores"]
+        yield from _context_files(entry["scores"], NO_CONTEXT) if context else plan.score_files(entry["scores"], plan.tasks)
+        yield from filter(None, [entry.get("passk")])
+    for cell in found["cells"]:
+        yield cell["selected"]
+        for run in cell["runs"]:
+            yield from plan.score_files(run["scores"], score_names(cell["task"]))
+            yield run["model"]
+            yield from (run[key] for key in ("trajectory", "passk", "divergence") if run.get(key))
+    for teacher in found["teachers"]:
+        for run in teacher["runs"]:
+            yield from _context_files(run["scores"], teacher["context"])
+            yield from filter(None, [run["divergence"]])
+    yield from (entry["path"] for entry in found["candidates"])
+
+
+def score_names(task: str) -> list[str]:
+    """The scores of a task: knowledge is also asked indirectly."""
+    return [task, f"{task}_ood"] if task == "knowledge" else [task]
+
+
+def _context_files(folder: str, context: str) -> list[str]:
+    task = folder.rsplit("/", 1)[1].split(".")[0]
+    return [f"{folder}/{name}.json" for name in score_names(task)] + [f"{folder}/responses.jsonl.gz"]
+
+
+def _candidates(plan: Plan, pairs: Any) -> list[dict[str, Any]]:
+    return [
+        {"task": task, "arm": arm, "path": plan.validation_path(run)}
+        for task, arm in pairs
+        for run in plan.candidates(task, arm)
+    ]
+
+
+def passk_path(plan: Plan, name: str) -> str:
+    return f"{plan.root}/passk/{name}.json"
+
+
+def divergence_path(plan: Plan, name: str) -> str:
+    return f"{plan.root}/divergence/{name}.json"
+
+
+def context_folder(plan: Plan, task: str, context: str, model: str) -> str:
+    """Scores of a base model that sees a demonstration or an article with each question."""
+    return f"{plan.root}/scores/context/{task}.{context}.{model}"
