@@ -30,6 +30,7 @@ include: "rules/official.smk"
 include: "rules/sweep.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/measures.smk"
 include: "rules/judge.smk"
 include: "rules/gate.smk"
 include: "rules/tables.smk"
@@ -39,52 +40,80 @@ include: "rules/reports.smk"
 
 localrules:
     all,
-    table5,
     tables,
-    figure4,
     figures,
+    claims,
     report,
     smoke,
+    table1,
+    table2,
+    table3,
+    table4,
+    table5,
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    figure5,
+    figure6,
+    figure7,
+    figure8,
+    ablations,
+    foreign,
+    cost,
     # Steps of seconds: as SLURM jobs they would wait longer than they work.
     select,
     table,
-    draw_figure4,
+    figure,
     render_report,
 
 
-# Everything the configured scale can make.
+# Everything: each table and figure of the paper, the ledger of its claims, and the reports.
 rule all:
     input:
-        paper_files(PLAN, "table5", "figure4", "report"),
-
-
-# Table 5: skill learning and prior capabilities, with the Pareto figure and the report that shows both.
-rule table5:
-    input:
-        paper_files(PLAN, "table5", "figure4", "report"),
+        paper_files(PLAN, *items.STUDY_OF, "claims", "report", "results"),
 
 
 rule tables:
     input:
-        paper_files(PLAN, "table5"),
-
-
-rule figure4:
-    input:
-        paper_files(PLAN, "figure4"),
+        paper_files(PLAN, *items.TABLES),
 
 
 rule figures:
     input:
-        paper_files(PLAN, "figure4"),
+        paper_files(PLAN, *items.FIGURES),
 
 
+# The ledger: every sentence of the paper that can be tested, with what was found.
+rule claims:
+    input:
+        paper_files(PLAN, "claims"),
+
+
+# The report on everything.
 rule report:
     input:
-        paper_files(PLAN, "report"),
+        paper_files(PLAN, "results"),
+
+
+# Table 5: skill learning and prior capabilities, with the Pareto figure and a report that shows both.
+rule table5:
+    input:
+        paper_files(PLAN, "table5", "figure4", "report"),
 
 
 # Every rule of Table 5 with tiny settings (scale smoke), in minutes; its numbers mean nothing.
 rule smoke:
     input:
         paper_files(PLANS["smoke"], "table5", "figure4", "report"),
+
+
+# A table or figure alone, by its name.
+for entry in items.STUDY_OF:
+    if entry != "table5":
+
+        rule:
+            name:
+                entry
+            input:
+                paper_files(PLAN, entry),

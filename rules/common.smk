@@ -9,7 +9,8 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from sdft.config import BENCHMARKS, TASKS, parse_config
+from sdft import items
+from sdft.config import BENCHMARKS, STUDIES, TASKS, parse_config
 from sdft.errors import SdftError
 from sdft.plan import JUDGED, Plan
 from sdft.provenance import code_digest, digest
@@ -29,6 +30,7 @@ try:
 except SdftError as error:
     raise WorkflowError(str(error)) from None
 
+SKILLS = ("science", "tooluse", "medical")
 PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
 PLAN = PLANS[CONFIG.scale]
 
@@ -37,21 +39,33 @@ wildcard_constraints:
     scale="|".join(PLANS),
     task="|".join(TASKS),
     arm="[a-z0-9_.]+",
-    study="[a-z0-9_]+",
+    study="|".join(("table5", *STUDIES)),
+    measured="|".join(STUDIES),
     run="[a-z0-9_.-]+",
-    name="[a-z0-9_.-]+",
+    name="[A-Za-z0-9_.-]+",
     model="[A-Za-z0-9_.-]+",
-    table="table5",
+    table="|".join(items.TABLES),
+    figure="|".join(items.FIGURES),
+    context="[a-z_]+",
 
 
-def paper_files(plan, *items):
-    """Files of the named items of the paper at the plan's scale."""
+def paper_files(plan, *names):
+    """Files of the named items of the paper at the plan's scale: tables, figures, report, ledger."""
     files = {
-        "table5": [f"{plan.root}/tables/table5/{name}" for name in ("verdict.json", "table.md")],
-        "figure4": [f"{plan.root}/figures/figure4.{kind}" for kind in ("pdf", "svg", "png", "json")],
-        "report": [f"{plan.root}/reports/report.html"],
+        "report": ["reports/report.html"],
+        "results": ["reports/results.html"],
+        "claims": [f"ledger/ledger.{kind}" for kind in ("json", "md")],
     }
-    return [path for item in items for path in files[item]]
+    for table in items.TABLES:
+        files[table] = [f"tables/{table}/{name}" for name in ("verdict.json", "table.md")]
+    for figure in items.FIGURES:
+        files[figure] = [f"figures/{figure}.{kind}" for kind in ("pdf", "svg", "png", "json")]
+    return [f"{plan.root}/{path}" for name in names for path in files[name]]
+
+
+def wanted(paths):
+    """Inputs of a step that shows what is there: all of them, or, with `partial`, those that exist."""
+    return [path for path in paths if not CONFIG.partial or Path(path).exists()]
 
 
 def run_of(wildcards):
@@ -71,7 +85,7 @@ def run_spec(wildcards):
 def run_inputs(wildcards):
     """Files that a run's training reads."""
     run = run_of(wildcards)
-    optional = [run.data["prompts"], run.parent, run.selected]
+    optional = [run.data["prompts"], run.data["corpus"], run.parent, run.selected]
     if PLANS[wildcards.scale].scale.data.source == "official":
         optional.append(PLANS[wildcards.scale].lengths_path(run.task, run.base))
     return [run.base_ready, run.data["train"], *filter(None, optional)]
@@ -137,9 +151,10 @@ def base_options(wildcards):
     return f"--size {size} --seed {seed}{documents}"
 
 
-def paper_item(wildcards, name):
+def item_plan(wildcards):
     """What a table or figure is made of, as text for its plan.json."""
-    return json.dumps({"table5": PLANS[wildcards.scale].table5()}[name], indent=1)
+    name = wildcards.table if "table" in wildcards.keys() else wildcards.figure
+    return json.dumps(items.item(PLANS[wildcards.scale], name), indent=1)
 
 
 def gate_files(plan):
@@ -147,14 +162,73 @@ def gate_files(plan):
     return [f"{plan.root}/gate/{model}.json" for model in plan.bases]
 
 
-def table_scores(wildcards):
-    """Every score behind a table."""
+def item_files(wildcards):
+    """Every result behind a table or figure."""
+    name = wildcards.table if "table" in wildcards.keys() else wildcards.figure
+    return wanted(items.files(PLANS[wildcards.scale], name))
+
+
+def selected_files(wildcards):
+    """The winners of Table 5, with their rankings."""
     plan = PLANS[wildcards.scale]
-    item = plan.table5()
-    runs = [plan.score_files(run["scores"], [cell["task"]]) for cell in item["cells"] for run in cell["runs"]]
-    bases = [plan.score_files(entry["scores"], plan.tasks) for entry in item["base"]]
-    selected = [cell["selected"] for cell in item["cells"]]
-    return [path for files in (*bases, *runs, selected) for path in files]
+    return wanted(dict.fromkeys(cell["selected"] for cell in items.item(plan, "table5")["cells"]))
+
+
+def measured_model(wildcards):
+    """What a measure looks at: a base model ({task}-{context}-{model}), or the model of a run."""
+    plan = PLANS[wildcards.scale]
+    if wildcards.study == "base":
+        return plan.base_path(wildcards.name.split("-", 2)[2])
+    return f"{plan.run_folder(plan.find(wildcards.name))}/model.json"
+
+
+def measured_base(wildcards):
+    """The base model that a measured model came from."""
+    plan = PLANS[wildcards.scale]
+    base = wildcards.study == "base"
+    return measured_model(wildcards) if base else plan.base_path(plan.find(wildcards.name).base)
+
+
+def context_options(wildcards):
+    """What a base model sees beside each question, and how it is decoded."""
+    evaluation = PLANS[wildcards.scale].scale.evaluation
+    options = {
+        "split": " ".join(["test", "ood"] if wildcards.task == "knowledge" else ["test"]),
+        "context": None if wildcards.context == items.NO_CONTEXT else wildcards.context,
+        "max-new-tokens": evaluation.max_new_tokens,
+        "batch-size": evaluation.batch_size,
+        "dtype": evaluation.dtype,
+        "limit": evaluation.limit,
+    }
+    return " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
+
+
+def measured_options(wildcards):
+    """Task, data and decoding of a measure, as the steps of sdft.evaluate take them."""
+    plan = PLANS[wildcards.scale]
+    task, context = wildcards.name.split("-", 2)[:2]
+    if wildcards.study != "base":
+        context = items.NO_CONTEXT
+    options = {
+        "task": task,
+        "data": plan.data_path(task, "test"),
+        "context": None if context == items.NO_CONTEXT else context,
+        "max-new-tokens": plan.scale.evaluation.max_new_tokens,
+        "batch-size": plan.scale.evaluation.batch_size,
+        "dtype": plan.scale.evaluation.dtype,
+    }
+    return " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
+
+
+def limited(study, *names):
+    """Options that limit a measure, as a study of the scale has them."""
+
+    def options(wildcards):
+        entry = PLANS[wildcards.scale].scale.studies[study or wildcards.measured]
+        values = {name.replace("_", "-"): getattr(entry, name) for name in names}
+        return " ".join(f"--{name} {value}" for name, value in values.items() if value is not None)
+
+    return options
 
 
 def model_scales(*sources):

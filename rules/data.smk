@@ -9,6 +9,7 @@ rule miniature_task:
         "results/{scale}/logs/data/{task}.log",
     wildcard_constraints:
         scale=data_scales("miniature"),
+        task="|".join(SKILLS),
     conda:
         "../envs/train.yaml"
     params:
@@ -16,6 +17,16 @@ rule miniature_task:
         code=code_digest("data"),
     shell:
         "python -m sdft.miniature.data {params.options} > {log} 2>&1"
+
+
+# Knowledge is also asked indirectly, and told in articles.
+use rule miniature_task as miniature_knowledge with:
+    output:
+        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test", "ood", "corpus"]),
+        manifest="results/{scale}/data/{task}/manifest.json",
+    wildcard_constraints:
+        scale=data_scales("miniature"),
+        task="knowledge",
 
 
 # Prompts of no task, on which SFT + re-invoke distils the base model into the trained one.

@@ -1,7 +1,5 @@
 # Scores of a model: its new task and the six prior benchmarks, in one job, since both need the model in memory.
 
-SKILLS = ("science", "tooluse", "medical")
-
 
 # A final run on its own task. A run's name starts with its task, which names the score's file too.
 rule evaluate:
@@ -15,17 +13,37 @@ rule evaluate:
         responses="results/{scale}/scores/{study}/{task}-{name}/responses.jsonl.gz",
     log:
         "results/{scale}/logs/evaluate/{study}/{task}-{name}.log",
+    wildcard_constraints:
+        task="|".join(SKILLS),
     conda:
         "../envs/evaluate.yaml"
     resources:
         gpu=gpus,
     params:
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
+        data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
+        splits=lambda wildcards: "test ood" if wildcards.task == "knowledge" else "test",
         options=evaluation_options,
         code=code_digest("evaluate"),
     shell:
-        "python -m sdft.evaluate --model {input.model} --task {wildcards.task} --split test --data {input.test} "
-        "--benchmarks all {params.options} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.evaluate --model {input.model} --task {wildcards.task} --split {params.splits} "
+        "--data-root {params.data} --benchmarks all {params.options} --out {params.folder} > {log} 2>&1"
+
+
+# Knowledge is asked directly and indirectly.
+use rule evaluate as evaluate_knowledge with:
+    input:
+        benchmark_files,
+        model="results/{scale}/runs/{study}/{task}-{name}/model.json",
+        test="results/{scale}/data/{task}/test.jsonl",
+        ood="results/{scale}/data/{task}/ood.jsonl",
+    output:
+        "results/{scale}/scores/{study}/{task}-{name}/{task}.json",
+        "results/{scale}/scores/{study}/{task}-{name}/{task}_ood.json",
+        [f"results/{{scale}}/scores/{{study}}/{{task}}-{{name}}/{name}.json" for name in BENCHMARKS],
+        responses="results/{scale}/scores/{study}/{task}-{name}/responses.jsonl.gz",
+    wildcard_constraints:
+        task="knowledge",
 
 
 # A base model on all skill tasks.

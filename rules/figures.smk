@@ -1,21 +1,23 @@
 # Figures of the paper, each as pdf, svg and png, with a json that holds every number drawn.
 
 
-# Figure 4 draws what Table 5 is made of, and every candidate of the sweeps.
-rule draw_figure4:
+# The figures of Table 5 come after it, so that a base model which misses its gate is marked in both.
+rule figure:
     input:
-        candidates=lambda wildcards: [cell["path"] for cell in PLANS[wildcards.scale].table5()["candidates"]],
-        verdict="results/{scale}/tables/table5/verdict.json",
-        plan="results/{scale}/tables/table5/plan.json",
+        item_files,
         style="sdft/figures.mplstyle",
     output:
-        multiext("results/{scale}/figures/figure4", ".pdf", ".svg", ".png", ".json"),
+        files=multiext("results/{scale}/figures/{figure}", ".pdf", ".svg", ".png", ".json"),
+        plan="results/{scale}/figures/{figure}.plan.json",
     log:
-        "results/{scale}/logs/figures/figure4.log",
+        "results/{scale}/logs/figures/{figure}.log",
     conda:
         "../envs/analysis.yaml"
     params:
-        stem=lambda wildcards, output: output[0].removesuffix(".pdf"),
+        plan=item_plan,
+        stem=lambda wildcards, output: output.plan.removesuffix(".plan.json"),
         code=code_digest("figures"),
     shell:
-        "python -m sdft.figures figure4 --plan {input.plan} --style {input.style} --out {params.stem} " "> {log} 2>&1"
+        "printf '%s' {params.plan:q} > {output.plan} && "
+        "python -m sdft.figures {wildcards.figure} --plan {output.plan} --style {input.style} --out {params.stem} "
+        "> {log} 2>&1"

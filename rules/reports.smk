@@ -8,7 +8,7 @@ rule render_report:
         verdict="results/{scale}/tables/table5/verdict.json",
         plan="results/{scale}/tables/table5/plan.json",
         figures=expand("results/{{scale}}/figures/figure4.{kind}", kind=["svg", "json"]),
-        selected=lambda wildcards: [cell["selected"] for cell in PLANS[wildcards.scale].table5()["cells"]],
+        selected=selected_files,
         script="workflow_scripts/render_report.py",
     output:
         "results/{scale}/reports/report.html",

@@ -4,7 +4,7 @@
 # plan.json names the runs and files behind every cell. Only files that exist are tabulated; the rest show as NOT RUN.
 rule table:
     input:
-        table_scores,
+        item_files,
     output:
         plan="results/{scale}/tables/{table}/plan.json",
         verdict="results/{scale}/tables/{table}/verdict.json",
@@ -14,7 +14,7 @@ rule table:
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=lambda wildcards: paper_item(wildcards, wildcards.table),
+        plan=item_plan,
         folder=lambda wildcards, output: output.plan.rsplit("/", 1)[0],
         code=code_digest("tables"),
     shell:

@@ -44,6 +44,7 @@ TASKS: tuple[str, ...] = get_args(Task)
 METHODS: tuple[str, ...] = get_args(Method)
 BENCHMARKS: tuple[str, ...] = get_args(Benchmark)
 SCALES: tuple[str, ...] = get_args(ScaleName)
+STUDIES: tuple[str, ...] = get_args(StudyName)
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]

@@ -98,7 +98,7 @@ def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
                         "seed": plan.seeds[plan.bases.index(name)] if name in plan.bases else None,
                         "model": name,
                         "scores": context_folder(plan, task, context, name),
-                        "divergence": divergence_path(plan, f"context/{task}.{context}.{name}")
+                        "divergence": divergence_path(plan, f"base/{task}-{context}-{name}")
                         if study in DIVERGENCES
                         else None,
                     }
@@ -125,7 +125,7 @@ def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int | 
     if entry and not set(entry.tasks) <= set(plan.tasks):
         found["scores"] = context_folder(plan, entry.tasks[0], NO_CONTEXT, model)
     if study in PASS_AT_K and seed is not None:
-        found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}.{model}")
+        found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")
     return found
 
 
@@ -152,7 +152,7 @@ def _run(plan: Plan, study: str, run: RunSpec) -> dict[str, Any]:
         "model": f"{plan.run_folder(run)}/model.json",
     }
     if study in TRAJECTORIES:
-        found["trajectory"] = f"{plan.root}/trajectories/{study}/{run.id}.json"
+        found["trajectory"] = f"{plan.root}/trajectories/{study}/{run.study}/{run.id}.json"
     if study in PASS_AT_K and run.study == "table5":
         found["passk"] = passk_path(plan, f"{run.study}/{run.id}")
     if study in DIVERGENCES and run.study == "table5":
@@ -189,7 +189,7 @@ def score_names(task: str) -> list[str]:
 
 
 def _context_files(folder: str, context: str) -> list[str]:
-    task = folder.rsplit("/", 1)[1].split(".")[0]
+    task = folder.rsplit("/", 1)[1].split("-")[0]
     return [f"{folder}/{name}.json" for name in score_names(task)] + [f"{folder}/responses.jsonl.gz"]
 
 
@@ -211,4 +211,4 @@ def divergence_path(plan: Plan, name: str) -> str:
 
 def context_folder(plan: Plan, task: str, context: str, model: str) -> str:
     """Scores of a base model that sees a demonstration or an article with each question."""
-    return f"{plan.root}/scores/context/{task}.{context}.{model}"
+    return f"{plan.root}/scores/context/{task}-{context}-{model}"

@@ -16,8 +16,6 @@ from sdft.provenance import check_sha256, read_json
 RELEASED = Path(__file__).parents[2] / "released" / "mini"
 MODELS = read_json(RELEASED / "sha256.json")
 REQUIRED = [name for name in MODELS if name.startswith("m-")]
-# The tasks of Table 5. docs/miniature.md says how far the released models are from what knowledge needs.
-SKILLS = ("science", "tooluse", "medical")
 
 
 def load(name):
@@ -30,6 +28,7 @@ def load(name):
 def test_the_study_s_base_models_are_released():
     names = load_config(Path(__file__).parents[2] / "config.yaml").scales["mini"].models.names
     assert set(names) <= set(MODELS)
+    assert len(set(names)) >= 3
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -47,13 +46,12 @@ def test_the_vocabulary_is_that_of_the_world(name):
 @pytest.mark.parametrize("name", REQUIRED)
 def test_recorded_measurements_meet_the_requirements_of_today(name):
     recorded = read_json(RELEASED / name / "requirements.json")
-    measured = {name: value for name, value in recorded["measured"].items() if name in ("prior", *SKILLS)}
-    listed = requirements(measured, 256)
-    assert len(listed) > 40
+    listed = requirements(recorded["measured"], 256)
+    assert len(listed) > 60
     assert [r.name for r in listed if not r.met] == []
 
 
-@pytest.mark.parametrize("task", SKILLS)
+@pytest.mark.parametrize("task", SIZES)
 @pytest.mark.parametrize("name", REQUIRED[:1])
 def test_a_demonstration_is_what_makes_the_difference(name, task):
     probe = load(name)
@@ -68,4 +66,4 @@ def test_a_demonstration_is_what_makes_the_difference(name, task):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REQUIRED)
 def test_released_models_meet_every_requirement(name):
-    assert main(["--model", str(RELEASED / name), "--tasks", *SKILLS]) == 0
+    assert main(["--model", str(RELEASED / name)]) == 0
