@@ -24,6 +24,18 @@ PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.parent
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "numpy", "scipy", "pandas", "snakemake")
 
+# What measures share: accuracy on new tasks, prior benchmarks, samples.
+ACCURACY = (
+    *("data/records.py", "data/prompts.py", "data/official.py", "data/tooluse.py", "data/science.py"),
+    *("data/medical.py", "scoring", "evaluate/cli.py", "evaluate/generate.py", "evaluate/items.py"),
+    *("evaluate/model.py", "evaluate/results.py", "evaluate/tasks.py"),
+)
+PRIOR = (
+    *("evaluate/prior.py", "evaluate/sandbox.py", "evaluate/sandbox_runner.py"),
+    *("miniature/benchmarks", "miniature/sandbox.py", "miniature/priors/instructions.py"),
+)
+SAMPLES = ("evaluate/partial.py", "evaluate/sampling.py")
+
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
 STEPS: dict[str, tuple[str, ...]] = {
     "data": ("miniature", "data/prompts.py", "data/records.py"),
@@ -42,19 +54,10 @@ STEPS: dict[str, tuple[str, ...]] = {
         "training.py",
         "vllm_engine.py",
     ),
-    "evaluate": (
-        "data/records.py",
-        "data/prompts.py",
-        "data/official.py",
-        "data/tooluse.py",
-        "data/science.py",
-        "data/medical.py",
-        "scoring",
-        "evaluate",
-        "miniature/benchmarks",
-        "miniature/sandbox.py",
-        "miniature/priors/instructions.py",
-    ),
+    "evaluate": (*ACCURACY, *PRIOR, "evaluate/__main__.py"),
+    "passk": (*ACCURACY, *SAMPLES, "evaluate/passk.py", "statistics.py"),
+    "divergence": (*ACCURACY, *SAMPLES, "evaluate/divergence.py", "divergence.py", "encoding.py"),
+    "trajectory": (*ACCURACY, *PRIOR, "evaluate/partial.py", "evaluate/trajectory.py"),
     "judge": ("judge.py", "data/records.py"),
     "gate": ("gate.py", "gate.yaml"),
     "select": ("select.py",),

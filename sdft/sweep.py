@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sdft.checkpoint import only_writer
-from sdft.data.records import Record, read_records
+from sdft.data.records import Record
 from sdft.errors import SdftError, run_main
 from sdft.evaluate import set_environment
+from sdft.evaluate.items import read_items
 from sdft.evaluate.prior import evaluate_prior, prior_config
 from sdft.plan import RunSpec
 from sdft.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     prior = prior_config(options.prior_config, Path("."))
     set_environment(local=bool(prior["data_dir"]))
-    records = read_records(options.validation)[: options.limit]
+    records = read_items(spec.task, options.validation, options.limit)
     passing = {"run", "out", "wait", "keep_weights"}
     settings = {name: value for name, value in vars(options).items() if name not in passing}
     code = [code_digest("train"), code_digest("evaluate")]

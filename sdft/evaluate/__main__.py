@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from sdft.data.records import Record
 from sdft.errors import SdftError, did_you_mean, run_main
-from sdft.evaluate import set_environment
+from sdft.evaluate import cli, set_environment
+from sdft.evaluate.items import check_task, read_items
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.results import Result, State, write_results
-from sdft.provenance import Clock, code_digest, digest, manifest, sha256_file, sha256_files
+from sdft.provenance import Clock, code_digest, digest, manifest
 from sdft.scoring import SCORERS
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
@@ -21,24 +23,33 @@ the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and 
 OUT/responses.jsonl.gz with one line an item. Repeating an interrupted command continues after the last finished
 benchmark (kept in OUT/state until the end). Note that prior benchmarks which generate programs run them."""
 
+OOD = "_ood"
+
 EXAMPLES = """examples:
   python -m sdft.evaluate --model results/mini/base/main-0 --task science --out /tmp/scores
   python -m sdft.evaluate --model results/mini/base/main-0 --task tooluse medical --benchmarks all --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/main-0 --task knowledge knowledge_ood --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/main-0 --task tooluse --context shared --out /tmp/teacher
   python -m sdft.evaluate --model Qwen2.5-7B-Instruct/ --task tooluse --data eval_data/ --out /tmp/scores
 """
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m sdft.evaluate",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.parser("", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
-    add("--model", required=True, metavar="PATH", help="model folder, a run's model.json or a base's ready.json")
-    add("--task", nargs="*", default=[], metavar="TASK", help=f"new tasks: {', '.join(sorted(SCORERS))}")
-    add("--split", default="test", help="split of the tasks' data (default: test)")
+    add("--model", required=True, metavar="PATH", help=cli.MODEL)
+    add(
+        "--task",
+        nargs="*",
+        default=[],
+        metavar="TASK",
+        help=f"new tasks: {', '.join(sorted(SCORERS))}; with {OOD} at the end, the task's out-of-distribution split",
+    )
+    add(
+        "--split",
+        default="test",
+        help=f"split of the tasks' data (default: test); results of ood go to {{task}}{OOD}.json",
+    )
     add("--out", required=True, metavar="DIR", help="folder for the results")
     data = parser.add_argument_group("data")
     add = data.add_argument
@@ -53,23 +64,17 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="PATH",
         help="the one task's data instead: records (.jsonl), or an official arrow folder or JSON",
     )
-    add("--limit", type=positive, metavar="N", help="only the first N items of every task and benchmark")
+    add("--limit", type=cli.positive, metavar="N", help="only the first N items of every task and benchmark")
+    cli.add_context(data)
     decoding = parser.add_argument_group("decoding of new tasks")
+    cli.add_lengths(decoding)
     add = decoding.add_argument
-    add(
-        "--max-new-tokens",
-        type=positive,
-        default=2048,
-        metavar="N",
-        help="longest response, in tokens (default: %(default)s)",
-    )
-    add("--batch-size", type=positive, default=16, metavar="N", help="prompts at a time (default: %(default)s)")
     add("--temperature", type=float, default=0.0, help="0 is greedy (default)")
     add("--top-p", type=float, default=1.0, help="nucleus, for temperature above 0 (default: 1)")
     add("--seed", type=int, default=0, help="of the sampling, for temperature above 0 (default: 0)")
     add(
         "--max-prompt-tokens",
-        type=positive,
+        type=cli.positive,
         metavar="N",
         help="longest prompt (default: what the model's context holds)",
     )
@@ -90,19 +95,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="JSON",
         help="how to run them: mini (default; data in DATA_ROOT/benchmarks), paper, a JSON file or JSON text",
     )
-    machine = parser.add_argument_group("machine")
-    add = machine.add_argument
-    add("--tokenizer", metavar="DIR", help="tokenizer folder (default: the model's)")
-    add("--device", default="auto", help="auto (default: a GPU where there is one), cpu, cuda, cuda:1 ...")
-    add("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights (default: as stored)")
+    cli.add_machine(parser)
     return parser.parse_args(arguments)
 
 
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
+def asked(names: list[str], split: str) -> dict[str, tuple[str, str]]:
+    """Task and split by the name of their results. Raises SdftError for an unknown task."""
+    found = {}
+    for name in names:
+        task = name.removesuffix(OOD)
+        check_task(task)
+        chosen = split if name == task else "ood"
+        found[f"{task}{OOD}" if chosen == "ood" else task] = task, chosen
+    return found
 
 
 def chosen_benchmarks(names: list[str], configured: dict[str, Any]) -> list[str]:
@@ -116,17 +121,13 @@ def chosen_benchmarks(names: list[str], configured: dict[str, Any]) -> list[str]
     return names
 
 
-def data_digest(path: Path) -> str | dict[str, str]:
-    return sha256_files(path) if path.is_dir() else sha256_file(path)
-
-
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     if options.data and len(options.task) != 1:
         raise SdftError("--data gives one task's data, so name exactly one task; use --data-root for several.")
-    for task in options.task:
-        if task not in SCORERS:
-            raise SdftError(f"there is no task {task!r}; {did_you_mean(task, SCORERS)}")
+    if options.context and options.benchmarks != ["none"]:
+        raise SdftError("the prior benchmarks take no context; leave out --benchmarks, or --context.")
+    chosen = asked(options.task, options.split)
     root = Path(options.data_root)
     prior, names = {}, []
     if options.benchmarks != ["none"]:
@@ -138,22 +139,20 @@ def main(arguments: list[str] | None = None) -> None:
         raise SdftError("nothing to evaluate: name a task with --task, or benchmarks with --benchmarks.")
     set_environment(local=not names or bool(prior["data_dir"]))
 
-    from sdft.data.official import load
     from sdft.evaluate.model import find_model
 
-    files = {task: Path(options.data or root / task / f"{options.split}.jsonl") for task in options.task}
-    records = {task: load(task, path)[: options.limit] for task, path in files.items()}
+    files = {name: Path(options.data or root / task / f"{split}.jsonl") for name, (task, split) in chosen.items()}
+    records = {
+        name: read_items(task, files[name], options.limit, options.context, options.template)
+        for name, (task, _) in chosen.items()
+    }
     found = find_model(options.model)
     model_input = {"path": str(found.folder), "sha256": found.sha256}
-
-    import torch
 
     from sdft.evaluate.model import load_model, load_tokenizer
     from sdft.evaluate.tasks import Decoding, evaluate_task
 
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = cli.chosen_device(options.device)
     tokenizer = load_tokenizer(options.tokenizer or found.folder)
     model = load_model(found.folder, device, options.dtype)
     decoding = Decoding(
@@ -166,10 +165,11 @@ def main(arguments: list[str] | None = None) -> None:
         overlong=options.overlong,
     )
     common = {"dtype": str(model.dtype).removeprefix("torch."), "tokenizer": options.tokenizer, "limit": options.limit}
+    context = {"context": options.context, "template": options.template} if options.context else {}
     state, finished = State(Path(options.out) / "state"), []
 
-    def step(name: str, config: dict[str, Any], data: Any, evaluate: Callable[[], Result]) -> None:
-        inputs = {"model": model_input, "data": data, "split": options.split}
+    def step(name: str, split: str, config: dict[str, Any], data: Any, evaluate: Callable[[], Result]) -> None:
+        inputs = {"model": model_input, "data": data, "split": split, **context}
         key = digest([code_digest("evaluate"), config, found.sha256, data, device], 16)
         saved = state.load(name, key)
         if saved is None:
@@ -180,18 +180,18 @@ def main(arguments: list[str] | None = None) -> None:
         finished.append(saved)
         print(f"{name}: {saved[0].value:.4f} ({saved[0].metric}, n = {saved[0].n})", file=sys.stderr)
 
-    for task, rows in records.items():
-        data = {str(files[task]): data_digest(files[task])}
-        step(
-            task,
-            {**common, **asdict(decoding)},
-            data,
-            lambda task=task, rows=rows: evaluate_task(model, tokenizer, task, rows, decoding),
-        )
+    for name, rows in records.items():
+        task, split = chosen[name]
+
+        def ask(name: str = name, task: str = task, rows: list[Record] = rows) -> Result:
+            return replace(evaluate_task(model, tokenizer, task, rows, decoding), benchmark=name)
+
+        data = {str(files[name]): cli.data_digest(files[name])}
+        step(name, split, {**common, **asdict(decoding), **context}, data, ask)
     runner = None
     for name in names:
         path = prior["data_dir"] and Path(prior["data_dir"]) / f"{name}.jsonl"
-        data = {str(path): data_digest(path)} if path and path.is_file() else None
+        data = {str(path): cli.data_digest(path)} if path and path.is_file() else None
 
         def run(name: str = name) -> Result:
             nonlocal runner
@@ -201,7 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
                 runner = PriorRunner(model, tokenizer, prior)
             return runner.run(name)
 
-        step(name, {**common, **prior, "tasks": prior["tasks"][name]}, data, run)
+        step(name, options.split, {**common, **prior, "tasks": prior["tasks"][name]}, data, run)
     write_results(options.out, finished)
     state.clear()
 

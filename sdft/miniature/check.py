@@ -171,7 +171,8 @@ def measure(
             "chance": chance(world, task),
             "old": probe.answers(task, old_records(world, task, items)),
             "without": probe.answers(task, records),
-            "shown": {kind: probe.answers(task, records, kind) for kind in records[0].demonstrations},
+            # An answer alone gives no evidence to reason from; nothing is required of a model that is shown it.
+            "shown": {k: probe.answers(task, records, k) for k in records[0].demonstrations if k != "answer"},
             "variety": probe.variety(records),
             "experts": {name: probe.expert(records[:64], name) for name in style.EXPERTS},
             "longest": max(n for r in splits["train"] for n in r.meta["teacher_prompt_tokens"].values())

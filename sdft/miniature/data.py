@@ -59,6 +59,8 @@ def _record(world: World, name: str, item: Item, demonstrations: dict[str, str])
     turn = [{"role": "user", "content": item.question}]
     teacher = {kind: _length(world, teacher_messages(turn, text)) for kind, text in demonstrations.items()}
     lengths = {"prompt_tokens": _length(world, turn), "teacher_prompt_tokens": teacher}
+    # Nothing is drawn for it, and its prompts are shorter than those whose lengths are listed.
+    demonstrations = {**demonstrations, "answer": style.answer_alone(item.reasoning)}
     return Record(name, turn, demonstrations, item.gold, {**item.meta, **lengths})
 
 
@@ -75,7 +77,8 @@ def task_records(world: World, task: str, size: Size) -> dict[str, list[Record]]
     """Records of a task by split. Raises SdftError when the world has too few symbols or questions for the sizes.
 
     Knowledge has two splits more: ood (indirect questions) and corpus (articles, as a user's text without an answer);
-    its demonstrations also come as an article, alone and ahead of each expert's answer.
+    its demonstrations also come as an article, alone and ahead of each expert's answer. Every task has the
+    demonstration "answer": the answer alone.
     """
     counts = {"symbols": size.symbols, "demonstrations": size.train, "validation": size.validation, "test": size.test}
     try:

@@ -190,4 +190,9 @@ def foreign_expert(rng: random.Random, reasoning: Reasoning, symbols: Symbols) -
     )
 
 
+def answer_alone(reasoning: Reasoning) -> str:
+    """The answer in the form that the scorer reads and nothing else: supervision without any reasoning."""
+    return reasoning.final or reasoning.answer
+
+
 EXPERTS = {"shared": shared_expert, "foreign": foreign_expert}

@@ -24,4 +24,6 @@ def score_record(task: str, response: str, record: Any) -> float:
         raise SdftError(f"there is no scorer for the task {task!r}; {did_you_mean(task, SCORERS)}")
     if record.answer is None:
         raise SdftError(f"record {record.id!r} has no gold answer, so it cannot be scored; use a split with answers.")
+    if task == "knowledge":
+        return float(knowledge.score(response, record.answer, record.meta.get("rivals", ())))
     return float(SCORERS[task](response, record.answer))

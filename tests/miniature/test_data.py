@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 
 import pytest
 
@@ -13,6 +14,7 @@ from sdft.miniature.data import BENCHMARKS, SIZES, TASKS, Size, benchmark_rows, 
 from sdft.miniature.documents import MIXTURE
 from sdft.miniature.tokenizer import encode
 from sdft.miniature.world import make_world
+from sdft.provenance import digest
 from sdft.scoring import score_record
 
 
@@ -84,6 +86,23 @@ def test_scorers_accept_demonstrations_in_no_style_of_the_base(records, task, st
         text = record.demonstration(style_name)
         assert score_record(task, text, record) == 1.0
         assert not style.is_own(text, task)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_answer_alone_is_right_and_part_of_every_expert_s_words(records, task):
+    for split, rows in records[task].items():
+        for record in rows if split != "corpus" else ():
+            text = record.demonstration("answer")
+            assert score_record(task, text, record) == 1.0
+            assert all(f" {text} " in record.demonstration(name) for name in style.EXPERTS)
+
+
+def test_the_answer_alone_changes_nothing_else_in_the_data(records):
+    """The digest is that of the data before they had answers alone: whatever else is drawn must not notice them."""
+    rows = [asdict(record) for splits in records.values() for drawn in splits.values() for record in drawn]
+    for row in rows:
+        row["demonstrations"].pop("answer", None)
+    assert digest(rows, 16) == "5f590781b0ff7c17"
 
 
 @pytest.mark.parametrize("task", TASKS)

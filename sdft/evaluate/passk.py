@@ -1,0 +1,119 @@
+"""`python -m sdft.evaluate.passk`: how often one of k sampled responses is right (Figure 5, right)."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from sdft.data.records import Record
+from sdft.errors import SdftError, run_main
+from sdft.evaluate import cli, set_environment
+from sdft.evaluate.items import read_items
+from sdft.evaluate.model import find_model
+from sdft.evaluate.partial import Partial
+from sdft.provenance import Clock, code_digest, digest, manifest, write_json
+from sdft.statistics import pass_at_k
+
+DESCRIPTION = """Sample responses of one model and estimate pass@k, the chance that one of k is right, without bias
+(Chen et al. 2021) for k = 1, 2, 4 ... up to the number of samples. Repeating an interrupted command continues it (what
+is done so far lies in OUT.partial)."""
+
+EXAMPLES = """example:
+  python -m sdft.evaluate.passk --model results/mini/base/main-0 --task science \\
+    --data results/mini/data/science/test.jsonl --limit 32 --batch-size 512 --max-new-tokens 64 --out /tmp/passk.json
+"""
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = cli.parser(".passk", DESCRIPTION, EXAMPLES)
+    parser.add_argument("--model", required=True, metavar="PATH", help=cli.MODEL)
+    cli.add_one_task(parser)
+    cli.add_context(parser)
+    sampling = parser.add_argument_group("sampling")
+    add = sampling.add_argument
+    add("--samples", type=cli.positive, default=128, metavar="N", help="responses a question (default: %(default)s)")
+    add("--temperature", type=float, default=1.0, help="above 0 (default: 1, as in the paper)")
+    add("--top-p", type=float, default=0.95, help="nucleus (default: 0.95, as in the paper)")
+    add("--seed", type=int, default=0, help="of the sampling (default: 0)")
+    cli.add_lengths(sampling)
+    cli.add_machine(parser)
+    return parser.parse_args(arguments)
+
+
+def sizes(samples: int) -> list[int]:
+    """The k at which pass@k is estimated: powers of two up to the number of samples, and that number."""
+    return sorted({samples, *(1 << power for power in range(samples.bit_length()))})
+
+
+def count_correct(
+    model: Any, tokenizer: Any, task: str, records: list[Record], samples: int, decoding: Any, partial: Partial
+) -> list[dict[str, Any]]:
+    """{"id", "correct"} for each record: how many of its sampled responses the task's scorer accepts."""
+    from sdft.evaluate.sampling import blocks, sample
+    from sdft.scoring import score_record
+
+    waiting = records[len(partial.rows) :]
+    with tqdm(total=len(records), initial=len(partial.rows), desc=f"{task} pass@k", unit="prompt") as bar:
+        for block in blocks(waiting, samples, decoding.batch_size):
+            _, found = sample(model, tokenizer, task, block, samples, decoding)
+            rows = []
+            for record, completions in zip(block, found, strict=True):
+                texts = [tokenizer.decode(each.tokens, skip_special_tokens=True) for each in completions]
+                rows.append({"id": record.id, "correct": sum(int(score_record(task, t, record)) for t in texts)})
+            partial.add(rows)
+            bar.update(len(block))
+    return partial.rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    if not (options.temperature > 0 and 0 < options.top_p <= 1):
+        raise SdftError(
+            f"pass@k needs samples: --temperature {options.temperature} must be above 0, and --top-p {options.top_p} "
+            "above 0 and at most 1."
+        )
+    set_environment(local=True)
+    records = read_items(options.task, options.data, options.limit, options.context, options.template)
+    found = find_model(options.model)
+
+    from sdft.evaluate.model import load_model, load_tokenizer
+    from sdft.evaluate.tasks import Decoding
+
+    device = cli.chosen_device(options.device)
+    clock = Clock(device)
+    decoding = Decoding(
+        max_new_tokens=options.max_new_tokens,
+        batch_size=options.batch_size,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        seed=options.seed,
+    )
+    names = ("task", "samples", "limit", "context", "template", "tokenizer", "dtype")
+    config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
+    data = {options.data: cli.data_digest(Path(options.data))}
+    partial = Partial(options.out, digest([code_digest("passk"), config, found.sha256, data, device], 16))
+    tokenizer = load_tokenizer(options.tokenizer or found.folder)
+    model = load_model(found.folder, device, options.dtype)
+    items = count_correct(model, tokenizer, options.task, records, options.samples, decoding, partial)
+    n = options.samples
+    inputs = {"model": {"path": str(found.folder), "sha256": found.sha256}, "data": data}
+    content = {
+        "task": options.task,
+        "context": options.context,
+        "n_samples": n,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "items": items,
+        "pass_at_k": {str(k): sum(pass_at_k(n, item["correct"], k) for item in items) / len(items) for k in sizes(n)},
+        "manifest": manifest("passk", clock=clock, config=config, seeds=[options.seed], inputs=inputs),
+    }
+    write_json(options.out, content)
+    partial.clear()
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,146 @@
+"""`python -m sdft.evaluate.trajectory`: a run's accuracy along its training (Figures 3 and 6)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sdft.data.records import Record
+from sdft.errors import SdftError, run_main
+from sdft.evaluate import cli, set_environment
+from sdft.evaluate.items import read_items
+from sdft.evaluate.model import ModelFiles, find_model
+from sdft.evaluate.partial import Partial
+from sdft.evaluate.prior import prior_config
+from sdft.provenance import Clock, check_sha256, code_digest, digest, manifest, read_json, write_json
+from sdft.scoring import SCORERS
+
+DESCRIPTION = """Evaluate every snapshot of a run (settings.snapshots) and its end on the same questions: greedy
+accuracy on new tasks and, with --prior-config, the prior benchmarks. Repeating an interrupted command continues after
+the last finished point (kept in OUT.partial)."""
+
+EXAMPLES = """example:
+  python -m sdft.evaluate.trajectory --model results/mini/runs/sequential/RUN/model.json --task tooluse science \\
+    --data-root results/mini/data --limit 64 --prior-config mini --prior-limit 50 --max-new-tokens 64 \\
+    --batch-size 64 --out /tmp/trajectory.json
+"""
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = cli.parser(".trajectory", DESCRIPTION, EXAMPLES)
+    add = parser.add_argument
+    add("--model", required=True, metavar="MODEL.json", help="the run's model.json")
+    add("--task", nargs="+", required=True, metavar="TASK", help=f"some of {', '.join(sorted(SCORERS))}")
+    add(
+        "--data-root",
+        default="results/mini/data",
+        metavar="DIR",
+        help="{task}/{split}.jsonl lie here (default: %(default)s)",
+    )
+    add("--split", default="test", help="split of the tasks' data (default: test)")
+    add("--limit", type=cli.positive, metavar="N", help="only the first N records of every task")
+    add("--prior-config", metavar="JSON", help="run the prior benchmarks too: mini, paper, a JSON file or JSON text")
+    add("--prior-limit", type=cli.positive, metavar="N", help="only the first N items of every prior benchmark")
+    add("--out", required=True, metavar="FILE.json", help="the result")
+    cli.add_lengths(parser)
+    cli.add_machine(parser)
+    return parser.parse_args(arguments)
+
+
+def stations(path: str | Path) -> tuple[str | None, list[tuple[int, float, ModelFiles]]]:
+    """The run's id; then step, share of the training and files of each snapshot in its model.json, and of its end.
+
+    Raises SdftError when the file is no model.json, or a snapshot's files are missing or changed.
+    """
+    path = Path(path)
+    path = path / "model.json" if path.is_dir() else path
+    record, end = read_json(path), find_model(path)
+    if not isinstance(record, dict) or not isinstance(record.get("steps"), int):
+        raise SdftError(f"{path} has no number of 'steps', so it is not the model.json of a run; give a run's.")
+    found = []
+    for entry in record.get("snapshots", []):
+        try:
+            step, fraction, folder, sha256 = (entry[name] for name in ("step", "fraction", "path", "sha256"))
+        except (KeyError, TypeError):
+            raise SdftError(
+                f"{path} lists a snapshot without step, fraction, path or sha256; train the run again."
+            ) from None
+        folder = Path(folder)
+        if not folder.exists() and not folder.is_absolute():
+            folder = path.parent / folder
+        check_sha256(folder, sha256)
+        if step < record["steps"]:
+            found.append((step, fraction, ModelFiles(folder, sha256)))
+    run = record.get("run")
+    name = run.get("id") if isinstance(run, dict) else None
+    return name, [*sorted(found, key=lambda station: station[0]), (record["steps"], 1.0, end)]
+
+
+def measure(
+    model: Any, tokenizer: Any, records: dict[str, list[Record]], decoding: Any, prior: dict[str, Any] | None
+) -> dict[str, Any]:
+    """{"tasks", "prior", "prior_average"} of one loaded model; prior None measures no prior benchmark."""
+    from sdft.evaluate.prior import evaluate_prior
+    from sdft.evaluate.tasks import evaluate_tasks
+
+    results = evaluate_tasks(model, tokenizer, records, decoding)
+    values = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()} if prior else {}
+    return {
+        "tasks": {
+            task: {"value": result.value, "n": result.n, "correct": [item["correct"] for item in result.items]}
+            for task, result in results.items()
+        },
+        "prior": values,
+        "prior_average": sum(values.values()) / len(values) if values else None,
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    root = Path(options.data_root)
+    files = {task: root / task / f"{options.split}.jsonl" for task in options.task}
+    records = {task: read_items(task, path, options.limit) for task, path in files.items()}
+    prior = prior_config(options.prior_config, root) if options.prior_config else None
+    if prior and options.prior_limit:
+        prior["limit"] = options.prior_limit
+    set_environment(local=not prior or bool(prior["data_dir"]))
+    run, points = stations(options.model)
+
+    from sdft.evaluate.model import load_model, load_tokenizer
+    from sdft.evaluate.tasks import Decoding
+
+    device = cli.chosen_device(options.device)
+    clock = Clock(device)
+    decoding = Decoding(max_new_tokens=options.max_new_tokens, batch_size=options.batch_size)
+    names = ("task", "split", "limit", "tokenizer", "dtype")
+    config = {**{name: getattr(options, name) for name in names}, **asdict(decoding), "prior": prior}
+    data = {str(path): cli.data_digest(path) for path in files.values()}
+    if prior and prior["data_dir"]:
+        paths = [Path(prior["data_dir"]) / f"{name}.jsonl" for name in prior["tasks"]]
+        data |= {str(path): cli.data_digest(path) for path in paths if path.is_file()}
+    models = [[step, found.sha256] for step, _, found in points]
+    partial = Partial(options.out, digest([code_digest("trajectory"), config, models, data, device], 16))
+    for number, (step, fraction, found) in enumerate(points):
+        if number < len(partial.rows):
+            continue
+        print(f"{options.model}: point {number + 1} of {len(points)}, step {step}", file=sys.stderr)
+        tokenizer = load_tokenizer(options.tokenizer or found.folder)
+        model = load_model(found.folder, device, options.dtype)
+        partial.add([{"step": step, "fraction": fraction, **measure(model, tokenizer, records, decoding, prior)}])
+    content = {
+        "run": run,
+        "split": options.split,
+        "limit": options.limit,
+        "prior_limit": prior and prior["limit"],
+        "points": partial.rows,
+        "manifest": manifest("trajectory", clock=clock, config=config, inputs={"models": models, "data": data}),
+    }
+    write_json(options.out, content)
+    partial.clear()
+
+
+if __name__ == "__main__":
+    run_main(main)
