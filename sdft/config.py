@@ -20,7 +20,16 @@ from sdft.errors import SdftError, did_you_mean, run_main
 SkillTask = Literal["science", "tooluse", "medical"]
 Task = Literal["science", "tooluse", "medical", "knowledge"]
 Method = Literal[
-    "base", "sft", "sft_reinvoke", "dft", "sdft", "cpt", "oracle_rag", "offline_distillation", "sft_from_teacher"
+    "base",
+    "sft",
+    "sft_reinvoke",
+    "dft",
+    "sdft",
+    "cpt",
+    "oracle_rag",
+    "offline_distillation",
+    "sft_from_teacher",
+    "off_policy_fresh",
 ]
 Benchmark = Literal["hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande"]
 Dtype = Literal["float32", "bfloat16"]
@@ -30,6 +39,11 @@ TASKS: tuple[str, ...] = get_args(Task)
 METHODS: tuple[str, ...] = get_args(Method)
 BENCHMARKS: tuple[str, ...] = get_args(Benchmark)
 SCALES: tuple[str, ...] = get_args(ScaleName)
+
+# Methods whose teacher may be an average of the student, so that their sweeps have a rate for it.
+EMA_METHODS = frozenset({"sdft", "offline_distillation", "off_policy_fresh"})
+# Methods that distil along samples which are not the student's own.
+OFF_POLICY = frozenset({"offline_distillation", "off_policy_fresh"})
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -49,6 +63,7 @@ class TrainingSettings(Strict):
     divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
     jsd_weight: Annotated[float, Field(gt=0, lt=1)] = 0.5
     loss_reduction: Literal["sequence_mean", "token_sum"] = "sequence_mean"
+    estimator: Literal["analytic", "token", "rao_blackwell"] = "analytic"
     skip_tokens: NonNegative = 3
     teacher: Literal["ema", "base", "student"] = "ema"
     teacher_template: Literal["official", "paper"] = "official"
@@ -75,10 +90,33 @@ class TrainingSettings(Strict):
     gradient_checkpointing: bool = False
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 20.0
     checkpoint_steps: Positive | None = None
+    snapshots: NonNegative = 0
+
+    @model_validator(mode="after")
+    def _estimator_is_defined(self) -> TrainingSettings:
+        if self.estimator != "analytic" and (self.divergence, self.loss_reduction) != ("reverse_kl", "token_sum"):
+            raise ValueError(
+                f"estimator {self.estimator} estimates the gradient of the sequence-level reverse KL from the "
+                "student's own samples, so it needs divergence: reverse_kl and loss_reduction: token_sum (here: "
+                f"{self.divergence}, {self.loss_reduction}); set both, or estimator: analytic"
+            )
+        return self
 
 
-# These decide the speed of a run and not its result, so they are left out of its digest.
-SPEED_SETTINGS = frozenset({"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps"})
+# These decide the speed of a run, or what is kept of it, and not its result: they are left out of its digest.
+SPEED_SETTINGS = frozenset(
+    {"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps", "snapshots"}
+)
+
+
+def check_estimator(method: str, estimator: str) -> None:
+    """Raise ValueError for an estimator that a method has no use for: both sampled ones need on-policy samples."""
+    if method in OFF_POLICY and estimator != "analytic":
+        raise ValueError(
+            f"estimator {estimator} weighs the student's own samples, and {method} trains on the teacher's; set "
+            "estimator: analytic"
+        )
+
 
 TrainingOverrides = create_model(
     "TrainingOverrides",
@@ -116,9 +154,9 @@ class Arm(Strict):
 
     @model_validator(mode="after")
     def _ema_rate_where_needed(self) -> Arm:
-        if self.method == "sdft" and self.grid.ema_rate is None:
-            raise ValueError("sdft needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
-        if self.method != "sdft" and self.grid.ema_rate is not None:
+        if self.method in EMA_METHODS and self.grid.ema_rate is None:
+            raise ValueError(f"{self.method} needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
+        if self.method not in EMA_METHODS and self.grid.ema_rate is not None:
             raise ValueError(f"{self.method} has no EMA teacher; set grid.ema_rate to null")
         return self
 
@@ -382,6 +420,18 @@ class Config(Strict):
                     f"sweep_seed {self.sweep_seed} is not one of the seeds {self.seeds_of(name)} of scale {name}; "
                     "candidates of SFT + re-invoke start from that seed's final SFT run"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> Config:
+        for scale, entry in self.scales.items():
+            for name, arm in entry.arms.items():
+                try:
+                    check_estimator(arm.method, self.settings_of(scale, name).estimator)
+                except ValueError as error:
+                    reasons = error.errors() if isinstance(error, ValidationError) else [{"msg": str(error)}]
+                    reason = reasons[0]["msg"].removeprefix("Value error, ")
+                    raise ValueError(f"scales.{scale}.arms.{name}: {reason}") from None
         return self
 
     def seeds_of(self, scale: str) -> list[int]:
