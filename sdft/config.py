@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -37,14 +37,17 @@ ScaleName = Literal["mini", "rehearsal", "paper", "smoke"]
 StudyName = Literal[
     "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
 ]
-# Methods whose teacher averages the student's weights, so that they have an EMA rate.
-EMA_METHODS = ("sdft", "offline_distillation", "off_policy_fresh")
 
 TASKS: tuple[str, ...] = get_args(Task)
 METHODS: tuple[str, ...] = get_args(Method)
 BENCHMARKS: tuple[str, ...] = get_args(Benchmark)
 SCALES: tuple[str, ...] = get_args(ScaleName)
 STUDIES: tuple[str, ...] = get_args(StudyName)
+
+# Methods whose teacher may be an average of the student, so that their sweeps have a rate for it.
+EMA_METHODS = frozenset({"sdft", "offline_distillation", "off_policy_fresh"})
+# Methods that distil along samples which are not the student's own.
+OFF_POLICY = frozenset({"offline_distillation", "off_policy_fresh"})
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -64,6 +67,7 @@ class TrainingSettings(Strict):
     divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
     jsd_weight: Annotated[float, Field(gt=0, lt=1)] = 0.5
     loss_reduction: Literal["sequence_mean", "token_sum"] = "sequence_mean"
+    estimator: Literal["analytic", "token", "rao_blackwell"] = "analytic"
     skip_tokens: NonNegative = 3
     teacher: Literal["ema", "base", "student"] = "ema"
     teacher_template: Literal["official", "paper"] = "official"
@@ -91,11 +95,32 @@ class TrainingSettings(Strict):
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 20.0
     checkpoint_steps: Positive | None = None
     snapshots: NonNegative = 0
-    estimator: Literal["analytic", "token", "rao_blackwell"] = "analytic"
+
+    @model_validator(mode="after")
+    def _estimator_is_defined(self) -> TrainingSettings:
+        if self.estimator != "analytic" and (self.divergence, self.loss_reduction) != ("reverse_kl", "token_sum"):
+            raise ValueError(
+                f"estimator {self.estimator} estimates the gradient of the sequence-level reverse KL from the "
+                "student's own samples, so it needs divergence: reverse_kl and loss_reduction: token_sum (here: "
+                f"{self.divergence}, {self.loss_reduction}); set both, or estimator: analytic"
+            )
+        return self
 
 
-# These decide the speed of a run and not its result, so they are left out of its digest.
-SPEED_SETTINGS = frozenset({"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps", "snapshots"})
+# These decide the speed of a run, or what is kept of it, and not its result: they are left out of its digest.
+SPEED_SETTINGS = frozenset(
+    {"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps", "snapshots"}
+)
+
+
+def check_estimator(method: str, estimator: str) -> None:
+    """Raise ValueError for an estimator that a method has no use for: both sampled ones need on-policy samples."""
+    if method in OFF_POLICY and estimator != "analytic":
+        raise ValueError(
+            f"estimator {estimator} weighs the student's own samples, and {method} trains on the teacher's; set "
+            "estimator: analytic"
+        )
+
 
 TrainingOverrides = create_model(
     "TrainingOverrides",
@@ -170,9 +195,9 @@ class Arm(Strict):
 class Study(Strict):
     """One result of the paper beside Table 5, with the arms that only it has.
 
-    share: arms of Table 5 whose runs it uses. orders: task sequences (sequential learning). contexts: demonstrations that
-    the base model is measured with. limit, prior_limit, samples: items and samples of the measures a study takes beside
-    the scores (points along training, pass@k, divergence from the base model).
+    share: arms of Table 5 whose runs it uses. orders: task sequences (sequential learning). contexts: demonstrations
+    that the base model is measured with. limit, prior_limit, samples: items and samples of the measures a study takes
+    beside the scores (points along training, pass@k, divergence from the base model).
     """
 
     enabled: bool = True
@@ -417,10 +442,12 @@ class Scale(Strict):
 
     def find_arm(self, name: str) -> Arm:
         """The arm of that name, Table 5's or a study's. Raises KeyError."""
+        return dict(self.every_arm())[name]
+
+    def every_arm(self) -> Iterator[tuple[str, Arm]]:
+        """Table 5's arms and the studies', by name."""
         for arms in (self.arms, *(study.arms for study in self.studies.values())):
-            if name in arms:
-                return arms[name]
-        raise KeyError(name)
+            yield from arms.items()
 
 
 class Tolerance(Strict):
@@ -469,6 +496,18 @@ class Config(Strict):
                     f"sweep_seed {self.sweep_seed} is not one of the seeds {self.seeds_of(name)} of scale {name}; "
                     "candidates of SFT + re-invoke start from that seed's final SFT run"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> Config:
+        for scale, entry in self.scales.items():
+            for name, arm in entry.every_arm():
+                try:
+                    check_estimator(arm.method, self.settings_of(scale, name).estimator)
+                except ValueError as error:
+                    reasons = error.errors() if isinstance(error, ValidationError) else [{"msg": str(error)}]
+                    reason = reasons[0]["msg"].removeprefix("Value error, ")
+                    raise ValueError(f"scales.{scale}, arm {name}: {reason}") from None
         return self
 
     def seeds_of(self, scale: str) -> list[int]:

@@ -51,6 +51,19 @@ class TokenTerms(NamedTuple):
     log_prob: Tensor | None
 
 
+class SampledTerms(NamedTuple):
+    """What the estimators of the reverse KL need at each completion token, all [B, T], in nats, zero outside the mask.
+
+    divergence: KL(student || teacher), with its gradient; entropy: of the student's distribution; log_prob: of the
+    token itself under the student, with its gradient; log_ratio: the same less that under the teacher, a constant.
+    """
+
+    divergence: Tensor
+    entropy: Tensor
+    log_prob: Tensor
+    log_ratio: Tensor
+
+
 def distillation_loss(
     student_hidden: Tensor,
     student_head: Tensor,
@@ -165,7 +178,35 @@ def distillation_terms(
 
     student, head = _same_dtype(student_hidden, student_head)
     teacher, frozen_head = _same_dtype(teacher_hidden.detach(), teacher_head.detach())
-    return _by_chunks(chunk, mask, chunk_size, [student, teacher, tokens], [head, frozen_head])
+    return TokenTerms(*_by_chunks(chunk, mask, chunk_size, [student, teacher, tokens], [head, frozen_head]))
+
+
+def sampled_terms(
+    student_hidden: Tensor,
+    student_head: Tensor,
+    teacher_hidden: Tensor,
+    teacher_head: Tensor,
+    tokens: Tensor,
+    mask: Tensor,
+    *,
+    temperature: float = 1.0,
+    chunk_size: int = CHUNK,
+) -> SampledTerms:
+    """Reverse KL, student entropy, log-probability and log-ratio of `tokens` [B, T] at each masked token.
+
+    Shapes as in `distillation_loss`. All are those of the distributions at `temperature`.
+    """
+
+    def chunk(student: Tensor, teacher: Tensor, ids: Tensor, head: Tensor, frozen_head: Tensor):
+        log_student = _log_probs(linear(student, head), temperature=temperature)
+        log_teacher = _log_probs(linear(teacher, frozen_head), temperature=temperature)
+        entropy, _ = _observe(log_student, None)
+        own, other = (values.gather(-1, ids[:, None])[:, 0] for values in (log_student, log_teacher))
+        return _kl(log_student, log_teacher), entropy, own, own.detach() - other
+
+    student, head = _same_dtype(student_hidden, student_head)
+    teacher, frozen_head = _same_dtype(teacher_hidden.detach(), teacher_head.detach())
+    return SampledTerms(*_by_chunks(chunk, mask, chunk_size, [student, teacher, tokens], [head, frozen_head]))
 
 
 def supervised_terms(
@@ -189,7 +230,7 @@ def supervised_terms(
         return value, *_observe(log_student, ids)
 
     student, head = _same_dtype(student_hidden, student_head)
-    return _by_chunks(chunk, mask, chunk_size, [student, tokens], [head])
+    return TokenTerms(*_by_chunks(chunk, mask, chunk_size, [student, tokens], [head]))
 
 
 def _by_chunks(
@@ -198,7 +239,7 @@ def _by_chunks(
     chunk_size: int,
     per_token: list[Tensor | None],
     shared: list[Tensor],
-) -> TokenTerms:
+) -> list[Tensor | None]:
     """Run `chunk` on the masked tokens, `chunk_size` at a time, keeping its inputs only; spread the results to [B, T].
 
     per_token: [B, T, ...] each, cut to the tokens at hand; shared: passed whole after them.
@@ -219,7 +260,7 @@ def _by_chunks(
         values = torch.cat(column)
         return values.new_zeros(mask.numel()).index_copy(0, index, values).view(mask.shape)
 
-    return TokenTerms(*(spread(column) for column in zip(*pieces, strict=True)))
+    return [spread(column) for column in zip(*pieces, strict=True)]
 
 
 def _check_kind(kind: str, beta: float) -> None:

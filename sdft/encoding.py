@@ -76,6 +76,29 @@ class Encoder:
         text = record.demonstration(style)
         return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
 
+    def text(self, record: Record) -> list[int] | None:
+        """The content of the record's last message as plain text, ended by the end-of-sequence token.
+
+        A text longer than the model's context is cut from the left or given up (None), as `overlong` says;
+        `max_prompt_tokens` has no say. Raises SdftError naming the record when that setting is "error", or when the
+        text is too short for a token to be predicted from another.
+        """
+        ids = self.tokenizer(record.prompt[-1]["content"])["input_ids"]
+        if ids[-1:] != [self.tokenizer.eos_token_id]:
+            ids = [*ids, self.tokenizer.eos_token_id]
+        if len(ids) < 2:
+            raise SdftError(f"record {record.id!r} has no text to train on; remove the row, or give it one.")
+        if len(ids) <= self.context:
+            return ids
+        if self.settings.overlong == "drop":
+            return None
+        if self.settings.overlong == "truncate_left":
+            return ids[-self.context :]
+        raise SdftError(
+            f"record {record.id!r}: the text has {len(ids)} tokens, and the model's context holds {self.context}. "
+            "Split the text into several rows, or set training.overlong to truncate_left or drop."
+        )
+
     def fit(self, record: Record, what: str, prompt: list[int], completion: int) -> list[int] | None:
         """The prompt within the model's context and `max_prompt_tokens`, beside a completion of that many tokens.
 

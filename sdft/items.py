@@ -1,4 +1,4 @@
-"""What each table and figure of the paper is made of: its cells, the runs behind them, and the files they are read from."""
+"""What each table and figure of the paper is made of: its cells, the runs behind them, and the files they come from."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def _table5(plan: Plan) -> dict[str, Any]:
 
 def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
     cells = [
-        _cell(plan, study, task, arm, plan.finals("table5", task, arm)) for task, arm in product(entry.tasks, entry.share)
+        _cell(plan, study, task, arm, plan.finals("table5", task, arm))
+        for task, arm in product(entry.tasks, entry.share)
     ]
     if entry.orders:
         for order, arm in product(entry.orders, entry.arms):
@@ -85,7 +86,8 @@ def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
     models = [entry for arm in entry.arms for entry in plan.arm(arm).models or []]
     bases = list(dict.fromkeys([*(plan.base_of(seed) for seed in plan.seeds), *models]))
     return {
-        "base": _base(plan, study, entry) + [_base_entry(plan, study, entry, None, name) for name in dict.fromkeys(models)],
+        "base": _base(plan, study, entry)
+        + [_base_entry(plan, study, entry, None, name) for name in dict.fromkeys(models)],
         "cells": cells,
         "teachers": [
             {
@@ -167,8 +169,10 @@ def files(plan: Plan, name: str) -> list[str]:
 
 def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
     for entry in found["base"]:
-        context = "/context/" in entry["scores"]
-        yield from _context_files(entry["scores"], NO_CONTEXT) if context else plan.score_files(entry["scores"], plan.tasks)
+        if "/context/" in entry["scores"]:
+            yield from _context_files(entry["scores"])
+        else:
+            yield from plan.score_files(entry["scores"], plan.tasks)
         yield from filter(None, [entry.get("passk")])
     for cell in found["cells"]:
         yield cell["selected"]
@@ -178,7 +182,7 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
             yield from (run[key] for key in ("trajectory", "passk", "divergence") if run.get(key))
     for teacher in found["teachers"]:
         for run in teacher["runs"]:
-            yield from _context_files(run["scores"], teacher["context"])
+            yield from _context_files(run["scores"])
             yield from filter(None, [run["divergence"]])
     yield from (entry["path"] for entry in found["candidates"])
 
@@ -188,7 +192,7 @@ def score_names(task: str) -> list[str]:
     return [task, f"{task}_ood"] if task == "knowledge" else [task]
 
 
-def _context_files(folder: str, context: str) -> list[str]:
+def _context_files(folder: str) -> list[str]:
     task = folder.rsplit("/", 1)[1].split("-")[0]
     return [f"{folder}/{name}.json" for name in score_names(task)] + [f"{folder}/responses.jsonl.gz"]
 

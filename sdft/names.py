@@ -11,6 +11,7 @@ METHOD_NAMES = {
     "oracle_rag": "Oracle RAG",
     "offline_distillation": "Offline distillation",
     "sft_from_teacher": "SFT on teacher samples",
+    "off_policy_fresh": "Fresh teacher samples",
 }
 PRIOR = ("hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande")
 METRICS = ("new_task", *PRIOR, "prior_average")

@@ -34,8 +34,8 @@ class RunSpec(BaseModel):
     """Everything that `python -m sdft.train --run RUN.json` needs to know.
 
     `hyperparameters` is null for a final run, which takes the winner from the file `selected`, with `replace` in it.
-    `parent` is the model.json of the run it starts from (SFT + re-invoke, sequential learning), null for one that starts
-    from the base model.
+    `parent` is the model.json of the run it starts from (SFT + re-invoke, sequential learning), null for one that
+    starts from the base model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -176,8 +176,6 @@ class Plan:
         method = self.arm(arm).method
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
         settings = self.config.settings_of(self.name, arm)
-        if values is not None:
-            settings = settings.model_copy(update={"snapshots": 0})
         parent = parent or self._parent(task, arm, seed)
         base = self.base_of(seed, arm)
         replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)

@@ -37,23 +37,29 @@ PRIOR = (
 SAMPLES = ("evaluate/partial.py", "evaluate/sampling.py")
 
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
+TRAIN = (
+    "data/records.py",
+    "data/prompts.py",
+    "divergence.py",
+    "encoding.py",
+    "evaluate/model.py",
+    "methods",
+    "optimization.py",
+    "rollout.py",
+    "samples.py",
+    "snapshots.py",
+    "surrogate.py",
+    "teacher.py",
+    "training.py",
+    "vllm_engine.py",
+)
 STEPS: dict[str, tuple[str, ...]] = {
     "data": ("miniature", "data/prompts.py", "data/records.py"),
     "official": ("data",),
     "base": ("miniature", "data/prompts.py", "data/records.py"),
-    "train": (
-        "data/records.py",
-        "data/prompts.py",
-        "divergence.py",
-        "encoding.py",
-        "evaluate/model.py",
-        "methods",
-        "optimization.py",
-        "rollout.py",
-        "teacher.py",
-        "training.py",
-        "vllm_engine.py",
-    ),
+    "train": TRAIN,
+    "flops": (*TRAIN, "flops.py"),
+    "estimators": ("divergence.py", "estimators.py", "surrogate.py"),
     "evaluate": (*ACCURACY, *PRIOR, "evaluate/__main__.py"),
     "passk": (*ACCURACY, *SAMPLES, "evaluate/passk.py", "statistics.py"),
     "divergence": (*ACCURACY, *SAMPLES, "evaluate/divergence.py", "divergence.py", "encoding.py"),

@@ -43,6 +43,8 @@ def main(arguments: list[str] | None = None) -> None:
     spec = read_spec(options.run)
     if spec.hyperparameters is None:
         raise SdftError(f"{options.run} is a final run; a candidate has hyperparameters. Use python -m sdft.train.")
+    # A candidate is looked at when it is finished, and its weights are let go.
+    spec = spec.model_copy(update={"settings": spec.settings.model_copy(update={"snapshots": 0})})
     out = Path(options.out)
 
     prior = prior_config(options.prior_config, Path("."))

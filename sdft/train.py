@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors, only_writer, say
-from sdft.config import SPEED_SETTINGS
+from sdft.config import EMA_METHODS, SPEED_SETTINGS, check_estimator
 from sdft.errors import SdftError, run_main
 from sdft.evaluate.model import ModelFiles, find_model
 from sdft.methods import ROWS, check_method
@@ -20,8 +20,9 @@ from sdft.provenance import check_sha256, code_digest, digest, read_json, sha256
 
 DESCRIPTION = """Train one model as RUN.json says (the workflow writes one beside every model). Writes OUT/model.json
 (last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
-tokenizer included) and, while it runs, OUT/state/ (checkpoints and a lock). Repeating an interrupted command continues
-from the last checkpoint and ends with the same weights; repeating a finished one does nothing."""
+tokenizer included), OUT/snapshots/{step}/ (the same along the run, where it asks for them) and, while it runs,
+OUT/state/ (checkpoints and a lock). Repeating an interrupted command continues from the last checkpoint and ends with
+the same weights; repeating a finished one does nothing."""
 
 EXAMPLES = """examples:
   python -m sdft.train --run run.json --out runs/mine
@@ -50,10 +51,14 @@ def parse_spec(values: Any, source: str) -> RunSpec:
 def resolve(spec: RunSpec) -> RunSpec:
     """The run with its hyper-parameters, which a final run takes from the sweep's winner in the file `selected`.
 
-    Raises SdftError when the method cannot be trained, when there is no such file or no winner in it, or when SDFT's
-    EMA teacher has no rate.
+    Raises SdftError when the method cannot be trained or has no use for the estimator, when there is no such file or
+    no winner in it, or when an EMA teacher has no rate.
     """
     check_method(spec.method)
+    try:
+        check_estimator(spec.method, spec.settings.estimator)
+    except ValueError as error:
+        raise SdftError(f"run {spec.id}: {error}.") from None
     if spec.hyperparameters is None:
         if spec.selected is None:
             raise SdftError(f"run {spec.id} has neither hyperparameters nor a file 'selected'; give one of them.")
@@ -66,7 +71,7 @@ def resolve(spec: RunSpec) -> RunSpec:
                 f"({str(error).splitlines()[0]}); delete it and let the selection make it again."
             ) from None
         spec = spec.model_copy(update={"hyperparameters": winner})
-    if spec.method == "sdft" and spec.settings.teacher == "ema" and spec.hyperparameters.ema_rate is None:
+    if spec.method in EMA_METHODS and spec.settings.teacher == "ema" and spec.hyperparameters.ema_rate is None:
         raise SdftError(f"run {spec.id} has an EMA teacher but no ema_rate; give hyperparameters.ema_rate, e.g. 0.02.")
     return spec
 
@@ -118,8 +123,10 @@ def fingerprint(spec: RunSpec, inputs: Inputs) -> str:
     return digest({"run": defining(spec), "code": code_digest("train"), "inputs": inputs.digests()}, 16)
 
 
-def finished(out: Path, mark: str) -> dict[str, Any] | None:
+def finished(out: Path, mark: str, snapshots: int = 0) -> dict[str, Any] | None:
     """The record of a finished run in `out` if it is this run and its weights are whole, else None.
+
+    So many snapshots must be there too, unless none are asked for.
 
     Snakemake deletes declared outputs when it repeats a job, so the record and the metrics are kept in state/ too and
     put back from there.
@@ -133,6 +140,11 @@ def finished(out: Path, mark: str) -> dict[str, Any] | None:
         return None
     try:
         check_sha256(out / "weights", record["weights"]["sha256"])
+        if snapshots and record["run"]["settings"]["snapshots"] != snapshots:
+            say(f"{path} has other snapshots than those asked for; training again")
+            return None
+        for entry in record["snapshots"] if snapshots else []:
+            check_sha256(out / "snapshots" / str(entry["step"]), entry["sha256"])
     except (SdftError, KeyError) as error:
         say(f"the finished weights of {out} are gone or damaged ({error}) Training again.")
         return None
@@ -159,7 +171,7 @@ def train(
     with disk_errors(out), only_writer(out / "state", wait_minutes):
         inputs = Inputs(spec)
         mark = fingerprint(spec, inputs)
-        record = finished(out, mark)
+        record = finished(out, mark, spec.settings.snapshots)
         if record is not None:
             return record
         from sdft.training import Training
@@ -186,6 +198,7 @@ def main(arguments: list[str] | None = None) -> None:
     speed.add_argument("--gradient-checkpointing", action="store_true", default=None, help="recompute activations")
     speed.add_argument("--checkpoint-minutes", type=float, metavar="M", help="minutes between checkpoints")
     speed.add_argument("--checkpoint-steps", type=int, metavar="N", help="steps between checkpoints")
+    speed.add_argument("--snapshots", type=int, metavar="N", help="keep the weights of N equal parts of the run")
     options = parser.parse_args(arguments)
     values = read_spec(options.run).model_dump(mode="json")
     values["settings"] |= {

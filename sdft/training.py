@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from sdft.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest, say, sync_folder
+from sdft.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest, say
 from sdft.data.records import read_records
 from sdft.encoding import Completions, Encoder, Example
 from sdft.errors import SdftError
@@ -27,6 +25,8 @@ from sdft.plan import RunSpec
 from sdft.progress import Progress
 from sdft.provenance import Clock, manifest, sha256_files, write_json, write_text
 from sdft.rollout import Engine, GenerateEngine, stop_tokens
+from sdft.samples import draw
+from sdft.snapshots import Snapshots, save_model
 from sdft.teacher import EMATeacher
 
 # Distances from the start cost a pass over all weights, so they are measured every so many steps.
@@ -68,6 +68,7 @@ class Training:
         self.examples = self._encode()
         self.engine = engine or self._engine(inputs, pad)
         self.order = self._order()
+        self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
         self.ema: EMATeacher | None = None
         self.teacher = self._teacher()
         self.start = {name: value.detach().to("cpu", copy=True) for name, value in self.student.named_parameters()}
@@ -80,7 +81,7 @@ class Training:
 
     def _engine(self, inputs: Any, pad: int) -> Engine:
         stop = stop_tokens(self.student, self.tokenizer)
-        if self.settings.rollout_engine == "vllm" and self.method.teacher is not None:
+        if self.settings.rollout_engine == "vllm" and self.method.sampling is not None:
             from sdft.vllm_engine import VLLMEngine
 
             return VLLMEngine(inputs.start.folder, pad, stop, self.student.config.max_position_embeddings)
@@ -98,6 +99,7 @@ class Training:
             done = self._resume()
             progress = Progress(self.spec.id, len(self.order), done, self.quiet)
             try:
+                self.draw_samples(stop)
                 with open(self.out / METRICS, "w", encoding="utf-8") as live:
                     live.writelines(line(entry) for entry in self.log)
                     for step in range(done, len(self.order)):
@@ -106,6 +108,7 @@ class Training:
                         live.write(line(entry))
                         live.flush()
                         progress.step(loss=entry["loss"], entropy=entry["entropy"])
+                        self.snapshots.take(step + 1, self.student, self.tokenizer)
                         if step + 1 < len(self.order) and (stop.status or self._due(step + 1)):
                             self._save(step + 1)
                         if stop.status:
@@ -126,6 +129,32 @@ class Training:
                 say(f"stopped after step {len(self.log)} of {len(self.order)}; repeat the command to continue")
                 raise SystemExit(stop.status)
             return self._finish()
+
+    def draw_samples(self, stop: StopRequest | None = None) -> None:
+        """Give each row its fixed completion, for methods that train on samples drawn once.
+
+        They come from the base model shown the teacher's prompt, also where training starts from a parent. What was
+        drawn before an interruption is read again from the folder state/. Raises SystemExit as `run` does.
+        """
+        if self.method.sampling != "once":
+            return
+
+        base = None
+
+        def sample(examples: list[Example], seed: int) -> Completions:
+            nonlocal base
+            base = base or self._load(self.inputs.base.folder)
+            with self._autocast():
+                return self.engine.sample(
+                    base,
+                    [example.teacher_prompt for example in examples],
+                    temperature=self.settings.temperature,
+                    max_new_tokens=self.settings.max_new_tokens,
+                    seed=seed,
+                )
+
+        path = self.out / "state" / "samples.jsonl"
+        self.examples = draw(path, self.checkpoints.fingerprint, self.examples, sample, self.spec.seed, stop)
 
     def _load(self, folder: Path) -> Any:
         model = load_model(folder, str(self.device), self.settings.weights_dtype)
@@ -176,7 +205,7 @@ class Training:
         examples = [self.examples[row] for row in self.order[step] for _ in range(self.method.samples)]
         with self._autocast():
             seed = derived_seed(self.spec.seed, step, "rollout")
-            completions = self.method.completions(examples, self.student, self.engine, seed)
+            completions = self.method.completions(examples, self.student, self.engine, seed, self.teacher)
         totals = Totals(completions)
         size = self.settings.micro_batch_size or len(examples)
         for first in range(0, len(examples), size):
@@ -248,7 +277,11 @@ class Training:
     def _resume(self) -> int:
         """Take over the last whole checkpoint; returns how many steps are done."""
         found = self.checkpoints.load("cpu")
+        if found is not None and not self.snapshots.complete(found[0]):
+            say("snapshots of steps that are done are asked for and were not taken; starting afresh")
+            found = None
         if found is None:
+            self.snapshots.clear()
             return 0
         step, state = found
         self.student.load_state_dict(state["student"])
@@ -265,22 +298,14 @@ class Training:
         state, weights = self.out / "state", self.out / "weights"
         for path in (self.out / "model.json", state / FINISHED):
             path.unlink(missing_ok=True)
-        part = state / "weights"
-        shutil.rmtree(part, ignore_errors=True)
-        self.student.save_pretrained(part)
-        self.tokenizer.save_pretrained(part)
-        for path in part.iterdir():
-            with open(path, "rb") as handle:
-                os.fsync(handle.fileno())
-        shutil.rmtree(weights, ignore_errors=True)
-        os.replace(part, weights)
-        sync_folder(self.out)
+        save_model(self.student, self.tokenizer, state / "weights", weights)
         for folder in (state, self.out):
             write_text(folder / METRICS, "".join(line(entry) for entry in self.log))
         config = self.spec.model_dump(mode="json")
         record = {
             "run": config,
             "weights": {"path": str(weights), "sha256": sha256_files(weights)},
+            "snapshots": self.snapshots.record(),
             "steps": len(self.order),
             "rows": len(self.examples),
             "seconds": round(sum(entry["seconds"] for entry in self.log), 3),

@@ -11,10 +11,19 @@ if TYPE_CHECKING:
     from sdft.methods.base import Method
 
 # Classes by name, imported when they are needed: torch takes seconds to import.
-CLASSES = {"dft": "DFT", "sdft": "SDFT", "sft": "SFT", "sft_reinvoke": "SFTReinvoke"}
+CLASSES = {
+    "cpt": "CPT",
+    "dft": "DFT",
+    "off_policy_fresh": "OffPolicyFresh",
+    "offline_distillation": "OfflineDistillation",
+    "sdft": "SDFT",
+    "sft": "SFT",
+    "sft_from_teacher": "SFTFromTeacher",
+    "sft_reinvoke": "SFTReinvoke",
+}
 
 # The records file that each method reads, as a key of a run's `data`.
-ROWS = {"dft": "train", "sdft": "train", "sft": "train", "sft_reinvoke": "prompts"}
+ROWS = dict.fromkeys(CLASSES, "train") | {"cpt": "corpus", "sft_reinvoke": "prompts"}
 
 
 def check_method(name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -39,7 +39,11 @@ class Method(ABC):
     """One way to train. It holds no weights; models are handed in.
 
     settings: TrainingSettings. pad: the id that fills up rows. teacher: None, "base" (frozen), "ema" or "student".
+    sampling: None where the rows hold the completions; "student" or "teacher" where that one, as it is now, samples
+    them at every step; "once" where the base model shown the teacher's prompt does, before the first step.
     """
+
+    sampling: ClassVar[Literal["student", "teacher", "once"] | None] = None
 
     def __init__(self, settings: Any, pad: int) -> None:
         self.settings = settings
@@ -59,7 +63,9 @@ class Method(ABC):
         """The row as token ids; None where a length limit drops it. style: of the demonstration."""
 
     @abstractmethod
-    def completions(self, examples: list[Example], student: Any, engine: Engine, seed: int) -> Completions:
+    def completions(
+        self, examples: list[Example], student: Any, engine: Engine, seed: int, teacher: Any = None
+    ) -> Completions:
         """What this step trains on."""
 
     @abstractmethod

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from sdft.data.records import Record
-from sdft.divergence import distillation_terms, kept_tokens
+from sdft.divergence import TokenTerms, distillation_terms, kept_tokens, reduce_tokens, sampled_terms
 from sdft.encoding import Completions, Encoder, Example, completion_hidden
 from sdft.methods.base import Method, MicroBatch, StepLoss
 from sdft.rollout import Engine, importance_weights
+from sdft.surrogate import surrogate
 
 
 class SDFT(Method):
@@ -18,6 +20,8 @@ class SDFT(Method):
 
     The teacher is the same architecture, sees the demonstration as well, and gets no gradient.
     """
+
+    sampling: ClassVar[str] = "student"
 
     @property
     def teacher(self) -> str:
@@ -40,7 +44,9 @@ class SDFT(Method):
             return None
         return Example(record.id, prompt, teacher_prompt=teacher_prompt)
 
-    def completions(self, examples: list[Example], student: Any, engine: Engine, seed: int) -> Completions:
+    def completions(
+        self, examples: list[Example], student: Any, engine: Engine, seed: int, teacher: Any = None
+    ) -> Completions:
         return engine.sample(
             student,
             [example.prompt for example in examples],
@@ -54,20 +60,40 @@ class SDFT(Method):
         with torch.no_grad():
             target = completion_hidden(teacher, [example.teacher_prompt for example in examples], completions, self.pad)
         hidden = completion_hidden(student, [example.prompt for example in examples], completions, self.pad)
+        states = [hidden, student.get_output_embeddings().weight, target, teacher.get_output_embeddings().weight]
+        kept = kept_tokens(completions.mask, self.skip_tokens)
+        if self.settings.estimator != "analytic":
+            return self._estimated(states, completions, kept)
         terms = distillation_terms(
-            hidden,
-            student.get_output_embeddings().weight,
-            target,
-            teacher.get_output_embeddings().weight,
+            *states,
             completions.mask,
             kind=self.settings.divergence,
             beta=self.settings.jsd_weight,
             temperature=self.settings.temperature,
             tokens=completions.tokens,
         )
-        weights = None
-        if self.settings.importance_clip is not None:
-            weights = importance_weights(
-                terms.log_prob, completions.log_probs, completions.mask, self.settings.importance_clip
-            )
-        return self.reduce(terms, kept_tokens(completions.mask, self.skip_tokens), weights)
+        return self.reduce(terms, kept, self._importance(terms, completions))
+
+    def _estimated(self, states: list[Tensor], completions: Completions, kept: Tensor) -> StepLoss:
+        """The loss of the sampled estimators; its value is their estimate of the sequence-level reverse KL.
+
+        states: final hidden states and output embeddings of the student, then of the teacher.
+        """
+        mask, temperature = completions.mask, self.settings.temperature
+        sampled = sampled_terms(*states, completions.tokens, mask, temperature=temperature)
+        values = surrogate(sampled, self.settings.estimator, kept)
+        terms = TokenTerms(values, sampled.entropy, sampled.log_prob.detach())
+        weights = self._importance(terms, completions)
+        # Over all tokens: skipped ones have no divergence, but a score.
+        return StepLoss(reduce_tokens(values, mask, "token_sum", weights), terms, kept, weights)
+
+    def _importance(self, terms: TokenTerms, completions: Completions) -> Tensor | None:
+        """Weights [B, 1] against an engine whose probabilities differ from the student's; None without correction.
+
+        The student's own samples alone are corrected: on another model's the ratio would be the policies' own.
+        """
+        if self.sampling != "student" or self.settings.importance_clip is None:
+            return None
+        return importance_weights(
+            terms.log_prob, completions.log_probs, completions.mask, self.settings.importance_clip
+        )

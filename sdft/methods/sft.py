@@ -21,7 +21,9 @@ class SFT(Method):
         prompt = encoder.fit(record, "the prompt", encoder.student_prompt(record), len(target))
         return None if prompt is None else Example(record.id, prompt, completion=target)
 
-    def completions(self, examples: list[Example], student: Any, engine: Engine, seed: int) -> Completions:
+    def completions(
+        self, examples: list[Example], student: Any, engine: Engine, seed: int, teacher: Any = None
+    ) -> Completions:
         return completions_of(examples, self.pad, next(student.parameters()).device)
 
     def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> StepLoss:
