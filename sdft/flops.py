@@ -75,7 +75,7 @@ class Meter:
 
 
 class Watched:
-    """An engine whose sampling is booked as rollout, and the completion tokens it makes are counted."""
+    """An engine whose sampling is booked as rollout."""
 
     def __init__(self, engine: Any, meter: Meter) -> None:
         self.engine, self.meter = engine, meter
@@ -117,29 +117,27 @@ def count(spec: RunSpec, steps: int) -> dict[str, Any]:
     """Operations of the mean over the first `steps` steps of a resolved run.
 
     flops_per_step: by part; total: their sum; samples: operations of drawing all completions before the first step, for
-    methods that do that once, else 0; steps_of_run: how many steps the whole run has; tokens: sequences a step, and
-    completion tokens a step. Raises SdftError as a training does, and when the run has fewer steps.
+    methods that do that once, else 0; tokens: sequences and completion tokens of a step; steps_of_run: of the whole
+    run. Raises SdftError as a training does, and when the run has fewer steps.
     """
     from sdft.training import Training
 
-    inputs = Inputs(spec)
-    plain = spec.model_copy(
-        update={"settings": spec.settings.model_copy(update={"rollout_engine": "transformers", "snapshots": 0})}
-    )
+    settings = spec.settings.model_copy(update={"rollout_engine": "transformers", "snapshots": 0})
+    plain = spec.model_copy(update={"settings": settings})
     with tempfile.TemporaryDirectory() as folder:
-        training = Training(plain, inputs, Path(folder), Checkpoints(Path(folder) / "state", "flops"), quiet=True)
+        checkpoints = Checkpoints(Path(folder) / "state", "flops")
+        training = Training(plain, Inputs(spec), Path(folder), checkpoints, quiet=True)
         if steps > len(training.order):
             raise SdftError(f"run {spec.id} has {len(training.order)} steps, fewer than --steps {steps}.")
         meter = Meter()
         watch(training, meter)
         with meter:
             training.draw_samples()
-        samples = meter.parts.total()
+        samples = meter.parts["rollout"]
         meter.parts.clear()
-        entries = []
-        for step in range(steps):
-            with meter:
-                entries.append(training._step(step))
+        with meter:
+            entries = [training._step(step) for step in range(steps)]
+    sequences = spec.hyperparameters.batch_size * training.method.samples
     return {
         "run": spec.id,
         "method": spec.method,
@@ -150,11 +148,8 @@ def count(spec: RunSpec, steps: int) -> dict[str, Any]:
         "total": meter.parts.total() / steps,
         "samples": samples,
         "tokens": {
-            "sequences": spec.hyperparameters.batch_size * training.method.samples,
-            "completion": sum(entry["completion_tokens"] for entry in entries)
-            / steps
-            * spec.hyperparameters.batch_size
-            * training.method.samples,
+            "sequences": sequences,
+            "completion": sequences * sum(entry["completion_tokens"] for entry in entries) / steps,
         },
     }
 

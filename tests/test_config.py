@@ -42,6 +42,15 @@ def test_every_key_of_the_training_settings_is_explained_in_the_manual(root, val
     assert set(values["training"]) == set(TrainingSettings.model_fields)
 
 
+SDFT_SETTINGS = ["scales", "mini", "arms", "sdft", "settings"]
+GRID = {"learning_rate": [1e-4], "epochs": [1], "batch_size": [8]}
+FRESH = {
+    "method": "off_policy_fresh",
+    "grid": GRID | {"ema_rate": [0.01]},
+    "settings": {"estimator": "token", "divergence": "reverse_kl", "loss_reduction": "token_sum"},
+}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
@@ -58,6 +67,10 @@ def test_every_key_of_the_training_settings_is_explained_in_the_manual(root, val
         (["scales", "mini", "arms", "sdft", "grid", "ema_rate"], None, ["ema_rate", "0.01"]),
         (["scales", "mini", "arms", "sft", "grid", "ema_rate"], [0.01], ["no EMA teacher"]),
         (["scales", "mini", "arms", "sft", "grid", "epochs"], [1, 1], ["twice"]),
+        (["training", "estimator"], "token", ["training", "divergence: reverse_kl", "loss_reduction: token_sum"]),
+        (SDFT_SETTINGS, {"estimator": "token"}, ["scales.mini.arms.sdft", "needs divergence: reverse_kl"]),
+        (["scales", "mini", "arms", "sdft"], FRESH | {"grid": GRID}, ["off_policy_fresh needs grid.ema_rate"]),
+        (["scales", "mini", "arms", "sdft"], FRESH, ["scales.mini.arms.sdft", "the student's own samples"]),
         (["seeds"], [0, 0], ["repeat"]),
         (["sweep_seed"], 7, ["sweep_seed 7"]),
         (["scale"], "papr", ["scale", "papr"]),

@@ -88,6 +88,8 @@ ENTRIES = {
     "official": ["data/prepare.py"],
     "base": ["miniature/base.py"],
     "train": ["train.py"],
+    "flops": ["flops.py"],
+    "estimators": ["estimators.py"],
     "evaluate": ["evaluate/__main__.py"],
     "passk": ["evaluate/passk.py"],
     "divergence": ["evaluate/divergence.py"],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sdft.config import EMA_METHODS
 from sdft.data.records import Record, write_records
 from sdft.plan import RunSpec
 from sdft.provenance import sha256_files, write_json
@@ -88,17 +89,18 @@ def one_thread():
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> Path:
-    """A folder with base.json (base model), train.jsonl and prompts.jsonl; tests only read it."""
+    """A folder with base.json (base model), train.jsonl, prompts.jsonl and corpus.jsonl; tests only read it."""
     folder = tmp_path_factory.mktemp("world")
     make_base(folder / "base")
     write_records(folder / "train.jsonl", make_records())
     write_records(folder / "prompts.jsonl", [Record(r.id, r.prompt) for r in make_records(8)])
+    write_records(folder / "corpus.jsonl", [Record(r.id, r.prompt) for r in make_records(8)])
     return folder
 
 
 def make_spec(world: Path, method: str = "sdft", **changes) -> RunSpec:
     """A run over `world`: 3 batches of 4 rows, 2 epochs. Changes to settings and hyper-parameters go by their names."""
-    values = {"learning_rate": 0.01, "batch_size": 4, "epochs": 2, "ema_rate": 0.05 if method == "sdft" else None}
+    values = {"learning_rate": 0.01, "batch_size": 4, "epochs": 2, "ema_rate": 0.05 if method in EMA_METHODS else None}
     settings = {"max_new_tokens": 6, "warmup_steps": 1, "skip_tokens": 1, "compute_dtype": "float32"}
     fields = {
         "id": f"{method}-test",
@@ -111,7 +113,7 @@ def make_spec(world: Path, method: str = "sdft", **changes) -> RunSpec:
         "base": "base",
         "base_ready": str(world / "base.json"),
         "demonstration": "shared",
-        "data": {"train": str(world / "train.jsonl"), "prompts": str(world / "prompts.jsonl")},
+        "data": {name: str(world / f"{name}.jsonl") for name in ("train", "prompts", "corpus")},
     }
     for name, value in changes.items():
         place = values if name in values else fields if name in RunSpec.model_fields else settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import make_base, make_model, make_records, make_spec, make_tokenizer, read_metrics
@@ -14,7 +16,10 @@ from sdft.encoding import Completions, Encoder, Example, completions_of
 from sdft.errors import SdftError
 from sdft.methods import CLASSES, ROWS, find_method
 from sdft.methods.base import MicroBatch
+from sdft.optimization import derived_seed
 from sdft.rollout import GenerateEngine
+from sdft.samples import ROWS as SAMPLED_AT_A_TIME
+from sdft.samples import draw
 from sdft.train import Inputs, train
 from sdft.training import Training
 
@@ -106,7 +111,9 @@ def test_with_the_student_as_teacher_the_gradient_is_that_of_a_constant_target(w
 def test_the_loss_of_a_batch_is_the_mean_over_its_micro_batches(world, name):
     records = make_records(6)
     method, examples = encode(world, name, records, loss_reduction="token_sum")
-    completions = method.completions(examples, make_model(), GenerateEngine(0, [3]), 0)
+    if method.sampling == "once":
+        examples = [replace(example, completion=[7 + row, 8, 3]) for row, example in enumerate(examples)]
+    completions = method.completions(examples, make_model(), GenerateEngine(0, [3]), 0, make_model(1))
     gradients = []
     for size in (6, 2):
         student = make_model()
@@ -215,3 +222,147 @@ def test_a_teacher_that_stays_the_base_is_the_base_of_the_family(world, tmp_path
     run = Training(spec, Inputs(spec), tmp_path / "run", Checkpoints(tmp_path, "x"), quiet=True)
     assert torch.equal(run.teacher.lm_head.weight, make_model(0).lm_head.weight)
     assert torch.equal(run.student.lm_head.weight, make_model(5).lm_head.weight)
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_every_method_starts_from_its_parent_and_keeps_the_base_of_the_family(world, tmp_path, name):
+    make_base(tmp_path / "other", seed=5)
+    spec = make_spec(world, name, teacher="base", parent=str(tmp_path / "other.json"))
+    run = open_run(spec, tmp_path / "run")
+    assert torch.equal(run.student.lm_head.weight, make_model(5).lm_head.weight)
+    assert run.teacher is None or torch.equal(run.teacher.lm_head.weight, make_model(0).lm_head.weight)
+
+
+def open_run(spec, folder):
+    return Training(spec, Inputs(spec), folder, Checkpoints(folder / "state", "x"), quiet=True)
+
+
+def test_fixed_samples_are_the_conditioned_bases_and_the_same_for_both_methods_of_a_seed(world, tmp_path):
+    make_base(tmp_path / "other", seed=5)
+    found = {}
+    for name, changes in {
+        "offline_distillation": {},
+        "sft_from_teacher": {"batch_size": 3, "parent": str(tmp_path / "other.json")},
+        "offline_distillation ": {"seed": 1},
+    }.items():
+        run = open_run(make_spec(world, name.strip(), **changes), tmp_path / name)
+        run.draw_samples()
+        found[name] = [example.completion for example in run.examples]
+    expected = GenerateEngine(0, [3]).sample(
+        make_model(),
+        [example.teacher_prompt for example in run.examples],
+        temperature=1.0,
+        max_new_tokens=6,
+        seed=derived_seed(0, 0, "samples"),
+    )
+    assert len(run.examples) < SAMPLED_AT_A_TIME
+    expected = [tokens[mask].tolist() for tokens, mask in zip(expected.tokens, expected.mask, strict=True)]
+    assert found["offline_distillation"] == found["sft_from_teacher"] == expected
+    assert found["offline_distillation "] != expected
+
+
+def test_samples_drawn_before_an_interruption_are_not_drawn_again(tmp_path):
+    calls, path, examples = [], tmp_path / "samples.jsonl", [Example(str(row), [row]) for row in range(70)]
+
+    class Stop:
+        status = None
+
+    stop = Stop()
+
+    def sample(part, seed):
+        calls.append(part[0].id)
+        stop.status = 143 if len(calls) == 2 else None
+        return Completions(torch.full((len(part), 2), seed % 97), torch.ones(len(part), 2).bool())
+
+    with pytest.raises(SystemExit) as caught:
+        draw(path, "mark", examples, sample, 0, stop)
+    assert caught.value.code == 143
+    stop.status = None
+    found = draw(path, "mark", examples, sample, 0)
+    assert calls == ["0", "32", "64"]
+    assert [example.completion for example in found] == [
+        [derived_seed(0, row // 32 * 32, "samples") % 97] * 2 for row in range(70)
+    ]
+    path.write_text(path.read_text()[:-5])
+    assert draw(path, "mark", examples, sample, 0) == found
+    assert calls[3:] == ["64"]
+    draw(path, "another", examples, sample, 0)
+    assert calls[4:] == ["0", "32", "64"]
+
+
+@pytest.mark.parametrize("name", ["offline_distillation", "off_policy_fresh"])
+def test_off_policy_losses_are_sdfts_along_other_tokens_without_importance_weights(world, name):
+    student, teacher = make_model(0), make_model(1)
+    method, examples = encode(world, name, make_records(3))
+    sdft, _ = encode(world, "sdft", make_records(3), importance_clip=None)
+    examples = [replace(example, completion=[9, 10, 11, 3]) for example in examples]
+    completions = method.completions(examples, student, GenerateEngine(0, [3]), 0, teacher)
+    found = method.loss(MicroBatch(examples, completions), student, teacher)
+    assert found.weights is None
+    torch.testing.assert_close(found.loss, sdft.loss(MicroBatch(examples, completions), student, teacher).loss)
+
+
+def test_fresh_samples_come_from_the_moving_teacher_which_sees_the_demonstration(world, tmp_path):
+    spec = make_spec(world, "off_policy_fresh", ema_rate=0.5, rollouts_per_prompt=2)
+    run = open_run(spec, tmp_path)
+    heads = []
+
+    class Heads(Watch):
+        def sample(self, model, prompts, **options):
+            heads.append(model.lm_head.weight.clone())
+            assert model is run.teacher is not run.student
+            return super().sample(model, prompts, **options)
+
+    run.engine = Heads(sampled := [])
+    run.run()
+    assert sampled == [[run.examples[row].teacher_prompt for row in rows for _ in range(2)] for rows in run.order]
+    assert not torch.equal(heads[1], heads[-1])
+
+
+def test_pretraining_goes_on_with_whole_texts_as_they_are(world):
+    record, tokenizer = make_records(1)[0], make_tokenizer()
+    method, [example] = encode(world, "cpt", [record])
+    assert tokenizer.decode(example.prompt + example.completion) == record.prompt[-1]["content"] + " </s>"
+    student = make_model()
+    ids = torch.tensor([example.prompt + example.completion])
+    torch.testing.assert_close(step(method, [example], student).loss, student(ids, labels=ids).loss)
+    long = Record("long", [{"role": "user", "content": "w1 " * 200}])
+    with pytest.raises(SdftError, match=r"record 'long': the text has 201 tokens, and the model's context holds 128"):
+        encode(world, "cpt", [long])
+    _, [cut] = encode(world, "cpt", [long], overlong="truncate_left", max_prompt_tokens=5)
+    assert len(cut.prompt + cut.completion) == 128
+    assert encode(world, "cpt", [long], overlong="drop")[1] == [None]
+    with pytest.raises(SdftError, match="'empty' has no text"):
+        encode(world, "cpt", [Record("empty", [{"role": "user", "content": ""}])])
+
+
+def test_sampled_estimators_have_the_value_and_gradient_of_their_formulas(world):
+    changes = {"divergence": "reverse_kl", "loss_reduction": "token_sum", "skip_tokens": 1, "importance_clip": None}
+    completions = None
+    for name in ("token", "rao_blackwell"):
+        method, examples = encode(world, "sdft", make_records(3), estimator=name, **changes)
+        completions = completions or method.completions(examples, make_model(), GenerateEngine(0, [3]), 0)
+        student, other, teacher = make_model(0), make_model(0), make_model(1)
+        found = method.loss(MicroBatch(examples, completions), student, teacher)
+        found.loss.backward()
+        value = surrogate = 0
+        for row, example in enumerate(examples):
+            tokens = completions.tokens[row][completions.mask[row]]
+            own, their = (
+                model(torch.tensor([prompt + tokens.tolist()])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+                for model, prompt in ((other, example.prompt), (teacher, example.teacher_prompt))
+            )
+            scores = own.gather(-1, tokens[:, None])[:, 0]
+            ratios = (scores - their.gather(-1, tokens[:, None])[:, 0]).detach()
+            divergences = (own.exp() * (own - their.detach())).sum(-1)
+            values = ratios if name == "token" else divergences
+            for t in range(len(tokens)):
+                later = values[max(t if name == "token" else t + 1, 1) :].sum().detach()
+                surrogate = surrogate + scores[t] * later / 3
+                if name == "rao_blackwell" and t >= 1:
+                    surrogate = surrogate + divergences[t] / 3
+            value = value + values[1:].sum().detach() / 3
+        surrogate.backward()
+        torch.testing.assert_close(found.loss.detach(), value, rtol=1e-4, atol=1e-5)
+        for one, two in zip(student.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, two.grad, rtol=1e-3, atol=1e-4)

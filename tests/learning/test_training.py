@@ -20,7 +20,8 @@ from sdft.checkpoint import Checkpoints, StopRequest, only_writer
 from sdft.data.records import Record, write_records
 from sdft.errors import SdftError
 from sdft.evaluate.model import find_model, load_model, load_tokenizer
-from sdft.provenance import read_json, write_json
+from sdft.methods import CLASSES
+from sdft.provenance import read_json, sha256_files, write_json
 from sdft.train import main, read_spec, train
 
 TIMES = ("seconds", "tokens_per_second")
@@ -151,13 +152,47 @@ def test_killed_anywhere_a_run_continues_to_identical_weights(world, whole, tmp_
     assert not list((tmp_path / "state").glob("step-*"))
 
 
-@pytest.mark.parametrize("method", ["sft", "sft_reinvoke"])
+@pytest.mark.parametrize("method", sorted(set(CLASSES) - {"sdft", "dft"}))
 def test_other_methods_continue_too(world, tmp_path, method):
     spec = make_spec(world, method, epochs=4, checkpoint_steps=1, weights_dtype="bfloat16", optimizer_dtype="float32")
     train(spec, tmp_path / "whole", quiet=True)
     assert interrupted(spec, tmp_path / "cut", 4, signal.SIGKILL) == -signal.SIGKILL
     train(spec, tmp_path / "cut", quiet=True)
     assert same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_snapshots_are_whole_models_along_the_same_run_also_after_an_interruption(world, whole, tmp_path, capfd):
+    spec = make_spec(world, epochs=4, snapshots=4)
+    record = train(spec, tmp_path / "kept", quiet=True)
+    assert same_weights(whole, tmp_path / "kept")
+    assert [(entry["step"], entry["fraction"]) for entry in record["snapshots"]] == [(3, 0.25), (6, 0.5), (9, 0.75)]
+    assert read_json(whole / "model.json")["snapshots"] == []
+    for entry in record["snapshots"]:
+        assert entry["sha256"] == sha256_files(entry["path"])
+        weight = load_model(entry["path"]).lm_head.weight
+        assert not torch.equal(weight, make_model(0).lm_head.weight)
+    assert load_tokenizer(entry["path"]).eos_token_id == 3
+
+    cut = spec.model_copy(update={"settings": spec.settings.model_copy(update={"checkpoint_steps": 2})})
+    assert interrupted(cut, tmp_path / "cut", random.randint(3, 10), signal.SIGKILL) == -signal.SIGKILL
+    again = train(cut, tmp_path / "cut", quiet=True)
+    assert [entry["sha256"] for entry in again["snapshots"]] == [entry["sha256"] for entry in record["snapshots"]]
+    assert sorted(path.name for path in (tmp_path / "cut" / "snapshots").iterdir()) == ["3", "6", "9"]
+
+    capfd.readouterr()
+    assert train(spec, tmp_path / "cut", quiet=True) == again
+    assert capfd.readouterr().err == ""
+    train(make_spec(world, epochs=4, snapshots=2), tmp_path / "cut", quiet=True)
+    assert "other snapshots than those asked for" in capfd.readouterr().err
+    assert [path.name for path in (tmp_path / "cut" / "snapshots").iterdir()] == ["6"]
+
+
+def test_a_run_begun_without_snapshots_starts_afresh_where_they_are_asked_for(world, tmp_path, capfd):
+    plain = make_spec(world, "sft", epochs=4, checkpoint_steps=1)
+    assert interrupted(plain, tmp_path, 8, signal.SIGTERM) == 143
+    record = train(make_spec(world, "sft", epochs=4, snapshots=4), tmp_path, quiet=True)
+    assert "were not taken; starting afresh" in capfd.readouterr().err
+    assert len(record["snapshots"]) == 3
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -277,6 +312,7 @@ def test_micro_batches_and_gradient_checkpointing_do_not_change_the_result(world
         {"divergence": "reverse_kl", "importance_clip": None},
         {"divergence": "jsd", "temperature": 0.8, "overlong": "drop"},
         {"teacher": "base", "schedule": "linear"},
+        {"estimator": "rao_blackwell", "divergence": "reverse_kl", "loss_reduction": "token_sum"},
         {"teacher": "student", "loss_reduction": "token_sum", "schedule": "constant", "drop_last": False},
     ],
     ids=str,
@@ -364,8 +400,11 @@ def test_bad_data_are_named(world, tmp_path):
         data={"train": str(data)},
         max_new_tokens=20,
     )
-    refuse(world, tmp_path, "'cpt' cannot be trained", "cpt")
-    refuse(world, tmp_path, "no ema_rate", ema_rate=None)
+    refuse(world, tmp_path, "'oracle_rag' cannot be trained", "oracle_rag")
+    for method in ("sdft", "offline_distillation", "off_policy_fresh"):
+        refuse(world, tmp_path, "no ema_rate", method, ema_rate=None)
+    sampled = {"estimator": "token", "divergence": "reverse_kl", "loss_reduction": "token_sum"}
+    refuse(world, tmp_path, "estimator token weighs the student's own", "off_policy_fresh", **sampled)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(world, tmp_path):
