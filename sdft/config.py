@@ -444,6 +444,11 @@ class Scale(Strict):
         """The arm of that name, Table 5's or a study's. Raises KeyError."""
         return dict(self.every_arm())[name]
 
+    def place_of(self, arm: str) -> str:
+        """The key of an arm below its scale, for messages."""
+        studies = (f"studies.{name}." for name, study in self.studies.items() if arm in study.arms)
+        return f"{next(studies, '')}arms.{arm}"
+
     def every_arm(self) -> Iterator[tuple[str, Arm]]:
         """Table 5's arms and the studies', by name."""
         for arms in (self.arms, *(study.arms for study in self.studies.values())):
@@ -507,7 +512,7 @@ class Config(Strict):
                 except ValueError as error:
                     reasons = error.errors() if isinstance(error, ValidationError) else [{"msg": str(error)}]
                     reason = reasons[0]["msg"].removeprefix("Value error, ")
-                    raise ValueError(f"scales.{scale}, arm {name}: {reason}") from None
+                    raise ValueError(f"scales.{scale}.{entry.place_of(name)}: {reason}") from None
         return self
 
     def seeds_of(self, scale: str) -> list[int]:
