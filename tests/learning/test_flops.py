@@ -6,9 +6,12 @@ import pytest
 import torch
 from conftest import make_spec
 
+from sdft.checkpoint import Checkpoints
 from sdft.errors import SdftError
 from sdft.flops import PARTS, Meter, count, main
 from sdft.provenance import read_json
+from sdft.train import Inputs
+from sdft.training import Training
 
 
 def test_a_linear_layer_takes_two_operations_for_each_of_its_products():
@@ -50,15 +53,17 @@ def test_sdft_costs_more_than_sft_and_each_method_pays_for_what_it_does(world):
     assert found["sdft"]["total"] > found["sft"]["total"]
 
 
-def test_the_students_forward_pass_is_that_of_its_matrices(world):
-    """One layer without attention's own products would be exact; with them the count lies a little above."""
-    entry = count(make_spec(world, "sft", max_new_tokens=4), 1)
-    assert entry["tokens"]["sequences"] == 4
-    # Weights of a layer: queries and output 16 x 16, key and value 16 x 8, three of 16 x 32.
-    matrices = 2 * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 32)
-    head = 16 * 47
-    completion = entry["tokens"]["completion"]
-    assert entry["flops_per_step"]["student"] > 2 * completion * (matrices + head)
+def test_the_students_forward_pass_is_the_sum_of_its_products(world, tmp_path):
+    spec = make_spec(world, "sft")
+    run = Training(spec, Inputs(spec), tmp_path, Checkpoints(tmp_path, "x"), quiet=True)
+    examples = [run.examples[row] for row in run.order[0]]
+    width = max(len(example.prompt) for example in examples) + max(len(example.completion) for example in examples) - 1
+    tokens = sum(len(example.completion) for example in examples)
+    # Queries and output 16 x 16, keys and values 16 x 8, three of 16 x 32; two heads of 8 units look at all positions.
+    layer = width * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 32) + 2 * 2 * width * width * 8
+    found = count(spec, 1)
+    assert found["tokens"] == {"sequences": 4, "completion": tokens}
+    assert found["flops_per_step"]["student"] == 2 * (4 * 2 * layer + tokens * 16 * 47)
 
 
 def test_a_teacher_that_is_the_student_is_still_told_apart(world):
