@@ -62,6 +62,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def response_tokens(completion: Any, end: int) -> list[int]:
+    """A completion's tokens with the one that ended it, if any.
+
+    Where several tokens end a turn it does not matter which of them was sampled: nothing follows it.
+    """
+    return [*completion.tokens, end] if completion.finished else completion.tokens
+
+
 def token_divergences(
     model: Any,
     prompts: list[list[int]],
@@ -145,8 +153,7 @@ def measure(
         for block in blocks(waiting, samples, decoding.batch_size):
             prompts, found = sample(model, tokenizer, task, block, samples, decoding)
             base_prompts = [render(tokenizer, plain[record.id].prompt) for record in block]
-            # Which of the tokens that end a turn was sampled does not matter: nothing follows it.
-            responses = [[[*c.tokens, end] if c.finished else c.tokens for c in completions] for completions in found]
+            responses = [[response_tokens(each, end) for each in completions] for completions in found]
             for record, question, written in zip(block, base_prompts, responses, strict=True):
                 longest = len(question) + max(map(len, written))
                 if room and longest > room + 1:

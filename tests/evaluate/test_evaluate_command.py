@@ -7,10 +7,11 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from sdft.data.records import Record, write_records
+from sdft.data.records import Record, read_records, write_records
 from sdft.errors import SdftError
 from sdft.evaluate import tasks
 from sdft.evaluate.__main__ import main
@@ -67,6 +68,32 @@ def test_limit_and_data_by_path(evaluate, data):
     assert [item["id"] for item in lines(out)] == ["science-0", "science-1"]
 
 
+def test_the_out_of_distribution_split_has_results_of_its_own(evaluate, data):
+    shutil.copytree(data / "medical", data / "knowledge")
+    shutil.copy(data / "medical" / "test.jsonl", data / "knowledge" / "ood.jsonl")
+    out = evaluate(task=("knowledge", "knowledge_ood"))
+    summary = json.loads((out / "knowledge_ood.json").read_text())
+    assert summary["benchmark"] == "knowledge_ood"
+    assert summary["manifest"]["inputs"]["split"] == "ood"
+    assert summary["metrics"]["strict"] == summary["metrics"]["lenient"] == summary["value"]
+    assert [item["benchmark"] for item in lines(out)] == ["knowledge"] * 3 + ["knowledge_ood"] * 3
+    alone = evaluate("--split", "ood", task=("knowledge",), out="alone")
+    assert lines(alone) == lines(out)[3:]
+    assert not (alone / "knowledge.json").exists()
+
+
+def test_a_context_is_put_in_the_prompt_and_recorded(evaluate, data):
+    plain = evaluate(out="plain")
+    rows = [replace(r, demonstrations={"shared": "w1"}) for r in read_records(data / "science" / "test.jsonl")]
+    write_records(data / "science" / "test.jsonl", rows)
+    out = evaluate("--context", "shared")
+    longer = [item["prompt_tokens"] for item in lines(out)]
+    assert all(more > less["prompt_tokens"] for more, less in zip(longer, lines(plain), strict=True))
+    assert json.loads((out / "science.json").read_text())["manifest"]["inputs"]["context"] == "shared"
+    # Without a context the settings are digested as they were before there was one.
+    assert "context" not in json.loads((plain / "science.json").read_text())["manifest"]["inputs"]
+
+
 def test_an_interrupted_evaluation_continues(evaluate, monkeypatch):
     whole = evaluate(task=("science", "medical"), out="whole")
     asked, real = [], tasks.evaluate_task
@@ -112,6 +139,9 @@ def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
         (["--benchmarks", "mmllu"], ("science",), "did you mean 'mmlu'"),
         (["--benchmarks", "all", "--prior-config", "{"], ("science",), "neither mini, paper, a file nor JSON"),
         (["--benchmarks", "all", "--prior-config", "absent.json"], ("science",), "absent.json does not exist"),
+        (["--context", "shared"], ("science",), "'science-0' has no demonstration of style 'shared'"),
+        (["--context", "shared", "--benchmarks", "all"], ("science",), "the prior benchmarks take no context"),
+        ([], ("sience_ood",), "did you mean 'science'"),
         (["--max-prompt-tokens", "3"], ("science",), "3 fit"),
         (["--tokenizer", "absent"], ("science",), "absent holds no tokenizer"),
     ],

@@ -33,6 +33,8 @@ def test_value_items_and_lengths(model, tokenizer, records):
         assert item["correct"] == score_record("science", item["response"], record)
         assert item["prompt_tokens"] == len(render(tokenizer, record.prompt))
     assert result.value == result.metrics["accuracy"] == sum(item["correct"] for item in result.items) / 20
+    written = [item["new_tokens"] for item in result.items]
+    assert result.metrics["new_tokens"] == {**summary(written), "mean": sum(written) / 20}
     assert result.metrics["prompt_tokens"] == {**summary([item["prompt_tokens"] for item in result.items]), "cut": 0}
 
 

@@ -1,0 +1,114 @@
+"""A trajectory holds each snapshot of a run in the order of training, and its end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from sdft.data.records import Record, write_records
+from sdft.errors import SdftError
+from sdft.evaluate import trajectory
+from sdft.evaluate.__main__ import main as evaluate
+from sdft.provenance import sha256_files, write_json
+
+
+@pytest.fixture
+def folder(model, tokenizer, tmp_path):
+    """A run with two snapshots, listed out of order, and data of two tasks."""
+
+    def save(place):
+        with torch.no_grad():
+            for weights in model.parameters():
+                weights += 0.3 * torch.randn_like(weights)
+        model.save_pretrained(place)
+        tokenizer.save_pretrained(place)
+        return {"path": str(place.relative_to(tmp_path)), "sha256": sha256_files(place)}
+
+    torch.manual_seed(1)
+    snapshots = [{"step": step, "fraction": step / 6, **save(tmp_path / "snapshots" / str(step))} for step in (2, 4)]
+    record = {"run": {"id": "toy"}, "steps": 6, "snapshots": snapshots[::-1], "weights": save(tmp_path / "weights")}
+    write_json(tmp_path / "model.json", record)
+    for task, gold in {"science": "ABCD", "medical": ("w1", "w2", "w3", "w4")}.items():
+        rows = [Record(f"{n}", [{"role": "user", "content": f"w{n}"}], answer=answer) for n, answer in enumerate(gold)]
+        write_records(tmp_path / task / "test.jsonl", rows)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder):
+    def call(*arguments, out="trajectory.json"):
+        options = ["--model", folder / "model.json", "--task", "science", "medical", "--data-root", folder]
+        options += ["--max-new-tokens", 6, "--device", "cpu", "--out", folder / out]
+        trajectory.main([str(option) for option in (*options, *arguments)])
+        return json.loads((folder / out).read_text())
+
+    return call
+
+
+def test_points_are_what_an_evaluation_of_each_folder_says(run, folder):
+    result = run("--limit", 3)
+    assert result["run"] == "toy"
+    assert [(point["step"], point["fraction"]) for point in result["points"]] == [(2, 2 / 6), (4, 4 / 6), (6, 1.0)]
+    for point, place in zip(result["points"], ("snapshots/2", "snapshots/4", "weights"), strict=True):
+        options = ["--model", folder / place, "--task", "science", "medical", "--data-root", folder, "--limit", 3]
+        evaluate([str(o) for o in (*options, "--max-new-tokens", 6, "--device", "cpu", "--out", folder / "scores")])
+        for task, found in point["tasks"].items():
+            scores = json.loads((folder / "scores" / f"{task}.json").read_text())
+            assert (found["value"], found["n"]) == (scores["value"], 3)
+            assert sum(found["correct"]) / 3 == found["value"]
+        assert (point["prior"], point["prior_average"]) == ({}, None)
+
+
+def test_an_interrupted_command_continues(run, monkeypatch):
+    whole, real, calls = run(), trajectory.measure, []
+
+    def counted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(trajectory, "measure", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run(out="cut.json")
+    assert run(out="cut.json")["points"] == whole["points"]
+    assert len(calls) == 4
+
+
+def test_prior_benchmarks_are_averaged(run, folder, monkeypatch):
+    from sdft.evaluate import prior
+
+    class Value:
+        def __init__(self, value):
+            self.value = value
+
+    asked = []
+    monkeypatch.setattr(
+        prior, "evaluate_prior", lambda *given: asked.append(given[2]) or {"a": Value(1), "b": Value(0)}
+    )
+    (*_, end) = run("--prior-config", "mini", "--prior-limit", 7)["points"]
+    assert (end["prior"], end["prior_average"]) == ({"a": 1, "b": 0}, 0.5)
+    assert {config["limit"] for config in asked} == {7}
+
+
+def test_a_run_without_snapshots_has_its_end(run, folder):
+    record = json.loads((folder / "model.json").read_text())
+    del record["snapshots"]
+    write_json(folder / "model.json", record)
+    assert [point["step"] for point in run()["points"]] == [6]
+
+
+def test_damaged_runs_are_refused(run, folder):
+    record = json.loads((folder / "model.json").read_text())
+    weights = folder / "snapshots" / "2" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(SdftError, match="model.safetensors has sha256"):
+        run()
+    write_json(folder / "model.json", {**record, "snapshots": [{"step": 2}]})
+    with pytest.raises(SdftError, match="lists a snapshot without"):
+        run()
+    write_json(folder / "model.json", {"weights": record["weights"]})
+    with pytest.raises(SdftError, match="no number of 'steps'"):
+        run()
