@@ -25,14 +25,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from cluster import Cluster, install
+from cluster import ROOT, Cluster, install
 from study import Study
 
 from sdft.provenance import write_json
+
+HERE = ROOT / "tests/slurm"
 
 # Seconds a job, measured on an idle machine with 2 cores: the same plugin, looking once a second, without this profile.
 FLOOR_SECONDS = 8.5
