@@ -163,11 +163,15 @@ class Several(Alone):
     @torch.no_grad()
     def whole_weights(self, model: Any) -> dict[str, Any]:
         """One tensor at a time is gathered and, in the first process, put into the host's memory."""
-        whole = {}
+        # A tensor under two names stays one tensor, which is how tied weights are known when they are saved.
+        tensors = dict(model.named_parameters(remove_duplicate=False))
+        gathered, whole = {}, {}
         for name, value in model.state_dict().items():
-            full = value.full_tensor() if isinstance(value, DTensor) else value
-            if self.main:
-                whole[name] = full.to("cpu", copy=True)
+            key = id(tensors.get(name, value))
+            if key not in gathered:
+                full = value.full_tensor() if isinstance(value, DTensor) else value
+                gathered[key] = full.to("cpu", copy=True) if self.main else None
+            whole[name] = gathered[key]
         return whole
 
 

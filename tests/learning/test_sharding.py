@@ -16,7 +16,7 @@ from conftest import make_base, make_model, make_records, make_spec, read_metric
 from safetensors.torch import load_file
 
 from sdft.data.records import write_records
-from sdft.processes import Alone
+from sdft.processes import Alone, launch
 from sdft.provenance import read_json
 from sdft.train import train
 
@@ -45,8 +45,12 @@ def torchrun(*arguments, **options):
     )
 
 
-def finish(process, seconds=240):
-    said, _ = process.communicate(timeout=seconds)
+def finish(process, seconds=600):
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        raise AssertionError(f"not within {seconds} s: {process.communicate()[0][-3000:]}") from None
     return process.returncode, said
 
 
@@ -142,6 +146,20 @@ def test_two_processes_continue_to_identical_weights(world, tmp_path, how):
     ).read_bytes()
     steps = [json.loads(row)["step"] for row in (tmp_path / "cut/metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 61))
+
+
+def test_the_command_becomes_torchrun_once_and_only_for_several_processes(monkeypatch):
+    called = []
+    monkeypatch.setattr(os, "execv", lambda program, command: called.append(command))
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    launch("sdft.train", 1, ["--run", "x"])
+    assert not called
+    launch("sdft.train", 4, ["--run", "x", "--processes", "4"])
+    options = ["--standalone", "--nproc-per-node=4", "-m", "sdft.train", "--run", "x", "--processes", "4"]
+    assert called[0][1:] == ["-m", "torch.distributed.run", *options]
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    launch("sdft.train", 4, ["--run", "x", "--processes", "4"])
+    assert len(called) == 1
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 8])
