@@ -92,8 +92,18 @@ def run_inputs(wildcards):
 
 
 def gpus(wildcards):
-    """GPUs of one training or evaluation job."""
-    return PLANS[wildcards.scale].scale.gpus
+    """GPUs of one job that is not a training: one, where the scale has any."""
+    return min(PLANS[wildcards.scale].scale.gpus, 1)
+
+
+def training_gpus(wildcards):
+    """GPUs of one training job."""
+    return PLANS[wildcards.scale].scale.training_gpus(run_of(wildcards).base)
+
+
+def processes(wildcards):
+    """Processes of one training job, one a GPU."""
+    return max(1, training_gpus(wildcards))
 
 
 def benchmark_files(wildcards):

@@ -14,8 +14,11 @@ rule candidate:
         "results/{scale}/logs/sweep/{task}/{arm}/{run}.log",
     conda:
         "../envs/train.yaml"
+    # The profile gives CPUs and memory for each.
+    threads: processes
     resources:
-        gpu=gpus,
+        gpu=training_gpus,
+        processes=processes,
     params:
         spec=run_spec,
         options=lambda wildcards: evaluation_options(wildcards, sweep=True),
@@ -23,7 +26,7 @@ rule candidate:
         code=code_digest("train") + code_digest("evaluate"),
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
-        "python -m sdft.sweep --run {output.run} --validation {input.validation} --out {output.validation} "
+        "python -m sdft.sweep --processes {resources.processes} --run {output.run} --validation {input.validation} --out {output.validation} "
         "{params.options} {params.keep} --wait 10000 > {log} 2>&1"
 
 

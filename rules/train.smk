@@ -14,12 +14,15 @@ rule train:
         "results/{scale}/logs/train/{study}/{run}.log",
     conda:
         "../envs/train.yaml"
+    # The profile gives CPUs and memory for each.
+    threads: processes
     resources:
-        gpu=gpus,
+        gpu=training_gpus,
+        processes=processes,
     params:
         spec=run_spec,
         folder=lambda wildcards, output: output.model.rsplit("/", 1)[0],
         code=code_digest("train"),
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
-        "python -m sdft.train --run {output.run} --out {params.folder} --wait 10000 > {log} 2>&1"
+        "python -m sdft.train --processes {resources.processes} --run {output.run} --out {params.folder} --wait 10000 > {log} 2>&1"

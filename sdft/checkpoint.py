@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError
+from sdft.processes import Alone
 from sdft.provenance import sha256_file, write_json
 
 STATE = "state.pt"
@@ -27,8 +28,9 @@ FINISHED = "finished.json"
 
 
 def say(message: str) -> None:
-    """A line for the person or the log that watches."""
-    print(message, file=sys.stderr, flush=True)
+    """A line for the person or the log that watches; from the first process where several train a run."""
+    if os.environ.get("RANK", "0") == "0":
+        print(message, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -110,11 +112,14 @@ class Checkpoints:
 
     A checkpoint is written beside its place, flushed to disk and renamed; it is used only if its SHA-256 and
     `fingerprint` fit. fingerprint: digest of everything that decides the result (specification, code, inputs).
+    crew: the processes that train the run; each writes and reads the file with its own shards, the first does the rest.
     """
 
-    def __init__(self, folder: str | Path, fingerprint: str) -> None:
+    def __init__(self, folder: str | Path, fingerprint: str, crew: Alone | None = None) -> None:
         self.folder = Path(folder)
         self.fingerprint = fingerprint
+        self.crew = crew or Alone()
+        self.names = [STATE] if self.crew.size == 1 else [f"state-{rank}.pt" for rank in range(self.crew.size)]
 
     def _folders(self) -> list[Path]:
         """Existing checkpoints, the newest first; by number, since "step-950" sorts after "step-1138"."""
@@ -123,19 +128,26 @@ class Checkpoints:
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Keep `state` (tensors and plain values) as the checkpoint after `step` steps, and the one before it."""
+        part = self.folder / f"part-{step}"
+        with disk_errors(self.folder):
+            self.crew.first(lambda: _make_empty(part))
+            digests = self.crew.each(lambda: self._write(part, self.crew.local(state)))
+            self.crew.first(lambda: self._publish(part, step, dict(zip(self.names, digests, strict=True))))
+
+    def _write(self, part: Path, state: dict[str, Any]) -> str:
+        """Write this process's file; returns its SHA-256."""
         import torch
 
-        part = self.folder / f"part-{step}"
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        with disk_errors(self.folder):
-            with open(part / STATE, "wb") as handle:
-                torch.save(state, handle)
-                handle.flush()
-                os.fsync(handle.fileno())
-            digest = sha256_file(part / STATE)
-            write_json(part / RECORD, {"step": step, "fingerprint": self.fingerprint, "sha256": digest})
-            sync_folder(part)
+        path = part / self.names[self.crew.rank]
+        with open(path, "wb") as handle:
+            torch.save(state, handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        return sha256_file(path)
+
+    def _publish(self, part: Path, step: int, digests: dict[str, str]) -> None:
+        write_json(part / RECORD, {"step": step, "fingerprint": self.fingerprint, "sha256": digests})
+        sync_folder(part)
         place = self.folder / f"step-{step}"
         shutil.rmtree(place, ignore_errors=True)
         os.replace(part, place)
@@ -146,17 +158,27 @@ class Checkpoints:
     def load(self, device: Any = "cpu") -> tuple[int, dict[str, Any]] | None:
         """Step and state of the newest checkpoint that is whole; None when there is none to continue from.
 
-        Says which one was skipped, and why. Checkpoints of another specification, code or input are removed.
+        Says which one was skipped, and why. Checkpoints of another specification, code or input are removed. Raises
+        SdftError for one that another number of processes wrote.
         """
         import torch
 
+        found = self.crew.first(self._choose)
+        if found is None:
+            return None
+        place, step = found
+        state = torch.load(place / self.names[self.crew.rank], map_location=device, weights_only=True)
+        return step, state
+
+    def _choose(self) -> tuple[Path, int] | None:
+        """The checkpoint to continue from, and its step."""
         for part in self.folder.glob("part-*"):
             shutil.rmtree(part, ignore_errors=True)
         for place in self._folders():
             try:
                 record = json.loads((place / RECORD).read_text(encoding="utf-8"))
-                whole = sha256_file(place / STATE) == record["sha256"]
-            except (OSError, ValueError, KeyError, TypeError):
+                whole = all(sha256_file(place / name) == digest for name, digest in record["sha256"].items())
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 whole = False
             if not whole:
                 say(f"{place} is torn; looking for the checkpoint before it")
@@ -165,13 +187,23 @@ class Checkpoints:
                 say(f"{place} belongs to other settings, code or data; starting afresh")
                 self.clear()
                 return None
-            return record["step"], torch.load(place / STATE, map_location=device, weights_only=True)
+            if list(record["sha256"]) != self.names:
+                raise SdftError(
+                    f"{place} was written by {len(record['sha256'])} processes, one a GPU, and this run has "
+                    f"{len(self.names)}; continue with as many, or delete {self.folder} to start afresh."
+                )
+            return place, record["step"]
         return None
 
     def clear(self) -> None:
         """Remove all checkpoints."""
         for place in self._folders():
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _make_empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def sync_folder(folder: str | Path) -> None:

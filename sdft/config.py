@@ -305,12 +305,16 @@ class OfficialData(Strict):
 
 
 class BaseModelSource(Strict):
-    """One base model: a public repository at a revision or a local path; or, random, an architecture."""
+    """One base model: a public repository at a revision or a local path; or, random, an architecture.
+
+    gpus: GPUs that one training of it needs, where that is not the scale's number.
+    """
 
     path: str | None = None
     repository: Repository | None = None
     revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
     architecture: Literal["qwen2", "olmo3"] | None = None
+    gpus: Positive | None = None
 
 
 class Models(Strict):
@@ -415,6 +419,11 @@ class Scale(Strict):
     studies: dict[StudyName, Study] = {}
     published_recipe: dict[Literal["learning_rate", "epochs", "batch_size", "ema_rate"], float] = {}
     gpus: NonNegative = 0
+
+    def training_gpus(self, base: str) -> int:
+        """GPUs of one training of a base model; more than one cut it into shards (sdft/sharding.py)."""
+        source = self.models.sources.get(base)
+        return (source and source.gpus) or self.gpus
 
     @model_validator(mode="after")
     def _arms_fit_together(self) -> Scale:

@@ -148,7 +148,8 @@ def completion_hidden(model: Any, prompts: list[list[int]], completions: Complet
     # The last token predicts nothing that is trained on.
     ids = torch.cat([ids, completions.tokens[:, :-1]], dim=1)
     present = torch.cat([present, completions.mask[:, :-1]], dim=1)
-    states = model.base_model(
+    # A sharded model brings an entrance of its own, which gathers its weights.
+    states = getattr(model, "hidden_states", model.base_model)(
         input_ids=ids,
         attention_mask=present.long(),
         position_ids=(present.cumsum(-1) - 1).clamp(min=0),

@@ -31,6 +31,10 @@ class GenerateEngine:
         self.pad = pad
         self.stop = stop
 
+    def choosers(self, seed: int) -> list[Any]:
+        """Logits processors that leave one token each, in place of the draw that `generate` makes."""
+        return []
+
     @torch.no_grad()
     def sample(
         self, model: Any, prompts: list[list[int]], *, temperature: float, max_new_tokens: int, seed: int
@@ -61,7 +65,7 @@ class GenerateEngine:
                     input_ids=ids,
                     attention_mask=present.long(),
                     generation_config=plain,
-                    logits_processor=LogitsProcessorList([recorder]),
+                    logits_processor=LogitsProcessorList([recorder, *self.choosers(seed)]),
                 )
         # A copy, since what inference mode makes cannot take part in the training step.
         output = output.clone()

@@ -7,20 +7,23 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from sdft.checkpoint import disk_errors, sync_folder
 from sdft.provenance import sha256_files
 
 FOLDER = "snapshots"
 
 
-def save_model(model: Any, tokenizer: Any, part: Path, place: Path) -> None:
+def save_model(model: Any, tokenizer: Any, part: Path, place: Path, weights: dict[str, Tensor] | None = None) -> None:
     """Save model and tokenizer in Hugging Face format to the folder `part`, flush them to disk, rename it to `place`.
 
-    Both folders must be on one file system. What lies in either is replaced.
+    weights: the whole ones, where the model has only a shard of each. Both folders must be on one file system. What
+    lies in either is replaced.
     """
     shutil.rmtree(part, ignore_errors=True)
     with disk_errors(part.parent):
-        model.save_pretrained(part)
+        model.save_pretrained(part, state_dict=weights)
         tokenizer.save_pretrained(part)
         for path in part.iterdir():
             with open(path, "rb") as handle:
@@ -47,10 +50,10 @@ class Snapshots:
         self.folder, self.part, self.steps = out / FOLDER, out / "state" / "snapshot", steps
         self.wanted = snapshot_steps(steps, parts)
 
-    def take(self, step: int, model: Any, tokenizer: Any) -> None:
-        """Keep the model after `step` steps, if a part ends there."""
+    def take(self, step: int, model: Any, tokenizer: Any, weights: dict[str, Tensor] | None = None) -> None:
+        """Keep the model after `step` steps, if a part ends there. weights: as in `save_model`."""
         if step in self.wanted:
-            save_model(model, tokenizer, self.part, self.folder / str(step))
+            save_model(model, tokenizer, self.part, self.folder / str(step), weights)
 
     def complete(self, done: int) -> bool:
         """Whether every snapshot of the first `done` steps is there."""

@@ -14,6 +14,7 @@ from sdft.evaluate import set_environment
 from sdft.evaluate.items import read_items
 from sdft.evaluate.prior import evaluate_prior, prior_config
 from sdft.plan import RunSpec
+from sdft.processes import find_processes, launch
 from sdft.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
 from sdft.train import read_spec, train
 
@@ -34,12 +35,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights when scored")
     add("--limit", type=int, metavar="N", help="only the first N validation records")
     add("--wait", type=float, default=0, metavar="MINUTES", help="for another process that trains the same run")
+    add("--processes", type=int, default=1, metavar="N", help="one a GPU; torchrun starts them")
     add("--keep-weights", action="store_true", help="leave the weights beside the result")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
+    launch("sdft.sweep", options.processes, arguments)
     spec = read_spec(options.run)
     if spec.hyperparameters is None:
         raise SdftError(f"{options.run} is a final run; a candidate has hyperparameters. Use python -m sdft.train.")
@@ -50,15 +53,20 @@ def main(arguments: list[str] | None = None) -> None:
     prior = prior_config(options.prior_config, Path("."))
     set_environment(local=bool(prior["data_dir"]))
     records = read_items(spec.task, options.validation, options.limit)
-    passing = {"run", "out", "wait", "keep_weights"}
+    passing = {"run", "out", "wait", "keep_weights", "processes"}
     settings = {name: value for name, value in vars(options).items() if name not in passing}
     code = [code_digest("train"), code_digest("evaluate")]
     key = digest([spec.model_dump(mode="json"), settings, code, sha256_file(options.validation)], 16)
     # A twin that a killed workflow left behind may finish this candidate, and delete its weights, meanwhile.
-    with only_writer(out.parent / "candidate", options.wait):
-        if out.is_file() and read_json(out).get("key") == key:
+    clock, crew = Clock(), find_processes(options.wait)
+    with crew.held(lambda: only_writer(out.parent / "candidate", options.wait)):
+        if crew.first(lambda: out.is_file() and read_json(out).get("key") == key):
             return
-        content = score(spec, out.parent, records, prior, options)
+        record = train(spec, out.parent, wait_minutes=options.wait)
+        # Several processes may train a model; the first one scores it.
+        if not crew.main:
+            return
+        content = score(spec, record, out.parent, records, prior, options, clock)
         write_json(out, content | {"key": key})
         if not options.keep_weights:
             # The record goes with the weights: it says that they are there.
@@ -67,12 +75,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def score(
-    spec: RunSpec, folder: Path, records: list[Record], prior: dict[str, Any], options: argparse.Namespace
+    spec: RunSpec,
+    record: dict[str, Any],
+    folder: Path,
+    records: list[Record],
+    prior: dict[str, Any],
+    options: argparse.Namespace,
+    clock: Clock,
 ) -> dict[str, Any]:
-    """Train `spec` into `folder` and return the content of validation.json."""
-    clock = Clock()
-    record = train(spec, folder, wait_minutes=options.wait)
-
+    """The content of validation.json for `spec`, trained into `folder` with this record."""
     import torch
 
     from sdft.evaluate.model import load_model, load_tokenizer

@@ -18,15 +18,18 @@ class EMATeacher:
     moving weights stands still.
 
     `model` is never trained: its parameters need no gradient and it is in eval mode. Tied weights stay tied.
+    twin: a model with the weights of `model`, to be used instead of a copy; a sharded model cannot be copied.
     Raises ValueError for a rate outside [0, 1].
     """
 
-    def __init__(self, model: nn.Module, rate: float, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, model: nn.Module, rate: float, dtype: torch.dtype = torch.float32, twin: nn.Module | None = None
+    ) -> None:
         if not 0 <= rate <= 1:
             raise ValueError(f"the EMA rate is {rate}; it must be between 0 and 1")
         self.rate = rate
         self.dtype = dtype
-        self.model = copy.deepcopy(model).requires_grad_(False).eval()
+        self.model = (copy.deepcopy(model) if twin is None else twin).requires_grad_(False).eval()
         self.average = {name: self._average(value) for name, value in self.model.named_parameters()}
 
     def _average(self, value: Tensor) -> Tensor:
@@ -56,7 +59,7 @@ class EMATeacher:
     def _show(self) -> None:
         """Put the average into the model; nothing to do where the two are one tensor."""
         for name, parameter in self.model.named_parameters():
-            if parameter.data_ptr() != self.average[name].data_ptr():
+            if parameter.dtype != self.average[name].dtype:
                 parameter.data.copy_(self.average[name])
 
     def state_dict(self) -> dict[str, Any]:

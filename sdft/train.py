@@ -16,6 +16,7 @@ from sdft.errors import SdftError, run_main
 from sdft.evaluate.model import ModelFiles, find_model
 from sdft.methods import ROWS, check_method
 from sdft.plan import Hyperparameters, RunSpec
+from sdft.processes import find_processes, launch
 from sdft.provenance import check_sha256, code_digest, digest, read_json, sha256_file, write_json, write_text
 
 DESCRIPTION = """Train one model as RUN.json says (the workflow writes one beside every model). Writes OUT/model.json
@@ -167,16 +168,16 @@ def train(
     after SIGINT, both with a checkpoint saved.
     """
     spec = resolve(spec if isinstance(spec, RunSpec) else parse_spec(spec, "the run"))
-    out = Path(out)
-    with disk_errors(out), only_writer(out / "state", wait_minutes):
+    out, crew = Path(out), find_processes(wait_minutes)
+    with disk_errors(out), crew.held(lambda: only_writer(out / "state", wait_minutes)):
         inputs = Inputs(spec)
         mark = fingerprint(spec, inputs)
-        record = finished(out, mark, spec.settings.snapshots)
+        record = crew.first(lambda: finished(out, mark, spec.settings.snapshots))
         if record is not None:
             return record
         from sdft.training import Training
 
-        return Training(spec, inputs, out, Checkpoints(out / "state", mark), quiet=quiet).run()
+        return Training(spec, inputs, out, Checkpoints(out / "state", mark, crew), quiet=quiet).run()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -193,6 +194,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--wait", type=float, default=0, metavar="MINUTES", help="for another process that trains the same run"
     )
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="one a GPU, on this machine; torchrun starts them"
+    )
     speed = parser.add_argument_group("speed and memory", "replace the run's own settings; the result stays the same")
     speed.add_argument("--micro-batch-size", type=int, metavar="N", help="sequences that the device takes at once")
     speed.add_argument("--gradient-checkpointing", action="store_true", default=None, help="recompute activations")
@@ -200,6 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
     speed.add_argument("--checkpoint-steps", type=int, metavar="N", help="steps between checkpoints")
     speed.add_argument("--snapshots", type=int, metavar="N", help="keep the weights of N equal parts of the run")
     options = parser.parse_args(arguments)
+    launch("sdft.train", options.processes, arguments)
     values = read_spec(options.run).model_dump(mode="json")
     values["settings"] |= {
         name: getattr(options, name) for name in SPEED_SETTINGS if getattr(options, name) is not None

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from sdft.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest, say
@@ -22,8 +21,9 @@ from sdft.methods import find_method
 from sdft.methods.base import MicroBatch, StepLoss
 from sdft.optimization import batches, derived_seed, learning_rate, make_optimizer
 from sdft.plan import RunSpec
+from sdft.processes import Alone
 from sdft.progress import Progress
-from sdft.provenance import Clock, manifest, sha256_files, write_json, write_text
+from sdft.provenance import Clock, manifest, read_json, sha256_files, write_json, write_text
 from sdft.rollout import Engine, GenerateEngine, stop_tokens
 from sdft.samples import draw
 from sdft.snapshots import Snapshots, save_model
@@ -36,7 +36,8 @@ DISTANCE_STEPS = 10
 class Training:
     """One run of `spec` (with hyper-parameters) into `out`, from the last of `checkpoints` if there is one.
 
-    inputs: the checked files (sdft.train.Inputs). engine: what samples; transformers' generate by default.
+    inputs: the checked files (sdft.train.Inputs). engine: what samples; transformers' generate by default. The
+    processes that train together are those of `checkpoints`.
     """
 
     def __init__(
@@ -49,13 +50,14 @@ class Training:
         quiet: bool = False,
         engine: Engine | None = None,
     ) -> None:
-        self.spec, self.inputs, self.out, self.checkpoints, self.quiet = spec, inputs, out, checkpoints, quiet
+        self.spec, self.inputs, self.out, self.checkpoints = spec, inputs, out, checkpoints
+        self.crew: Alone = checkpoints.crew
+        self.quiet = quiet or not self.crew.main
         self.settings, self.values = spec.settings, spec.hyperparameters
-        self.accelerator = Accelerator()
-        if self.accelerator.num_processes > 1:
-            raise SdftError("a run trains on one device; start it as a single process (paper: one H200 a run).")
+        self.crew.check(self.settings)
+        self.accelerator = self.crew.accelerator()
         self.device = self.accelerator.device
-        self.clock = Clock(str(self.device))
+        self.clock = Clock(str(self.device), self.crew.size)
         self.weights_dtype = getattr(torch, self.settings.weights_dtype)
 
         self.tokenizer = load_tokenizer(inputs.base.folder)
@@ -65,14 +67,21 @@ class Training:
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
         self.method = find_method(spec.method)(self.settings, pad)
+        if self.crew.size > 1 and self.method.sampling in ("teacher", "once"):
+            raise SdftError(
+                f"{spec.method} samples from its teacher, which a run in shards cannot do yet; train it on one GPU "
+                "(gpus: 1)."
+            )
         self.examples = self._encode()
-        self.engine = engine or self._engine(inputs, pad)
+        self.engine = engine or self.crew.engine(self._engine(inputs, pad))
         self.order = self._order()
         self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
         self.ema: EMATeacher | None = None
         self.teacher = self._teacher()
-        self.start = {name: value.detach().to("cpu", copy=True) for name, value in self.student.named_parameters()}
-        self.start_norm = sum(float(value.double().pow(2).sum()) for value in self.start.values()) ** 0.5
+        weights = self.crew.local(dict(self.student.named_parameters()))
+        self.start = {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
+        squares = sum(float(value.double().pow(2).sum()) for value in self.start.values())
+        self.start_norm = self.crew.total(squares) ** 0.5
         optimizer = make_optimizer(self.student.parameters(), self.settings, self.weights_dtype)
         self.student.train()
         self.optimizer = self.accelerator.prepare(optimizer)
@@ -96,11 +105,11 @@ class Training:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with StopRequest() as stop, torch.random.fork_rng(devices):
-            done = self._resume()
+            done, status = self._resume(), None
             progress = Progress(self.spec.id, len(self.order), done, self.quiet)
             try:
                 self.draw_samples(stop)
-                with open(self.out / METRICS, "w", encoding="utf-8") as live:
+                with open(self.crew.writes(self.out / METRICS), "w", encoding="utf-8") as live:
                     live.writelines(line(entry) for entry in self.log)
                     for step in range(done, len(self.order)):
                         entry = self._step(step)
@@ -108,10 +117,12 @@ class Training:
                         live.write(line(entry))
                         live.flush()
                         progress.step(loss=entry["loss"], entropy=entry["entropy"])
-                        self.snapshots.take(step + 1, self.student, self.tokenizer)
-                        if step + 1 < len(self.order) and (stop.status or self._due(step + 1)):
+                        if step + 1 in self.snapshots.wanted:
+                            self._keep(step + 1)
+                        status = self.crew.agree(stop.status)
+                        if step + 1 < len(self.order) and (status or self.crew.agree(self._due(step + 1))):
                             self._save(step + 1)
-                        if stop.status:
+                        if status:
                             break
             except FloatingPointError as error:
                 raise SdftError(
@@ -125,9 +136,9 @@ class Training:
                 ) from None
             finally:
                 progress.close()
-            if stop.status and len(self.log) < len(self.order):
+            if status and len(self.log) < len(self.order):
                 say(f"stopped after step {len(self.log)} of {len(self.order)}; repeat the command to continue")
-                raise SystemExit(stop.status)
+                raise SystemExit(status)
             return self._finish()
 
     def draw_samples(self, stop: StopRequest | None = None) -> None:
@@ -162,7 +173,7 @@ class Training:
         if self.device.type == "cpu":
             model.set_attn_implementation("eager")
         _check_head(model, folder)
-        return model
+        return self.crew.shard(model)
 
     def _encode(self) -> list[Example]:
         context = getattr(self.student.config, "max_position_embeddings", None) or 2**31
@@ -188,7 +199,8 @@ class Training:
         """The teacher's model: an average of the student, the frozen base model, the student itself, or none."""
         kind = self.method.teacher
         if kind == "ema":
-            self.ema = EMATeacher(self.student, self.values.ema_rate, getattr(torch, self.settings.ema_dtype))
+            twin = self._load(self.inputs.start.folder) if self.crew.size > 1 else None
+            self.ema = EMATeacher(self.student, self.values.ema_rate, getattr(torch, self.settings.ema_dtype), twin)
             return self.ema.model
         if kind == "base":
             return self._load(self.inputs.base.folder).requires_grad_(False)
@@ -207,15 +219,14 @@ class Training:
             seed = derived_seed(self.spec.seed, step, "rollout")
             completions = self.method.completions(examples, self.student, self.engine, seed, self.teacher)
         totals = Totals(completions)
-        size = self.settings.micro_batch_size or len(examples)
-        for first in range(0, len(examples), size):
-            rows = slice(first, first + size)
+        for rows, share in self.crew.parts(len(examples), self.settings.micro_batch_size):
             batch = MicroBatch(examples[rows], completions.part(rows))
             with self._autocast():
                 part = self.method.loss(batch, self.student, self.teacher)
-            share = len(batch.examples) / len(examples)
-            self.accelerator.backward(part.loss * share)
+            # Sharded gradients are averages over the processes.
+            self.accelerator.backward(part.loss * (share * self.crew.size))
             totals.add(part, share)
+        totals.over(self.crew)
         norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
         entry = {"step": step + 1, **totals.means(), "gradient_norm": norm, "learning_rate": rate}
         if not (math.isfinite(entry["loss"]) and math.isfinite(norm)):
@@ -223,6 +234,7 @@ class Training:
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.ema is not None:
+            self.crew.settle(self.ema.model)
             self.ema.update(self.student)
         entry |= self._distances(step + 1)
         seconds = time.perf_counter() - begun
@@ -253,9 +265,10 @@ class Training:
         squares = torch.zeros((), dtype=torch.float64, device=self.device)
         changed = torch.zeros((), dtype=torch.int64, device=self.device)
         for name, value in weights.items():
-            start = self.start[name].to(self.device)
+            value, start = self.crew.local(value), self.start[name].to(self.device)
             squares += (value.float() - start.float()).pow(2).sum().double()
             changed += (value != start).sum()
+        squares, changed = self.crew.total(squares), self.crew.total(changed)
         return float(squares.sqrt()), float(changed) / sum(value.numel() for value in weights.values())
 
     def _due(self, step: int) -> bool:
@@ -277,13 +290,14 @@ class Training:
     def _resume(self) -> int:
         """Take over the last whole checkpoint; returns how many steps are done."""
         found = self.checkpoints.load("cpu")
-        if found is not None and not self.snapshots.complete(found[0]):
+        if found is not None and not self.crew.first(lambda: self.snapshots.complete(found[0])):
             say("snapshots of steps that are done are asked for and were not taken; starting afresh")
             found = None
         if found is None:
-            self.snapshots.clear()
+            self.crew.first(self.snapshots.clear)
             return 0
         step, state = found
+        state = self.crew.spread(state, self.student, self.optimizer, self.ema)
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
@@ -293,12 +307,21 @@ class Training:
         say(f"continuing {self.spec.id} after step {step} of {len(self.order)}")
         return step
 
+    def _keep(self, step: int) -> None:
+        whole = self.crew.whole_weights(self.student)
+        self.crew.first(lambda: self.snapshots.take(step, self.student, self.tokenizer, whole))
+
     def _finish(self) -> dict[str, Any]:
         """Write the weights, then the record that says they are whole; drop the checkpoints."""
+        whole = self.crew.whole_weights(self.student)
+        self.crew.first(lambda: self._write(whole))
+        return read_json(self.out / "model.json")
+
+    def _write(self, whole: dict[str, Any] | None) -> None:
         state, weights = self.out / "state", self.out / "weights"
         for path in (self.out / "model.json", state / FINISHED):
             path.unlink(missing_ok=True)
-        save_model(self.student, self.tokenizer, state / "weights", weights)
+        save_model(self.student, self.tokenizer, state / "weights", weights, whole)
         for folder in (state, self.out):
             write_text(folder / METRICS, "".join(line(entry) for entry in self.log))
         config = self.spec.model_dump(mode="json")
@@ -322,7 +345,6 @@ class Training:
         write_json(state / FINISHED, record)
         write_json(self.out / "model.json", record)
         self.checkpoints.clear()
-        return record
 
 
 class Totals:
@@ -337,6 +359,8 @@ class Totals:
     @torch.no_grad()
     def add(self, part: StepLoss, share: float) -> None:
         """Add a micro-batch that holds `share` of the step's sequences."""
+        if not share:
+            return
         kept = part.trained
         weights = torch.zeros(()) if part.weights is None else part.weights
         self.weighted = part.weights is not None
@@ -350,6 +374,11 @@ class Totals:
         )
         self.sums += torch.stack([value.double().to(self.sums.device) for value in values])
         self.trained += int(kept.sum())
+
+    def over(self, crew: Alone) -> None:
+        """Take in the other processes' sums."""
+        self.sums = crew.total(self.sums)
+        self.trained, self.weighted = int(crew.total(self.trained)), bool(crew.total(self.weighted))
 
     def means(self) -> dict[str, float | None]:
         """loss: as trained; token_loss: mean over the tokens that carry loss, in nats (the divergence, or the weighted

@@ -20,6 +20,8 @@ run in this directory, and requests that sbatch would turn down.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import os
 import subprocess
 import sys
@@ -176,16 +178,22 @@ def _refuse_bad_requests(executor: Any, plugin: Any) -> None:
             )
 
 
-def _refresh_status_page(scale: str, last: list[float]) -> None:
-    """Let status.py write its page now and then, without waiting for it."""
-    if time.monotonic() - last[0] < STATUS_PAGE_SECONDS:
-        return
-    last[0] = time.monotonic()
+def _write_status_page(scale: str) -> None:
+    """Let status.py write its page; where it cannot, the page stays as it was."""
     command = [sys.executable, str(Path(__file__).with_name("status.py"))]
     command += ["--scale", scale, "--html", f"results/{scale}/status.html"]
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, timeout=120, **quiet)
+
+
+def _refresh_status_page(scale: str, last: list[float]) -> None:
+    """Have the page written now and then, without waiting for it."""
+    if time.monotonic() - last[0] < STATUS_PAGE_SECONDS:
+        return
+    last[0] = time.monotonic()
     # The thread lives as long as the command, so that no dead process is left behind.
-    threading.Thread(target=subprocess.run, args=(command,), kwargs=quiet, daemon=True).start()
+    threading.Thread(target=_write_status_page, args=(scale,), daemon=True).start()
 
 
 def install(scale: str, plugin: Any = None) -> None:
@@ -248,6 +256,8 @@ def install(scale: str, plugin: Any = None) -> None:
         if not hasattr(self, "sdft_requests_checked"):
             self.sdft_requests_checked = True
             _refuse_bad_requests(self, plugin)
+            # The page of a study that has ended, however it ended, shows its end.
+            atexit.register(_write_status_page, scale)
         run_jobs(self, jobs)
 
     executor.check_active_jobs = check

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from sdft.config import load_config
+from sdft.cost import device_hours, forecast, makespan
 from sdft.errors import run_main
 from sdft.plan import Plan, RunSpec
 from sdft.provenance import write_text
@@ -40,7 +41,7 @@ STYLE = (
 
 @dataclass(frozen=True)
 class Job:
-    """A SLURM job of this directory. `what`: rule and wildcards."""
+    """A SLURM job of this directory. `what`: rule and wildcards; since: when it started, or is expected to."""
 
     id: str
     state: str
@@ -48,6 +49,7 @@ class Job:
     elapsed: str
     limit: str
     where: str
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Failure:
 
 def slurm_jobs(folder: Path) -> list[Job]:
     """The unfinished SLURM jobs that Snakemake submitted from `folder`; none where there is no squeue."""
-    fields = "%i|%T|%j|%k|%M|%l|%R|%Z"
+    fields = "%i|%T|%j|%k|%M|%l|%R|%S|%Z"
     try:
         done = subprocess.run(
             ["squeue", "--me", "--noheader", f"--format={fields}"], capture_output=True, text=True, timeout=30
@@ -84,10 +86,11 @@ def slurm_jobs(folder: Path) -> list[Job]:
         return []
     found = []
     for line in done.stdout.splitlines():
-        job, state, name, comment, elapsed, limit, where, workdir = line.split("|", 7)
+        job, state, name, comment, elapsed, limit, where, since, workdir = line.split("|", 8)
         if name.startswith(f"{PREFIX}_") and Path(workdir).resolve() == folder.resolve():
             what = comment.removeprefix("rule_").replace("_wildcards_", " ", 1)
-            found.append(Job(job, state, what, elapsed, limit, where.strip("()")))
+            since = "" if since == "N/A" else since.replace("T", " ")
+            found.append(Job(job, state, what, elapsed, limit, where.strip("()"), since))
     return found
 
 
@@ -106,10 +109,15 @@ def read_metrics(folder: Path) -> tuple[list[dict[str, Any]], float]:
     return steps, time.time() - path.stat().st_mtime
 
 
+def result_path(plan: Plan, run: RunSpec) -> str:
+    """The file that a finished run has."""
+    return plan.validation_path(run) if run.study == "sweep" else f"{plan.run_folder(run)}/model.json"
+
+
 def look_at(plan: Plan, run: RunSpec, jobs: list[Job]) -> Run:
     """One run of the plan: finished, running, waiting in SLURM, interrupted or not started."""
     folder = Path(plan.run_folder(run))
-    result = Path(plan.validation_path(run)) if run.study == "sweep" else folder / "model.json"
+    result = Path(result_path(plan, run))
     steps, age = read_metrics(folder)
     losses = tuple(step["loss"] for step in steps if isinstance(step.get("loss"), int | float))
     pace = statistics.median(step["seconds"] for step in steps[-20:]) if steps and "seconds" in steps[-1] else None
@@ -142,23 +150,27 @@ def plan_runs(plan: Plan, jobs: list[Job]) -> list[Run]:
     return [look_at(plan, run, jobs) for run in specs.values()]
 
 
-def hours_left(plan: Plan, runs: list[Run]) -> float | None:
-    """Device-hours of the runs that are not finished, each taken to last as long as finished ones of its arm (of any
-    arm, where its own has none). None before anything has finished."""
-    by_arm: dict[tuple[str, bool], list[float]] = {}
-    for run in runs:
-        if run.seconds:
-            by_arm.setdefault((run.spec.arm, run.spec.study == "sweep"), []).append(run.seconds)
-    everything = [seconds for values in by_arm.values() for seconds in values]
-    if not everything:
-        return None
-    total = 0.0
+def left(plan: Plan, runs: list[Run]) -> tuple[float, float]:
+    """Device-hours and wall-clock seconds that are left for Table 5, by the model of budget.py.
+
+    Finished jobs correct the model; what runs under way have done already is taken off.
+    """
+    done = {}
     for run in runs:
         if run.state != "finished":
-            known = by_arm.get((run.spec.arm, run.spec.study == "sweep"), everything)
-            already = run.steps * (run.seconds_a_step or 0.0)
-            total += max(statistics.median(known) - already, 0.0)
-    return total * max(plan.scale.gpus, 1) / 3600
+            done[result_path(plan, run.spec)] = run.steps * (run.seconds_a_step or 0.0)
+    found = [replace(job, forecast=max(job.forecast - done.get(job.output, 0.0), 0.0)) for job in forecast(plan)[0]]
+    return device_hours(found), makespan(found, devices(plan))
+
+
+def devices(plan: Plan) -> int:
+    """Jobs that train at the same time: as many as the budget has GPUs, or one where the scale uses none."""
+    return plan.config.budget.gpus if plan.scale.gpus else 1
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def last_log() -> Path | None:
@@ -223,8 +235,12 @@ def summary(plan: Plan, runs: list[Run]) -> list[str]:
         lines.append(
             f"{kind}: {row.get('finished', 0)} of {sum(row.values())} finished" + (f" ({rest})" if rest else "")
         )
-    if (left := hours_left(plan, runs)) is not None:
-        lines.append(f"left: about {left:.2g} device-hours, judged by the runs that have finished")
+    hours, seconds = left(plan, runs)
+    if hours:
+        at_a_time = f"{devices(plan)} devices" if devices(plan) > 1 else "one device"
+        lines.append(
+            f"left for table5: {hours:.2g} device-hours, {duration(seconds)} with {at_a_time} (budget.py's model)"
+        )
     return lines
 
 
@@ -235,7 +251,7 @@ def terminal(plan: Plan, runs: list[Run], jobs: list[Job], failed: list[Failure]
     if active:
         yield "\nin training"
     for run in active:
-        where = f"  job {run.job.id} on {run.job.where} for {run.job.elapsed}" if run.job else ""
+        where = f"  job {run.job.id} on {run.job.where} since {run.job.since} ({run.job.elapsed})" if run.job else ""
         loss = f"  loss {run.losses[-1]:.4g}" if run.losses else ""
         pace = f"  {run.seconds_a_step:.2g} s a step" if run.seconds_a_step else ""
         yield f"  {run.spec.id}  {run.state}  step {run.steps}{loss}{pace}{where}  {curve(run.losses)}"
@@ -287,17 +303,19 @@ def page(plan: Plan, runs: list[Run], jobs: list[Job], failed: list[Failure]) ->
             continue
         loss = f"{run.losses[-1]:.4g}" if run.losses else ""
         job = f"{run.job.id} on {run.job.where}, {run.job.elapsed} of {run.job.limit}" if run.job else ""
-        training.append([escape(run.spec.id), run.state, str(run.steps or ""), loss, svg(run.losses), escape(job)])
+        since = run.job.since if run.job else ""
+        cells = (run.spec.id, run.state, since, str(run.steps or ""), loss)
+        training.append([*map(escape, cells), svg(run.losses), escape(job)])
     in_slurm = [
-        [escape(cell) for cell in (job.id, job.state, job.what, f"{job.elapsed} of {job.limit}", job.where)]
+        [escape(cell) for cell in (job.id, job.state, job.what, job.since, f"{job.elapsed} of {job.limit}", job.where)]
         for job in jobs
     ]
     parts = ["<ul>" + "".join(f"<li>{escape(line)}</li>" for line in summary(plan, runs)) + "</ul>"]
     if training:
-        titles = ["run", "state", "step", "loss", "curve", "SLURM job"]
+        titles = ["run", "state", "since", "step", "loss", "curve", "SLURM job"]
         parts.append(f"<h2>In training</h2>{html_table(titles, training)}")
     if in_slurm:
-        titles = ["job", "state", "what", "time", "where, or why not"]
+        titles = ["job", "state", "what", "since", "time", "where, or why not"]
         parts.append(f"<h2>In SLURM</h2>{html_table(titles, in_slurm)}")
     if failed:
         parts.append("<h2>Failed</h2>")

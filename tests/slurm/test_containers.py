@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 
 import pytest
 from cluster import ROOT
@@ -62,3 +64,45 @@ def test_apptainer_sections_are_known_ones():
     _, found = sections(APPTAINER)
     assert set(found) <= {"help", "files", "post", "environment", "runscript", "test", "labels"}
     assert found["post"].lstrip().startswith("set -e")
+
+
+def scripts():
+    """Every shell script in the two files, by the place where it stands."""
+    _, found = sections(APPTAINER)
+    named = {f"%{name}": found[name] for name in ("post", "environment", "runscript", "test")}
+    return named | {f"RUN {i}": rest for i, (name, rest) in enumerate(instructions(DOCKER)) if name == "RUN"}
+
+
+@pytest.mark.parametrize("place", scripts())
+def test_their_shell_scripts_are_sound(place):
+    """What hadolint and shellcheck look for first, so far as it applies here."""
+    text = scripts()[place]
+    assert subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True, check=False).stderr == ""
+    for line in re.split(r"\n|&&", text):
+        words = line.split()
+        if words[:2] == ["apt-get", "install"]:
+            assert {"-y", "--no-install-recommends"} <= set(words)
+        if words[:2] == ["pip", "install"]:
+            assert "--no-cache-dir" in words
+        assert not {"sudo", "cd", "apt"} & set(words[:1])
+        # Without pipefail the first command of a pipe may fail unseen.
+        assert not re.search(r"[^|]\|[^|]", line)
+    if "apt-get install" in text:
+        assert text.index("apt-get update") < text.index("apt-get install") < text.index("rm -rf /var/lib/apt/lists/*")
+    # A failure of an early command must not be forgiven together with a late one.
+    assert not re.search(r"&&[^{}]*\|\| true", text)
+
+
+def test_docker_s_paths_are_absolute_and_its_entry_is_no_shell():
+    for name, rest in instructions(DOCKER):
+        if name in ("WORKDIR", "COPY"):
+            assert rest.split()[-1].startswith("/")
+        if name == "ENTRYPOINT":
+            assert rest.startswith("[")
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed")
+def test_hadolint_finds_nothing():
+    # DL3008: Debian packages without versions; the base image's date pins them well enough.
+    command = ["hadolint", "--ignore", "DL3008", str(ROOT / "envs/Dockerfile")]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == ""

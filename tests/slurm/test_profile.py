@@ -30,10 +30,10 @@ def arguments(monkeypatch):
     return parse
 
 
-def value(resource, scale="paper", attempt=1):
+def value(resource, scale="paper", attempt=1, threads=1):
     """A resource of the profile as a job of that scale gets it."""
     wildcards = Wildcards(fromdict={"scale": scale})
-    known = resource.evaluate(wildcards, input=[], attempt=attempt, threads=1, rulename="x", async_run=None)
+    known = resource.evaluate(wildcards, input=[], attempt=attempt, threads=threads, rulename="x", async_run=None)
     return known.value
 
 
@@ -70,6 +70,15 @@ def test_a_gpu_job_asks_for_cpus_and_memory_that_grow_with_the_attempt(arguments
     # A small scale runs without a GPU and fits any node.
     assert value(wanted["gpu_model"], scale="mini") == ""
     assert value(wanted["mem_mb"], scale="mini") <= 8000
+
+
+@pytest.mark.parametrize("rule", ["candidate", "train"])
+def test_a_training_on_several_gpus_gets_their_share_on_one_node(arguments, rule):
+    wanted = arguments().set_resources[rule]
+    for name in ("cpus_per_task", "mem_mb"):
+        assert value(wanted[name], threads=4) == 4 * value(wanted[name])
+    assert value(wanted["runtime"], threads=4) == value(wanted["runtime"])
+    assert value(wanted["nodes"]) == 1
 
 
 def test_the_gpu_rules_ask_for_their_gpus_themselves(arguments):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from cluster import ROOT
 
 from sdft.config import load_config
+from sdft.cost import device_hours, forecast
 from sdft.plan import Plan
 from workflow_scripts import status
 
@@ -60,14 +62,32 @@ def test_each_run_is_in_the_state_that_its_files_say(plan):
     assert f"{running.id}  running  step 2  loss 1" in text
 
 
-def test_what_is_left_is_judged_by_what_has_finished(plan):
-    assert status.hours_left(plan, status.plan_runs(plan, [])) is None
+def test_what_is_left_is_what_the_budget_says_less_what_has_been_done(plan):
+    jobs, _ = forecast(plan)
+    hours, seconds = status.left(plan, status.plan_runs(plan, []))
+    assert hours == pytest.approx(device_hours(jobs))
+    # On one device nothing runs at the same time.
+    assert seconds == pytest.approx(3600 * hours)
     first, second = plan.candidates("science", "sft")
-    write(plan.validation_path(first), {"manifest": {"seconds": 3600.0}})
-    runs = status.plan_runs(plan, [])
-    assert status.hours_left(plan, runs) == pytest.approx(len(runs) - 1)
-    write(f"{plan.run_folder(second)}/metrics.jsonl", steps(*[1.0] * 900))
-    assert status.hours_left(plan, status.plan_runs(plan, [])) == pytest.approx(len(runs) - 1.5)
+    write(plan.validation_path(first), {"manifest": {"seconds": 90.0}})
+    cost = {job.output: job.forecast for job in jobs}
+    after, _ = status.left(plan, status.plan_runs(plan, []))
+    assert 3600 * (hours - after) == pytest.approx(cost[plan.validation_path(first)])
+    write(f"{plan.run_folder(second)}/metrics.jsonl", steps(1.0))
+    assert 3600 * (after - status.left(plan, status.plan_runs(plan, []))[0]) == pytest.approx(2.0)
+
+
+def test_squeue_says_since_when_and_where_a_job_runs(monkeypatch, tmp_path):
+    lines = (
+        f"7|RUNNING|sdft_ab|rule_train_wildcards_paper_x|1:02|8:00:00|n1|2026-11-22T10:00:00|{tmp_path}\n"
+        f"8|PENDING|sdft_ab|rule_select|0:00|1:00:00|(Priority)|N/A|{tmp_path}\n"
+        f"9|RUNNING|sdft_cd|rule_train|0:00|1:00:00|n1|N/A|/elsewhere\n"
+        f"10|RUNNING|other|rule_train|0:00|1:00:00|n1|N/A|{tmp_path}\n"
+    )
+    monkeypatch.setattr(status.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, lines))
+    first, second = status.slurm_jobs(tmp_path)
+    assert (first.what, first.where, first.since) == ("train paper_x", "n1", "2026-11-22 10:00:00")
+    assert (second.state, second.where, second.since) == ("PENDING", "Priority", "")
 
 
 LOG = """\
