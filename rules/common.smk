@@ -169,7 +169,14 @@ def data_scales(source):
 
 def data_spec(wildcards):
     """The data block of a scale, as `python -m sdft.data.prepare` takes it."""
-    return PLANS[wildcards.scale].scale.data.model_dump_json()
+    # Articles and their writer decide nothing in the other tasks.
+    return PLANS[wildcards.scale].scale.data.model_dump_json(exclude={"knowledge"})
+
+
+def knowledge_spec(wildcards):
+    """The same without the files of the other tasks, as `python -m sdft.data.knowledge` takes it."""
+    data = PLANS[wildcards.scale].scale.data
+    return data.model_copy(update={"tasks": {}, "general": None}).model_dump_json()
 
 
 def judge_config(wildcards):

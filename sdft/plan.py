@@ -180,13 +180,18 @@ class Plan:
 
     def _data_fields(self, task: str) -> dict[str, Any]:
         """What defines a task's data; a local copy's place does not, its declared content does."""
-        fields = self.scale.data.model_dump(mode="json", exclude={"sizes", "tasks", "general", "benchmark_items"})
+        parts = {"sizes", "tasks", "general", "benchmark_items", "knowledge"}
+        fields = self.scale.data.model_dump(mode="json", exclude=parts)
         sizes = getattr(self.scale.data, "sizes", {})
         if task in sizes:
             fields["size"] = sizes[task].model_dump()
         if isinstance(self.scale.data, OfficialData):
-            places = {"train": {"path"}, "test": {"path"}}
-            fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
+            if task == "knowledge":
+                places = {"articles": {"__all__": {"path"}}}
+                fields["files"] = self.scale.data.knowledge.model_dump(mode="json", exclude=places)
+            else:
+                places = {"train": {"path"}, "test": {"path"}}
+                fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
             fields.pop("absent")
         return fields
 
@@ -229,6 +234,10 @@ class Plan:
         """The prior-capability protocol as `sdft.evaluate` takes it; a sweep may look at fewer items."""
         prior = self.scale.prior
         values = prior.model_dump(mode="json", exclude={"sweep_limit"})
+        for task in values["tasks"].values():
+            # A sweep looks at what is compared only.
+            if sweep or not task["siblings"]:
+                task.pop("siblings")
         local = values.pop("local_data") or self.scale.data.source == "miniature"
         values["data_dir"] = f"{self.root}/data/benchmarks" if local else None
         if sweep and prior.sweep_limit is not None:

@@ -27,7 +27,14 @@ LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "nump
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
 STEPS: dict[str, tuple[str, ...]] = {
     "data": ("miniature", "data/prompts.py", "data/records.py"),
-    "official": ("data",),
+    "official": (
+        *("data/prepare.py", "data/fetch.py", "data/official.py", "data/records.py", "data/splits.py"),
+        *("data/science.py", "data/tooluse.py", "data/medical.py", "data/general.py", "data/invented.py"),
+    ),
+    "knowledge": (
+        *("data/knowledge.py", "data/articles.py", "data/questions.py", "endpoint.py"),
+        *("data/fetch.py", "data/records.py", "data/splits.py", "data/invented.py"),
+    ),
     "base": ("miniature", "data/prompts.py", "data/records.py"),
     "train": (
         "data/records.py",
@@ -55,7 +62,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "miniature/sandbox.py",
         "miniature/priors/instructions.py",
     ),
-    "judge": ("judge.py", "data/records.py"),
+    "judge": ("judge.py", "endpoint.py", "data/records.py"),
     "gate": ("gate.py", "gate.yaml"),
     "select": ("select.py",),
     "tables": (

@@ -86,6 +86,7 @@ def test_every_step_names_files_that_exist():
 ENTRIES = {
     "data": ["miniature/data.py"],
     "official": ["data/prepare.py"],
+    "knowledge": ["data/knowledge.py"],
     "base": ["miniature/base.py"],
     "train": ["train.py"],
     "evaluate": ["evaluate/__main__.py"],
