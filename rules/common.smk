@@ -179,6 +179,21 @@ def knowledge_spec(wildcards):
     return data.model_copy(update={"tasks": {}, "general": None}).model_dump_json()
 
 
+def released_files(plan):
+    """The table of the scale's released checkpoints, where it has some."""
+    return (
+        [f"{plan.root}/tables/released/{name}" for name in ("verdict.json", "table.md")] if plan.scale.released else []
+    )
+
+
+def released_options(wildcards):
+    """Where a released checkpoint comes from, as `python -m sdft.data.base_model` takes it."""
+    scale = PLANS[wildcards.scale].scale
+    source = scale.released[wildcards.model].model_dump_json(exclude={"task", "method"})
+    tokenizer = f" --tokenizer {shlex.quote(scale.models.tokenizer)}" if scale.models.tokenizer else ""
+    return f"--source {shlex.quote(source)}{tokenizer}"
+
+
 def judge_config(wildcards):
     """The judge block of a scale, as `python -m sdft.judge` takes it."""
     return PLANS[wildcards.scale].scale.judge.model_dump_json()

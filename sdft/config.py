@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -383,6 +384,16 @@ class Scale(Strict):
     arms: dict[str, Arm]
     published_recipe: dict[Literal["learning_rate", "epochs", "batch_size", "ema_rate"], float] = {}
     gpus: NonNegative = 0
+
+    @field_validator("released")
+    @classmethod
+    def _names_of_folders(cls, released: dict[str, Released]) -> dict[str, Released]:
+        for name, entry in released.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '.' and '-'")
+            if not (entry.path or entry.repository or entry.architecture):
+                raise ValueError(f"{name} needs a repository with its revision, a local path, or an architecture")
+        return released
 
     @field_validator("arms")
     @classmethod

@@ -279,6 +279,33 @@ class Plan:
             ],
         }
 
+    def released(self) -> dict[str, Any]:
+        """What `sdft.released` reads: the released checkpoints and where their scores lie."""
+        tasks = getattr(self.scale.data, "tasks", {})
+        return {
+            "scale": self.name,
+            "checkpoints": [
+                {
+                    "name": name,
+                    "task": entry.task,
+                    "method": entry.method,
+                    "from": entry.path or entry.architecture or f"{entry.repository}@{entry.revision}",
+                    "scores": f"{self.root}/released/{name}/{entry.task}",
+                    "data": self.data_path(entry.task, "test"),
+                    "versions": tasks[entry.task].test_versions if entry.task in tasks else [],
+                }
+                for name, entry in self.scale.released.items()
+            ],
+        }
+
+    def released_scores(self) -> list[str]:
+        """The files that scoring the released checkpoints makes."""
+        return [
+            path
+            for entry in self.released()["checkpoints"]
+            for path in self.score_files(entry["scores"], [entry["task"]])
+        ]
+
     def find(self, run: str) -> RunSpec:
         """The run of that name. Raises KeyError when the plan has none."""
         return self._index()[run]

@@ -64,6 +64,10 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
     "judge": ("judge.py", "endpoint.py", "data/records.py"),
     "gate": ("gate.py", "gate.yaml"),
+    "released": (
+        *("released.py", "names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
+        "data/records.py",
+    ),
     "select": ("select.py",),
     "tables": (
         *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),

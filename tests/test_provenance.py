@@ -92,6 +92,7 @@ ENTRIES = {
     "evaluate": ["evaluate/__main__.py"],
     "judge": ["judge.py"],
     "gate": ["gate.py"],
+    "released": ["released.py"],
     "select": ["select.py"],
     "tables": ["tables.py"],
     "figures": ["figures.py"],
