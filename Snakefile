@@ -7,6 +7,7 @@
 #   results/{scale}/selected/{task}/{arm}.json                    the winner and the whole ranking
 #   results/{scale}/runs/{study}/{run}/model.json                 a final run
 #   results/{scale}/scores/{study}/{run}/{benchmark}.json         its scores, and every item's outcome beside them
+#   results/{scale}/released/{model}/{task}/{benchmark}.json      scores of a checkpoint that the authors released
 #   results/{scale}/tables/{table}/verdict.json                   a table of the paper, with a verdict a claim
 #   results/{scale}/figures/{figure}.json                         a figure and every number drawn in it
 #   results/{scale}/reports/report.html                           what to read
@@ -33,6 +34,7 @@ include: "rules/evaluate.smk"
 include: "rules/measures.smk"
 include: "rules/judge.smk"
 include: "rules/gate.smk"
+include: "rules/released.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/reports.smk"

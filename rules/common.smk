@@ -253,7 +253,29 @@ def data_scales(source):
 
 def data_spec(wildcards):
     """The data block of a scale, as `python -m sdft.data.prepare` takes it."""
-    return PLANS[wildcards.scale].scale.data.model_dump_json()
+    # Articles and their writer decide nothing in the other tasks.
+    return PLANS[wildcards.scale].scale.data.model_dump_json(exclude={"knowledge"})
+
+
+def knowledge_spec(wildcards):
+    """The same without the files of the other tasks, as `python -m sdft.data.knowledge` takes it."""
+    data = PLANS[wildcards.scale].scale.data
+    return data.model_copy(update={"tasks": {}, "general": None}).model_dump_json()
+
+
+def released_files(plan):
+    """The table of the scale's released checkpoints, where it has some."""
+    return (
+        [f"{plan.root}/tables/released/{name}" for name in ("verdict.json", "table.md")] if plan.scale.released else []
+    )
+
+
+def released_options(wildcards):
+    """Where a released checkpoint comes from, as `python -m sdft.data.base_model` takes it."""
+    scale = PLANS[wildcards.scale].scale
+    source = scale.released[wildcards.model].model_dump_json(exclude={"task", "method"})
+    tokenizer = f" --tokenizer {shlex.quote(scale.models.tokenizer)}" if scale.models.tokenizer else ""
+    return f"--source {shlex.quote(source)}{tokenizer}"
 
 
 def judge_config(wildcards):

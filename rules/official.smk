@@ -21,6 +21,26 @@ rule official_task:
         "python -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
 
+# Knowledge: articles, and questions that a model behind an endpoint writes about them. It needs a network and no GPU; every
+# reply is kept (results/writer), so that a writer which fails midway costs nothing twice.
+rule official_knowledge:
+    output:
+        expand("results/{{scale}}/data/knowledge/{split}.jsonl", split=["train", "validation", "test", "ood", "corpus"]),
+        manifest="results/{scale}/data/knowledge/manifest.json",
+    log:
+        "results/{scale}/logs/data/knowledge.log",
+    wildcard_constraints:
+        scale=data_scales("official"),
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=knowledge_spec,
+        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
+        code=code_digest("knowledge"),
+    shell:
+        "python -m sdft.data.knowledge --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+
+
 # General prompts for SFT + re-invoke.
 rule official_general:
     output:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -258,6 +259,61 @@ class Source(Strict):
         return self
 
 
+class EndpointConfig(Strict):
+    """A model behind an OpenAI-compatible endpoint.
+
+    base_url_variable and api_key_variable name environment variables, so that neither need stand in a file.
+    """
+
+    model: str
+    base_url: str | None = None
+    base_url_variable: str = "OPENAI_BASE_URL"
+    api_key_variable: str = "OPENAI_API_KEY"
+    attempts: Positive = 6
+    parallel: Positive = 8
+    max_tokens: Positive = 2000
+    cache: str
+
+
+class Writer(EndpointConfig):
+    """Who writes questions and answers about an article."""
+
+    max_tokens: Positive = 16000
+    cache: str = "results/writer"
+
+
+class Article(Strict):
+    """One article: a text file, or Wikipedia's at a revision (the number after oldid= in a permanent link).
+
+    sha256: of the text that is made of it, null where only the revision pins it.
+    """
+
+    title: str = Field(min_length=1)
+    path: str | None = None
+    revision: Positive | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+class KnowledgeData(Strict):
+    """Articles, and how many questions about each a model writes. Explained key by key in config.yaml."""
+
+    articles: list[Article] = Field(min_length=1)
+    writer: Writer | None = None
+    train: Positive = 100
+    test: Positive = 20
+    ood: Positive = 20
+    similarity: Annotated[float, Field(gt=0, le=100)] = 90.0
+    window_characters: Positive = 12000
+    rounds: Positive = 4
+
+    @field_validator("articles")
+    @classmethod
+    def _distinct(cls, articles: list[Article]) -> list[Article]:
+        if len({article.title for article in articles}) != len(articles):
+            raise ValueError("two articles have the same title")
+        return articles
+
+
 class OfficialTask(Strict):
     """The real files of one task, and which of the test file's rows are the test set.
 
@@ -301,6 +357,7 @@ class OfficialData(Strict):
     split_seed: NonNegative = 0
     limit: Positive | None = None
     tasks: dict[SkillTask, OfficialTask]
+    knowledge: KnowledgeData | None = None
     general: GeneralPrompts | None = None
 
 
@@ -350,10 +407,14 @@ class Models(Strict):
 
 
 class PriorTask(Strict):
-    """One prior-capability benchmark: lm_eval's task name and the metric that Table 5 shows."""
+    """One prior-capability benchmark: lm_eval's task name and the metric that Table 5 shows.
+
+    siblings: lm_eval tasks that run beside it, whose metrics are stored under their own names and shown nowhere.
+    """
 
     task: str
     metric: str
+    siblings: list[str] = []
 
 
 class Prior(Strict):
@@ -386,21 +447,18 @@ class Evaluation(Strict):
     dtype: Dtype = "bfloat16"
 
 
-class Judge(Strict):
-    """Who decides whether a medical answer is right: an OpenAI-compatible endpoint, or the offline judge (null).
+class Judge(EndpointConfig):
+    """Who decides whether an answer is right, where no rule can: a model, or the offline judge (null)."""
 
-    api_key and base_url name environment variables, so that neither stands in a file.
-    """
-
-    model: str
     second_model: str | None = None
-    base_url: str | None = None
-    base_url_variable: str = "OPENAI_BASE_URL"
-    api_key_variable: str = "OPENAI_API_KEY"
-    attempts: Positive = 6
-    parallel: Positive = 8
-    max_tokens: Positive = 2000
     cache: str = "results/judge"
+
+
+class Released(BaseModelSource):
+    """A model that the authors released after training it: scored as it is, never trained."""
+
+    task: SkillTask
+    method: Method = "sdft"
 
 
 class Scale(Strict):
@@ -415,10 +473,21 @@ class Scale(Strict):
     evaluation: Evaluation
     judge: Judge | None = None
     prior: Prior
+    released: dict[str, Released] = {}
     arms: dict[str, Arm]
     studies: dict[StudyName, Study] = {}
     published_recipe: dict[Literal["learning_rate", "epochs", "batch_size", "ema_rate"], float] = {}
     gpus: NonNegative = 0
+
+    @field_validator("released")
+    @classmethod
+    def _names_of_folders(cls, released: dict[str, Released]) -> dict[str, Released]:
+        for name, entry in released.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '.' and '-'")
+            if not (entry.path or entry.repository or entry.architecture):
+                raise ValueError(f"{name} needs a repository with its revision, a local path, or an architecture")
+        return released
 
     def training_gpus(self, base: str) -> int:
         """GPUs of one training of a base model; more than one cut it into shards (sdft/sharding.py)."""

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from sdft.config import MiniatureData, OfficialData, TrainingSettings
+from sdft.errors import SdftError
 from sdft.plan import Plan, RunSpec
 from sdft.provenance import read_json
 
@@ -92,6 +93,9 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
         found.append(_job(output, "evaluation", len(plan.tasks), ()))
     if target == "gate":
         return found
+    if target == "released_checkpoints":
+        folders = [entry["scores"] for entry in plan.released()["checkpoints"]]
+        return [_job(f"{folder}/responses.jsonl.gz", "evaluation", 1, ()) for folder in folders]
     for task in plan.tasks:
         # SFT comes first, because SFT + re-invoke starts from its final runs.
         for arm in sorted(plan.arms, key=lambda name: plan.arm(name).method == "sft_reinvoke"):
@@ -171,8 +175,64 @@ def forecast(plan: Plan, target: str = "table5") -> tuple[list[Job], dict[str, F
     for job in found:
         if job.seconds:
             measured[job.kind].append((job.units, job.seconds))
+    for kind, points in measured_elsewhere(plan, {job.output for job in found}).items():
+        measured[kind] += points
     fits = {kind: fit(kind, measured[kind], plan.name) for kind in dict.fromkeys(job.kind for job in found)}
     return [replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found], fits
+
+
+def measured_elsewhere(plan: Plan, known: set[str]) -> dict[str, list[tuple[float, float]]]:
+    """(units, seconds) by kind of finished runs under the scale's results that the target's plan does not name.
+
+    Runs of another sweep, study or older configuration cost what they cost. A file that says too little is passed by.
+    """
+    found: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    root = Path(plan.root)
+    for path in sorted((*root.glob("sweep/*/*/*/validation.json"), *root.glob("runs/*/*/model.json"))):
+        if str(path) in known:
+            continue
+        try:
+            record = read_json(path)
+            values = record.get("run", {}).get("hyperparameters") if path.name == "model.json" else None
+            values = values or record["hyperparameters"]
+            method = record["run"]["method"] if path.name == "model.json" else plan.arm(path.parts[-3]).method
+            units, seconds = record["steps"] * values["batch_size"], record["manifest"]["seconds"]
+        except (KeyError, TypeError, AttributeError, SdftError):
+            continue
+        if units and seconds:
+            found[method if path.name == "model.json" else f"candidate:{method}"].append((units, seconds))
+    return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What finished jobs of one kind took, and what they were forecast at, each from the others alone, in seconds."""
+
+    kind: str
+    n: int
+    actual: float
+    forecast: float
+    origin: str
+
+
+def outcomes(found: Sequence[Job], scale: str) -> list[Outcome]:
+    """Forecast against actual of the finished jobs, by kind.
+
+    A job is forecast from the other measured ones of its kind, as it would have been just before it ran; from the
+    declared assumption where there are fewer than three of those.
+    """
+    groups = defaultdict(list)
+    for job in found:
+        if job.seconds:
+            groups[job.kind].append(job)
+    result = []
+    for kind, group in groups.items():
+        points = [(job.units, job.seconds) for job in group]
+        fits = [fit(kind, [*points[:place], *points[place + 1 :]], scale) for place in range(len(points))]
+        expected = sum(one.start + one.per_unit * units for one, (units, _) in zip(fits, points, strict=True))
+        origin = "the others" if fits[0].n else "the assumption"
+        result.append(Outcome(kind, len(group), sum(job.seconds for job in group), expected, origin))
+    return result
 
 
 def device_hours(found: Sequence[Job]) -> float:

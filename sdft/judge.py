@@ -10,14 +10,13 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
 import re
 import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,9 @@ from pydantic import ValidationError
 
 from sdft.config import Judge
 from sdft.data.records import Record, read_records
+from sdft.endpoint import Endpoint
 from sdft.errors import SdftError, did_you_mean, run_main
-from sdft.provenance import Clock, atomic_path, digest, manifest, read_json, sha256_file, write_json
+from sdft.provenance import Clock, atomic_path, manifest, read_json, sha256_file, write_json
 
 LABELS = {
     "medical": ("CORRECT", "INCORRECT"),
@@ -50,8 +50,6 @@ Only the content counts; style, length and language do not.""",
 }
 # The share of verdicts that may stay unreadable before the judge itself is refused.
 UNREADABLE = 0.02
-# How often an unreadable verdict is asked for again.
-TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -105,80 +103,6 @@ def kappa(first: Sequence[str | None], second: Sequence[str | None]) -> float | 
     return None if expected == 1 else (observed - expected) / (1 - expected)
 
 
-class Endpoint:
-    """One judge model behind an OpenAI-compatible endpoint, with a cache on disk.
-
-    Raises SdftError when there is no key for an endpoint that needs one.
-    """
-
-    def __init__(self, config: Judge, model: str) -> None:
-        import openai
-
-        base_url = config.base_url or os.environ.get(config.base_url_variable)
-        key = os.environ.get(config.api_key_variable)
-        if not key and not base_url:
-            raise SdftError(
-                f"the judge {model} needs an API key: set the environment variable {config.api_key_variable}, or give "
-                "judge.base_url of a server of your own, or set judge: null for the offline judge."
-            )
-        # The client waits longer after each refusal (429, 5xx, no connection), or as long as the server says.
-        self.client = openai.OpenAI(
-            base_url=base_url, api_key=key or "none", max_retries=config.attempts - 1, timeout=120.0
-        )
-        self.config, self.model, self.base_url = config, model, base_url
-        self.limit_name = "max_completion_tokens"
-        self.asked = 0
-
-    def label(self, task: str, item: Item) -> dict[str, Any]:
-        """{"label", "reply"} for one response, from the cache where it was asked before; label None if unreadable."""
-        messages = prompt(task, item)
-        key = digest([self.model, messages], 40)
-        path = Path(self.config.cache) / key[:2] / f"{key}.json"
-        if path.is_file():
-            return read_json(path)
-        reply = ""
-        for _ in range(TRIES):
-            reply = self._ask(messages)
-            label = parse_label(reply, LABELS[task])
-            if label:
-                found = {"model": self.model, "label": label, "reply": reply}
-                write_json(path, found)
-                return found
-        return {"model": self.model, "label": None, "reply": reply}
-
-    def _ask(self, messages: list[dict[str, str]]) -> str:
-        import openai
-
-        self.asked += 1
-        try:
-            try:
-                answer = self._create(messages)
-            except openai.BadRequestError as error:
-                # Older servers know the limit by its older name only.
-                if self.limit_name == "max_tokens" or "max_completion_tokens" not in str(error):
-                    raise
-                self.limit_name = "max_tokens"
-                answer = self._create(messages)
-        except openai.OpenAIError as error:
-            raise SdftError(
-                f"the judge {self.model} at {self.base_url or 'its default address'} failed after "
-                f"{self.config.attempts} attempts: {_reason(error)}. Verdicts so far are kept in {self.config.cache}; "
-                "mend this and repeat the command."
-            ) from None
-        return (answer.choices[0].message.content or "") if answer.choices else ""
-
-    def _create(self, messages: list[dict[str, str]]) -> Any:
-        limit = {self.limit_name: self.config.max_tokens}
-        return self.client.chat.completions.create(model=self.model, messages=messages, **limit)
-
-
-def _reason(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    known = {401: "the API key was refused", 404: "there is no such model or address", 429: "too many requests"}
-    text = " ".join(str(error).split())[:200]
-    return f"{known[status]} ({text})" if status in known else text
-
-
 def judge_all(task: str, items: Sequence[Item], config: Judge) -> dict[str, list[dict[str, Any]]]:
     """Verdicts of each configured judge, by model, in the items' order.
 
@@ -186,14 +110,9 @@ def judge_all(task: str, items: Sequence[Item], config: Judge) -> dict[str, list
     """
     found = {}
     for model in filter(None, (config.model, config.second_model)):
-        endpoint = Endpoint(config, model)
-        with ThreadPoolExecutor(config.parallel) as pool:
-            futures = [pool.submit(endpoint.label, task, item) for item in items]
-            try:
-                found[model] = [future.result() for future in futures]
-            except SdftError:
-                pool.shutdown(cancel_futures=True)
-                raise
+        endpoint = Endpoint(config, model, "judge")
+        replies = endpoint.ask_all([prompt(task, item) for item in items], partial(parse_label, labels=LABELS[task]))
+        found[model] = [{"model": model, "label": label, "reply": reply} for reply, label in replies]
         unreadable = [verdict["reply"] for verdict in found[model] if verdict["label"] is None]
         if len(unreadable) > UNREADABLE * len(items):
             raise SdftError(

@@ -219,13 +219,18 @@ class Plan:
 
     def _data_fields(self, task: str) -> dict[str, Any]:
         """What defines a task's data; a local copy's place does not, its declared content does."""
-        fields = self.scale.data.model_dump(mode="json", exclude={"sizes", "tasks", "general", "benchmark_items"})
+        parts = {"sizes", "tasks", "general", "benchmark_items", "knowledge"}
+        fields = self.scale.data.model_dump(mode="json", exclude=parts)
         sizes = getattr(self.scale.data, "sizes", {})
         if task in sizes:
             fields["size"] = sizes[task].model_dump()
         if isinstance(self.scale.data, OfficialData):
-            places = {"train": {"path"}, "test": {"path"}}
-            fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
+            if task == "knowledge":
+                places = {"articles": {"__all__": {"path"}}}
+                fields["files"] = self.scale.data.knowledge.model_dump(mode="json", exclude=places)
+            else:
+                places = {"train": {"path"}, "test": {"path"}}
+                fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
             fields.pop("absent")
         return fields
 
@@ -268,6 +273,10 @@ class Plan:
         """The prior-capability protocol as `sdft.evaluate` takes it; a sweep may look at fewer items."""
         prior = self.scale.prior
         values = prior.model_dump(mode="json", exclude={"sweep_limit"})
+        for task in values["tasks"].values():
+            # A sweep looks at what is compared only.
+            if sweep or not task["siblings"]:
+                task.pop("siblings")
         local = values.pop("local_data") or self.scale.data.source == "miniature"
         values["data_dir"] = f"{self.root}/data/benchmarks" if local else None
         if sweep and prior.sweep_limit is not None:
@@ -287,6 +296,33 @@ class Plan:
                 finals = [run for chain in chains for run in chain] if orders else self.finals(study, task, arm)
                 found |= {run.id: run for run in (*self.candidates(task, arm), *finals)}
         return list(found.values())
+
+    def released(self) -> dict[str, Any]:
+        """What `sdft.released` reads: the released checkpoints and where their scores lie."""
+        tasks = getattr(self.scale.data, "tasks", {})
+        return {
+            "scale": self.name,
+            "checkpoints": [
+                {
+                    "name": name,
+                    "task": entry.task,
+                    "method": entry.method,
+                    "from": entry.path or entry.architecture or f"{entry.repository}@{entry.revision}",
+                    "scores": f"{self.root}/released/{name}/{entry.task}",
+                    "data": self.data_path(entry.task, "test"),
+                    "versions": tasks[entry.task].test_versions if entry.task in tasks else [],
+                }
+                for name, entry in self.scale.released.items()
+            ],
+        }
+
+    def released_scores(self) -> list[str]:
+        """The files that scoring the released checkpoints makes."""
+        return [
+            path
+            for entry in self.released()["checkpoints"]
+            for path in self.score_files(entry["scores"], [entry["task"]])
+        ]
 
     def find(self, run: str) -> RunSpec:
         """The run of that name. Raises KeyError when the plan has none."""

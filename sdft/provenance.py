@@ -57,7 +57,14 @@ TRAIN = (
 )
 STEPS: dict[str, tuple[str, ...]] = {
     "data": ("miniature", "data/prompts.py", "data/records.py"),
-    "official": ("data",),
+    "official": (
+        *("data/prepare.py", "data/fetch.py", "data/official.py", "data/records.py", "data/splits.py"),
+        *("data/science.py", "data/tooluse.py", "data/medical.py", "data/general.py", "data/invented.py"),
+    ),
+    "knowledge": (
+        *("data/knowledge.py", "data/articles.py", "data/questions.py", "endpoint.py"),
+        *("data/fetch.py", "data/records.py", "data/splits.py", "data/invented.py"),
+    ),
     "base": ("miniature", "data/prompts.py", "data/records.py"),
     "train": TRAIN,
     "flops": (*TRAIN, "flops.py"),
@@ -66,8 +73,12 @@ STEPS: dict[str, tuple[str, ...]] = {
     "passk": (*ACCURACY, *SAMPLES, "evaluate/passk.py", "statistics.py"),
     "divergence": (*ACCURACY, *SAMPLES, "evaluate/divergence.py", "divergence.py", "encoding.py"),
     "trajectory": (*ACCURACY, *PRIOR, "evaluate/partial.py", "evaluate/trajectory.py"),
-    "judge": ("judge.py", "data/records.py"),
+    "judge": ("judge.py", "endpoint.py", "data/records.py"),
     "gate": ("gate.py", "gate.yaml"),
+    "released": (
+        *("released.py", "names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
+        "data/records.py",
+    ),
     "select": ("select.py",),
     "tables": (
         *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),

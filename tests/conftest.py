@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,3 +30,55 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("SDFT_REAL_DATA does not name a folder with the real data files")
     return Path(folder)
+
+
+class Server(ThreadingHTTPServer):
+    """An OpenAI-compatible endpoint that answers as `script` says: (status, text) for the n-th request."""
+
+    def __init__(self, script):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script, self.requests = script, []
+        self.lock = threading.Lock()
+        self.address = f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            number = len(self.server.requests)
+            self.server.requests.append(body)
+        status, text = self.server.script(number, body)
+        if status == 200:
+            message = {"role": "assistant", "content": text}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            answer = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+        else:
+            answer = {"error": {"message": text, "type": "x", "code": None}}
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def endpoint_server():
+    """Starts servers of the API; `requests` of a server are the bodies it was sent."""
+    servers = []
+
+    def start(script):
+        server = Server(script)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

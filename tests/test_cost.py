@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from sdft.config import TrainingSettings, load_config
-from sdft.cost import Job, assumptions, device_hours, fit, forecast, jobs, makespan, memory, sequences
+from sdft.cost import Job, assumptions, device_hours, fit, forecast, jobs, makespan, memory, outcomes, sequences
 from sdft.plan import Plan
+from workflow_scripts.budget import report
 
 
 @pytest.fixture
@@ -65,6 +67,52 @@ def test_what_was_measured_replaces_the_assumption_and_what_is_done_costs_nothin
     assert fits["candidate:sft"].per_unit == pytest.approx(0.1)
     assert sum(job.done for job in after) == 4
     assert device_hours(after) < device_hours(before)
+
+
+def test_finished_runs_of_another_plan_are_measurements_too(plan, tmp_path):
+    folder = tmp_path / plan.root / "runs/table5"
+    for number, steps in enumerate((100, 200, 400)):
+        path = folder / f"science-sft-{number}" / "model.json"
+        path.parent.mkdir(parents=True)
+        run = {"method": "sft", "hyperparameters": {"batch_size": 32}}
+        path.write_text(json.dumps({"run": run, "steps": steps, "manifest": {"seconds": 50 + 3.2 * steps}}))
+    broken = folder / "science-sft-9" / "model.json"
+    broken.parent.mkdir()
+    broken.write_text("{}")
+    _, fits = forecast(plan)
+    assert (fits["sft"].n, fits["sft"].start) == (3, pytest.approx(50))
+    assert fits["sft"].per_unit == pytest.approx(0.1)
+    assert fits["dft"].n == 0
+
+
+def test_a_finished_job_is_set_against_the_forecast_that_the_others_give():
+    exact = [Job(f"a{n}", "sft", n, (), done=True, seconds=10.0 + n) for n in (10, 20, 40, 80)]
+    (one,) = outcomes(exact, "mini")
+    assert (one.n, one.origin) == (4, "the others")
+    assert one.forecast == pytest.approx(one.actual) == pytest.approx(190)
+    (first,) = outcomes([*exact[:1], Job("b", "sft", 9, ())], "mini")
+    assumed = assumptions()["mini"]["training"]["sft"]
+    assert (first.n, first.origin) == (1, "the assumption")
+    assert first.forecast == pytest.approx(assumed["start"] + assumed["per_unit"] * 10)
+    assert outcomes([Job("c", "sft", 9, ())], "mini") == []
+
+
+def test_the_budget_prints_forecast_against_actual_and_the_memory_of_each_arithmetic(plan, tmp_path):
+    for run in plan.candidates("science", "sft")[:4]:
+        path = tmp_path / plan.validation_path(run)
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"manifest": {"seconds": 3600}}))
+    text, _ = report(plan, "table5", 8)
+    assert re.search(r"candidate:sft +4 +4\.000 +4\.000 +\+0 %", text)
+    assert "4 measured, 0 % off (median, left out)" in text
+    # A float32 EMA beside stochastically rounded bfloat16 weights is faithful and fits; float32 throughout does not.
+    assert re.search(r"float32 EMA, stochastic rounding +\d+ GiB  fits 141 GiB", text)
+    assert re.search(r"official code: all bfloat16 +\d+ GiB  fits 141 GiB", text)
+    assert re.search(r"all float32 +\d+ GiB  does not fit 141 GiB", text)
+
+
+def test_released_checkpoints_cost_an_evaluation_each(plan):
+    assert [job.kind for job in jobs(plan, "released_checkpoints")] == ["evaluation", "evaluation"]
 
 
 def test_the_wall_clock_respects_order_and_number_of_devices():

@@ -86,6 +86,7 @@ def test_every_step_names_files_that_exist():
 ENTRIES = {
     "data": ["miniature/data.py"],
     "official": ["data/prepare.py"],
+    "knowledge": ["data/knowledge.py"],
     "base": ["miniature/base.py"],
     "train": ["train.py"],
     "flops": ["flops.py"],
@@ -96,6 +97,7 @@ ENTRIES = {
     "trajectory": ["evaluate/trajectory.py"],
     "judge": ["judge.py"],
     "gate": ["gate.py"],
+    "released": ["released.py"],
     "select": ["select.py"],
     "tables": ["tables.py"],
     "figures": ["figures.py"],

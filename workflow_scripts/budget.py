@@ -15,21 +15,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from sdft.config import TrainingSettings, load_config
-from sdft.cost import assumptions, device_hours, disk, forecast, makespan, memory
+from sdft.cost import assumptions, device_hours, disk, forecast, makespan, memory, outcomes
 from sdft.errors import SdftError, run_main
 from sdft.plan import Plan
 
+LEAN = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16"}
 NUMERICS = {
-    "official code: all bfloat16": {"weights": "bfloat16", "optimizer": "bfloat16", "ema": "bfloat16"},
-    "float32 EMA": {"weights": "bfloat16", "optimizer": "bfloat16", "ema": "float32"},
-    "float32 EMA, stochastic rounding": {
-        "weights": "bfloat16",
-        "optimizer": "bfloat16",
-        "ema": "float32",
-        "rounding": "stochastic",
-    },
-    "float32 optimizer and EMA": {"weights": "bfloat16", "optimizer": "float32", "ema": "float32"},
-    "all float32": {"weights": "float32", "optimizer": "float32", "ema": "float32"},
+    "official code: all bfloat16": {**LEAN, "ema_dtype": "bfloat16"},
+    "float32 EMA": {**LEAN, "ema_dtype": "float32"},
+    "float32 EMA, stochastic rounding": {**LEAN, "ema_dtype": "float32", "rounding": "stochastic"},
+    "float32 optimizer and EMA": {**LEAN, "optimizer_dtype": "float32", "ema_dtype": "float32"},
+    "all float32": {"weights_dtype": "float32", "optimizer_dtype": "float32", "ema_dtype": "float32"},
 }
 
 
@@ -58,6 +54,24 @@ def kinds(found: list, fits: dict) -> list[str]:
     return lines
 
 
+def comparison(found: list, scale: str) -> list[str]:
+    """Forecast against actual of what is done, a line a kind; nothing where nothing is."""
+    done = outcomes(found, scale)
+    if not done:
+        return []
+    lines = ["", f"{'forecast against actual':24} {'done':>5} {'forecast h':>10} {'actual h':>9} {'actual':>8}   from"]
+    for one in done:
+        change = f"{100 * (one.actual / one.forecast - 1):+.0f} %"
+        hours = f"{one.forecast / 3600:10.3f} {one.actual / 3600:9.3f}"
+        lines.append(f"{one.kind:24} {one.n:5} {hours} {change:>8}   {one.origin}")
+    actual, expected = sum(one.actual for one in done), sum(one.forecast for one in done)
+    lines.append(
+        f"done so far: {actual / 3600:.2f} device-hours, forecast {expected / 3600:.2f} "
+        f"({100 * (actual / expected - 1):+.0f} %)"
+    )
+    return lines
+
+
 def report(plan: Plan, target: str, gpus: int) -> tuple[str, float]:
     """The forecast as text, and the device-hours that are left."""
     found, fits = forecast(plan, target)
@@ -69,19 +83,12 @@ def report(plan: Plan, target: str, gpus: int) -> tuple[str, float]:
     if room:
         parts = ", ".join(f"{name} {value:.0f} GiB" for name, value in room.items())
         lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
-    measured = [job for job in found if job.seconds]
-    if measured:
-        actual = sum(job.seconds for job in measured) / 3600
-        expected = sum(job.forecast for job in measured) / 3600
-        lines.append(f"done so far: {actual:.2f} device-hours, and the same model would say {expected:.2f}")
+    lines += comparison(found, plan.name)
     known = [name for name in plan.bases if name in assumptions()["models"]]
     for name in known:
         lines += ["", f"memory of one GPU that trains {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
         for label, dtypes in NUMERICS.items():
-            settings = TrainingSettings(
-                weights_dtype=dtypes["weights"], optimizer_dtype=dtypes["optimizer"], ema_dtype=dtypes["ema"]
-            )
-            total = memory(name, settings)["total"]
+            total = memory(name, TrainingSettings(**dtypes))["total"]
             fits_on = "fits 141 GiB" if total < 0.95 * 141 else "does not fit 141 GiB"
             lines.append(f"  {label:34} {total:6.0f} GiB  {fits_on}")
     return "\n".join(lines), left
@@ -90,7 +97,13 @@ def report(plan: Plan, target: str, gpus: int) -> tuple[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("target", nargs="?", default="table5", choices=("table5", "gate"), help="default: table5")
+    add(
+        "target",
+        nargs="?",
+        default="table5",
+        choices=("table5", "gate", "released_checkpoints"),
+        help="default: table5",
+    )
     add("--config", default="config.yaml", metavar="PATH", help="default: config.yaml")
     add("--scale", help="default: the configuration's")
     add("--sweep", choices=("full", "published"), help="default: the configuration's")

@@ -6,14 +6,16 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sdft.config import BaseModelSource, Models
 from sdft.data.fetch import hub_reason
 from sdft.errors import SdftError, did_you_mean, run_main
 from sdft.provenance import Clock, check_sha256, manifest, read_json, sha256_files, write_json
 
+Block = TypeVar("Block", bound=BaseModel)
 # What a model needs to be loaded; other formats of the same weights stay where they are.
 PATTERNS = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.txt", "tokenizer.model"]
 CHAT_TEMPLATE = (
@@ -29,21 +31,43 @@ def main(arguments: list[str] | None = None) -> None:
     )
     add = parser.add_argument
     add("--name", required=True, help="the model's name in config.yaml (scales.*.models)")
-    add("--spec", required=True, metavar="JSON", help="the scale's `models` block of config.yaml, as JSON text or file")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--spec", metavar="JSON", help="the scale's `models` block of config.yaml, as JSON text or file")
+    given.add_argument("--source", metavar="JSON", help="one source as in models.sources or released, in the same way")
+    add("--tokenizer", metavar="DIR", help="for a random model, with --source")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
-    text = options.spec
-    try:
-        spec = Models.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"--spec is not the models block of a scale: {' '.join(str(error).split())[:300]}") from None
-    if options.name not in spec.sources:
-        raise SdftError(f"there is no source for {options.name!r}; {did_you_mean(options.name, spec.sources)}")
-    source = spec.sources[options.name]
-    if spec.source == "random":
-        random_model(source, spec.tokenizer, Path(options.out))
+    if options.source:
+        source, tokenizer = (
+            _parse(BaseModelSource, options.source, "--source is not a model's source"),
+            options.tokenizer,
+        )
+        is_random = source.architecture is not None
+    else:
+        spec = _parse(Models, options.spec, "--spec is not the models block of a scale")
+        if options.name not in spec.sources:
+            raise SdftError(f"there is no source for {options.name!r}; {did_you_mean(options.name, spec.sources)}")
+        source, tokenizer, is_random = spec.sources[options.name], spec.tokenizer, spec.source == "random"
+    if is_random:
+        random_model(source, tokenizer, Path(options.out))
     else:
         hub_model(options.name, source, Path(options.out))
+
+
+def _parse(kind: type[Block], text: str, problem: str) -> Block:
+    try:
+        return kind.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise SdftError(f"{problem}: {' '.join(str(error).split())[:300]}") from None
+
+
+def unpinned(name: str, repository: str | None) -> str:
+    """What to do about a model that has neither a revision nor a local folder."""
+    return (
+        f"pin {name}: https://huggingface.co/api/models/{repository} answers with its newest commit as `sha` (or `git "
+        f"ls-remote https://huggingface.co/{repository}`); write it as `revision` beside the repository in "
+        "config.yaml, or give a local folder as `path`"
+    )
 
 
 def hub_model(name: str, source: BaseModelSource, out: Path) -> None:
@@ -53,8 +77,10 @@ def hub_model(name: str, source: BaseModelSource, out: Path) -> None:
     if source.path:
         if not (folder / "config.json").is_file():
             raise SdftError(
-                f"{folder} holds no config.json; sources.{name}.path must be a model in Hugging Face format."
+                f"{folder} holds no config.json; the path of {name} must be a model in Hugging Face format."
             )
+    elif source.revision is None:
+        raise SdftError(f"nothing says which version of a model is meant: {unpinned(name, source.repository)}.")
     else:
         from huggingface_hub import snapshot_download
 
@@ -64,7 +90,7 @@ def hub_model(name: str, source: BaseModelSource, out: Path) -> None:
             raise SdftError(
                 f"the model {source.repository} at {source.revision[:12]} could not be downloaded: "
                 f"{hub_reason(error)}. Repeat the command where there is a network (finished files are kept), or give "
-                f"a local folder as sources.{name}.path in config.yaml."
+                f"a local folder as the path of {name} in config.yaml."
             ) from None
     sha256 = {file: digest for file, digest in sha256_files(folder).items() if file != "ready.json"}
     _check_whole(folder, sha256)

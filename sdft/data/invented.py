@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from typing import Any
 
 from sdft.errors import SdftError, did_you_mean
@@ -71,6 +72,32 @@ def _medical(number: int, split: str, chance: random.Random) -> dict[str, Any]:
     if split == "train":
         return {"Question": question, "Complex_CoT": f"The note names the {organ}.", "Response": f"It is the {organ}."}
     return {"Open-ended Verifiable Question": question, "Ground-True Answer": organ}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A sentence of an invented article, and questions about it."""
+
+    question: str
+    indirect: str
+    answer: str
+
+
+def article(number: int, facts: int) -> tuple[str, list[Fact]]:
+    """An invented article of so many facts: its text, and its facts in the order of the text."""
+    chance = random.Random(f"article/{number}")
+    made = []
+    for place in range(facts):
+        thing, count = chance.choice(THINGS), chance.randrange(2, 99)
+        village = f"village {number + 1}-{place + 1}"
+        made.append(
+            Fact(
+                f"How many of the things lost in {village} were there, and what were they?",
+                f"What would a merchant have to bring to {village} to make good its loss?",
+                f"{village.capitalize()} lost {count} {thing}s.",
+            )
+        )
+    return "\n".join([f"Invented flood {number + 1}", *(fact.answer for fact in made)]), made
 
 
 def _general(number: int, split: str, chance: random.Random) -> dict[str, Any]:

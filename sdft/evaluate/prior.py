@@ -34,7 +34,7 @@ PAPER = {
         "humaneval": {"task": "humaneval", "metric": "pass@1,create_test"},
         "ifeval": {"task": "ifeval", "metric": "inst_level_loose_acc"},
         "mmlu": {"task": "mmlu", "metric": "acc"},
-        "truthfulqa": {"task": "truthfulqa_mc1", "metric": "acc"},
+        "truthfulqa": {"task": "truthfulqa_mc1", "metric": "acc", "siblings": ["truthfulqa_mc2"]},
         "winogrande": {"task": "winogrande", "metric": "acc"},
     },
 }
@@ -53,8 +53,11 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     for name, entry in merged["tasks"].items():
         if name not in BENCHMARKS:
             raise SdftError(f"there is no prior benchmark {name!r}; {did_you_mean(name, BENCHMARKS)}")
-        if not isinstance(entry, Mapping) or set(entry) != {"task", "metric"}:
-            raise SdftError(f"the prior benchmark {name!r} needs exactly 'task' (lm_eval's name) and 'metric'.")
+        if not isinstance(entry, Mapping) or set(entry) - {"siblings"} != {"task", "metric"}:
+            raise SdftError(
+                f"the prior benchmark {name!r} needs exactly 'task' (lm_eval's name) and 'metric', and perhaps "
+                "'siblings' (other tasks of lm_eval)."
+            )
     return merged
 
 
@@ -85,12 +88,13 @@ def evaluate_prior(
 ) -> dict[str, Result]:
     """Run prior benchmarks on a loaded model and return their results by name; `names` None runs all in `config`.
 
-    config: "tasks" maps each benchmark to {"task": lm_eval's name, "metric": key, with ",filter" if not "none"};
-    "include_path" is a folder of task YAML, null for lm_eval's own; "data_dir" holds {benchmark}.jsonl to use in the
-    place of the tasks' own data, null to leave those; "batch_size", "num_fewshot", "limit" and "apply_chat_template"
-    are lm_eval's. The generated programs of unsafe tasks are really run, as "generated_code" says: "sandbox" or "bare"
-    (sdft/evaluate/sandbox.py). No random state is touched and the model's training mode is restored. Raises SdftError
-    for a task, metric or data file that is not there.
+    config: "tasks" maps each benchmark to {"task": lm_eval's name, "metric": key, with ",filter" if not "none"} and
+    perhaps "siblings": names of tasks on the same data that run in the same pass, whose metrics are stored as
+    {sibling}/{key} and whose items are not. "include_path" is a folder of task YAML, null for lm_eval's own; "data_dir"
+    holds {benchmark}.jsonl to use in the place of the tasks' own data, null to leave those; "batch_size",
+    "num_fewshot", "limit" and "apply_chat_template" are lm_eval's. The generated programs of unsafe tasks are really
+    run, as "generated_code" says: "sandbox" or "bare" (sdft/evaluate/sandbox.py). No random state is touched and the
+    model's training mode is restored. Raises SdftError for a task, metric or data file that is not there.
     """
     runner = PriorRunner(model, tokenizer, config)
     return {name: runner.run(name) for name in (runner.config["tasks"] if names is None else names)}
@@ -112,7 +116,7 @@ class PriorRunner:
         # lm_eval sets the padding token of the tokenizer it is given.
         self.lm = HFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
         model.train(training)
-        self.tasks = _index(include, [entry["task"] for entry in self.config["tasks"].values()])
+        self.tasks = _index(include, [task for entry in self.config["tasks"].values() for task in _names(entry)])
 
     def run(self, name: str) -> Result:
         """One benchmark's headline value, all its metrics, and an outcome for every item."""
@@ -125,7 +129,7 @@ class PriorRunner:
             raise SdftError(
                 f"the prior benchmark {name!r} is not configured; {did_you_mean(name, self.config['tasks'])}"
             )
-        loaded = self._load(name, wanted["task"])
+        loaded = self._load(name, _names(wanted))
         for task in loaded["tasks"].values():
             own = task.get_config("num_fewshot")
             if own is None or (own != 0 and self.config["num_fewshot"] is not None):
@@ -145,32 +149,48 @@ class PriorRunner:
             )
         finally:
             self.model.train(training)
-        return _result(name, wanted["task"], wanted["metric"], report)
+        return _result(name, wanted["task"], wanted["metric"], report, wanted.get("siblings", ()))
 
-    def _load(self, name: str, task: str) -> dict[str, Any]:
-        if task not in self.tasks.task_index:
-            where = self.config["include_path"] or "lm_eval"
-            raise SdftError(f"{where} has no task {task!r}; {did_you_mean(task, self.tasks.task_index)}")
+    def _load(self, name: str, tasks: list[str]) -> dict[str, Any]:
+        for task in tasks:
+            if task not in self.tasks.task_index:
+                where = self.config["include_path"] or "lm_eval"
+                raise SdftError(f"{where} has no task {task!r}; {did_you_mean(task, self.tasks.task_index)}")
+        for task in tasks[1:]:
+            if self._is_group(task):
+                raise SdftError(f"{task} is a group of tasks, and only a single task can be a sibling of {name}.")
         try:
             if self.config["data_dir"] is None:
-                return self.tasks.load([task])
-            return self._load_with_local_data(name, task)
+                return self.tasks.load(tasks)
+            return self._load_with_local_data(name, tasks)
         except (OSError, ValueError, ImportError) as error:
             raise SdftError(
-                f"the benchmark {name} ({task}) could not be set up: {' '.join(str(error).split())}. Its data must be "
-                "in the Hugging Face cache or in data_dir, and its requirements installed."
+                f"the benchmark {name} ({', '.join(tasks)}) could not be set up: {' '.join(str(error).split())}. Its "
+                "data must be in the Hugging Face cache or in data_dir, and its requirements installed."
             ) from None
 
-    def _load_with_local_data(self, name: str, task: str) -> dict[str, Any]:
+    def _is_group(self, task: str) -> bool:
+        return self.tasks.task_index[task].kind.name != "TASK"
+
+    def _load_with_local_data(self, name: str, tasks: list[str]) -> dict[str, Any]:
         from lm_eval.tasks import TaskManager
 
         path = Path(self.config["data_dir"]) / f"{name}.jsonl"
         if not path.is_file():
             raise SdftError(f"{path} does not exist; make the benchmark data first, or check data_dir.")
-        if self.tasks.task_index[task].kind.name != "TASK":
-            raise SdftError(f"{task} is a group of tasks, and data_dir can replace the data of single tasks only.")
-        # A YAML that includes the task's own and replaces its data: rows read here need no data-set cache, which
-        # parallel jobs would have to share. JSON is YAML, except for the tag that names the function.
+        if self._is_group(tasks[0]):
+            raise SdftError(f"{tasks[0]} is a group of tasks, and data_dir can replace the data of single tasks only.")
+        with tempfile.TemporaryDirectory() as folder:
+            for task in tasks:
+                (Path(folder) / f"{task}.yaml").write_text(self._with_data(task, path), encoding="utf-8")
+            return TaskManager(include_path=folder, include_defaults=False).load(tasks)
+
+    def _with_data(self, task: str, path: Path) -> str:
+        """A YAML that includes the task's own and replaces its data.
+
+        Rows read here need no data-set cache, which parallel jobs would have to share. JSON is YAML, except for the tag
+        that names the function.
+        """
         changes = {
             "include": str(Path(self.tasks.task_index[task].yaml_path).resolve()),
             "task": task,
@@ -184,9 +204,12 @@ class PriorRunner:
             changes["fewshot_split"] = "test"
         lines = [f"{key}: {json.dumps(value)}" for key, value in changes.items()]
         lines.append("custom_dataset: !function sdft.evaluate.prior.read_benchmark")
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "task.yaml").write_text("\n".join(lines), encoding="utf-8")
-            return TaskManager(include_path=folder, include_defaults=False).load([task])
+        return "\n".join(lines)
+
+
+def _names(entry: Mapping[str, Any]) -> list[str]:
+    """The lm_eval tasks of a benchmark, the one of the headline first."""
+    return [entry["task"], *entry.get("siblings", ())]
 
 
 def _index(include: str | None, wanted: list[str]) -> Any:
@@ -222,7 +245,7 @@ def read_benchmark(path: str, **_: Any) -> dict[str, Any]:
     return {"test": Dataset.from_list(rows)}
 
 
-def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Result:
+def _result(name: str, task: str, metric: str, report: Mapping[str, Any], siblings: Iterable[str] = ()) -> Result:
     key, _, chosen_filter = metric.partition(",")
     chosen_filter = chosen_filter or "none"
     metrics = {
@@ -236,6 +259,8 @@ def _result(name: str, task: str, metric: str, report: Mapping[str, Any]) -> Res
         raise SdftError(f"the benchmark {name} ({task}) has no metric {metric!r}; {did_you_mean(metric, known)}")
     items, named = [], []
     for owner, samples in report["samples"].items():
+        if owner in siblings:
+            continue
         for sample in sorted(samples, key=lambda sample: sample["doc_id"]):
             if sample["filter"] != chosen_filter:
                 continue

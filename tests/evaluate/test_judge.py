@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -87,56 +85,14 @@ def test_kappa_is_cohens():
     assert kappa([None], ["yes"]) is None
 
 
-class Server(ThreadingHTTPServer):
-    """An OpenAI-compatible endpoint that answers as `script` says: (status, text) for the n-th request."""
-
-    def __init__(self, script):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.requests = script, []
-        self.lock = threading.Lock()
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            number = len(self.server.requests)
-            self.server.requests.append(body)
-        status, text = self.server.script(number, body)
-        if status == 200:
-            message = {"role": "assistant", "content": text}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            answer = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
-        else:
-            answer = {"error": {"message": text, "type": "x", "code": None}}
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Retry-After", "0")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def serve(tmp_path):
-    servers = []
-
+def serve(endpoint_server, tmp_path):
     def start(script, **options):
-        server = Server(script)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/v1"
-        config = {"model": "judge-a", "base_url": address, "cache": str(tmp_path / "cache"), "parallel": 4}
+        server = endpoint_server(script)
+        config = {"model": "judge-a", "base_url": server.address, "cache": str(tmp_path / "cache"), "parallel": 4}
         return server, Judge(**config | options)
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    return start
 
 
 ITEMS = [Item(f"medical-{n}", f"question {n}", f"reference {n}", f"response {n}") for n in range(6)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -123,6 +124,18 @@ def test_a_group_of_tasks_is_weighed_by_their_sizes(model, tokenizer, config, tm
     assert {"acc", "own_law/acc", "own_art/acc"} <= set(together.metrics)
     with pytest.raises(SdftError, match="is a group"):
         evaluate_prior(model, tokenizer, protocol)
+
+
+def test_a_sibling_is_stored_beside_the_headline_and_changes_nothing_in_it(model, tokenizer, config):
+    entry = {"task": "own_choice", "metric": "acc"}
+    alone = evaluate_prior(model, tokenizer, {**config, "tasks": {"mmlu": entry}})["mmlu"]
+    (Path(config["include_path"]) / "other.yaml").write_text("include: choice.yaml\ntask: own_other\n")
+    both = {**config, "tasks": {"mmlu": entry | {"siblings": ["own_other"]}}}
+    result = evaluate_prior(model, tokenizer, both)["mmlu"]
+    assert (result.value, result.items, result.metric) == (alone.value, alone.items, alone.metric)
+    assert result.metrics == alone.metrics | {f"own_other/{key}": value for key, value in alone.metrics.items()}
+    with pytest.raises(SdftError, match="did you mean 'own_other'"):
+        evaluate_prior(model, tokenizer, {**config, "tasks": {"mmlu": entry | {"siblings": ["own_othre"]}}})
 
 
 def test_limit_and_the_state_of_the_world(model, tokenizer, config):
