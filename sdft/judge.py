@@ -48,6 +48,10 @@ INCORRECT when it says something wrong, or holds none of the details.
 
 Only the content counts; style, length and language do not.""",
 }
+# Indirect questions about the articles are results of their own, judged alike.
+BENCHMARKS = {**{task: task for task in LABELS}, "knowledge_ood": "knowledge"}
+# What the judged scores keep of the offline ones: no verdict changes it.
+KEPT = ("unfinished", "prompt_tokens", "new_tokens")
 # The share of verdicts that may stay unreadable before the judge itself is refused.
 UNREADABLE = 0.02
 
@@ -122,19 +126,19 @@ def judge_all(task: str, items: Sequence[Item], config: Judge) -> dict[str, list
     return found
 
 
-def read_items(task: str, responses: str | Path, records: Sequence[Record]) -> list[Item]:
-    """The responses to a task in a responses.jsonl.gz, with question and reference from its records."""
+def read_items(benchmark: str, responses: str | Path, records: Sequence[Record]) -> list[Item]:
+    """The responses to a benchmark in a responses.jsonl.gz, with question and reference from its records."""
     known = {record.id: record for record in records}
     items = []
     for row in read_responses(responses):
-        if row["benchmark"] != task:
+        if row["benchmark"] != benchmark:
             continue
         record = known.get(row["id"])
         if record is None:
             raise SdftError(f"{responses} answers {row['id']!r}, which the data do not hold; give the data it is of.")
         items.append(Item(record.id, record.prompt[-1]["content"], str(record.answer), row["response"]))
     if not items:
-        raise SdftError(f"{responses} holds no response to the task {task}; evaluate the model on it first.")
+        raise SdftError(f"{responses} holds no response to {benchmark}; evaluate the model on it first.")
     return items
 
 
@@ -147,18 +151,22 @@ def read_responses(path: str | Path) -> list[dict[str, Any]]:
         raise SdftError(f"{path} cannot be read ({error}); evaluate the model again.") from None
 
 
-def judged_scores(task: str, source: Path, data: Path, config: Judge, out: Path) -> None:
-    """Write to `out` the scores in `source` with the judge's verdicts on one task in the place of the offline ones."""
-    clock = Clock()
+def judged_scores(benchmark: str, source: Path, data: Path, config: Judge, out: Path) -> None:
+    """Write to `out` the scores in `source` with the judge's verdicts on one benchmark instead of the offline ones.
+
+    benchmark: a key of BENCHMARKS. Knowledge gets the paper's metrics "strict" (CORRECT: every detail right) and
+    "lenient" (CORRECT or PARTIALLY_CORRECT: nothing wrong). Raises SdftError when the source lacks the benchmark.
+    """
+    clock, task = Clock(), BENCHMARKS[benchmark]
     rows = read_responses(source / "responses.jsonl.gz")
-    items = read_items(task, source / "responses.jsonl.gz", read_records(data))
+    items = read_items(benchmark, source / "responses.jsonl.gz", read_records(data))
     verdicts = judge_all(task, items, config)
     labels = {model: [verdict["label"] for verdict in found] for model, found in verdicts.items()}
     first = labels[config.model]
     by_id = dict(zip((item.id for item in items), range(len(items)), strict=True))
     offline = 0
     for row in rows:
-        if row["benchmark"] == task:
+        if row["benchmark"] == benchmark:
             place = by_id[row["id"]]
             offline += row["correct"]
             row |= {
@@ -166,6 +174,8 @@ def judged_scores(task: str, source: Path, data: Path, config: Judge, out: Path)
                 "correct": int(first[place] == "CORRECT"),
                 "verdicts": {model: verdict[place] for model, verdict in verdicts.items()},
             }
+            if task == "knowledge":
+                row["lenient"] = int(first[place] in ("CORRECT", "PARTIALLY_CORRECT"))
     counts = Counter(first)
     n = len(items)
     metrics = {
@@ -176,20 +186,23 @@ def judged_scores(task: str, source: Path, data: Path, config: Judge, out: Path)
         "judge": {"model": config.model, "second_model": config.second_model},
     }
     if task == "knowledge":
-        metrics["lenient_accuracy"] = (counts["CORRECT"] + counts["PARTIALLY_CORRECT"]) / n
+        metrics["strict"] = metrics["judged_accuracy"]
+        metrics["lenient"] = (counts["CORRECT"] + counts["PARTIALLY_CORRECT"]) / n
+    offline_metrics = read_json(source / f"{benchmark}.json").get("metrics", {})
+    metrics |= {name: offline_metrics[name] for name in KEPT if name in offline_metrics}
     if config.second_model:
         metrics["kappa"] = kappa(first, labels[config.second_model])
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     with atomic_path(out / "responses.jsonl.gz") as part:
         part.write_bytes(gzip.compress(lines.encode(), mtime=0))
     for path in source.glob("*.json"):
-        if path.stem != task:
+        if path.stem != benchmark:
             shutil.copyfile(path, out / path.name)
     inputs = {str(path): sha256_file(path) for path in (source / "responses.jsonl.gz", data)}
     write_json(
-        out / f"{task}.json",
+        out / f"{benchmark}.json",
         {
-            "benchmark": task,
+            "benchmark": benchmark,
             "n": n,
             "metric": "judged_accuracy",
             "value": metrics["judged_accuracy"],
@@ -205,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
         description="Judge one task's responses; write the scores folder again with the verdicts in it.",
     )
     add = parser.add_argument
-    add("--task", required=True, choices=sorted(LABELS))
+    add("--task", required=True, choices=sorted(BENCHMARKS))
     add("--scores", required=True, metavar="DIR", help="what sdft.evaluate wrote: responses.jsonl.gz and scores")
     add("--data", required=True, metavar="PATH", help="records of the split that was answered")
     add("--config", required=True, metavar="JSON", help="the scale's `judge` block of config.yaml, as text or a file")

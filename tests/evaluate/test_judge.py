@@ -189,3 +189,32 @@ def test_scores_are_written_again_with_verdicts_and_agreement(serve, tmp_path):
         judged = [json.loads(line) for line in handle]
     assert [row["correct"] for row in judged] == [1, 1, 0, 0, 0, 0, 0]
     assert judged[1]["verdicts"]["judge-b"]["label"] == "CORRECT"
+
+
+def test_knowledge_carries_strict_and_lenient_on_either_split(serve, tmp_path):
+    def script(_, body):
+        labels = {"response 0": "CORRECT", "response 1": "PARTIALLY_CORRECT"}
+        text = body["messages"][1]["content"]
+        return 200, next((label for part, label in labels.items() if part in text), "INCORRECT")
+
+    _, config = serve(script)
+    scores, data, out = tmp_path / "scores", tmp_path / "ood.jsonl", tmp_path / "out"
+    scores.mkdir()
+    for name, lengths in {"knowledge": {"mean": 3.0}, "knowledge_ood": {"mean": 5.0}}.items():
+        (scores / f"{name}.json").write_text(json.dumps({"value": 0.0, "metrics": {"new_tokens": lengths}}))
+    rows = [{"benchmark": "knowledge", "id": "other", "correct": 1, "response": "A"}]
+    rows += [{"benchmark": "knowledge_ood", "id": item.id, "correct": 0, "response": item.response} for item in ITEMS]
+    with gzip.open(scores / "responses.jsonl.gz", "wt") as handle:
+        handle.writelines(json.dumps(row) + "\n" for row in rows)
+    write_records(data, [Record(i.id, [{"role": "user", "content": i.question}], {}, i.reference) for i in ITEMS])
+    arguments = ["--task", "knowledge_ood", "--scores", str(scores), "--data", str(data), "--out", str(out)]
+    main([*arguments, "--config", config.model_dump_json()])
+    result = json.loads((out / "knowledge_ood.json").read_text())
+    assert result["value"] == result["metrics"]["strict"] == pytest.approx(1 / 6)
+    assert result["metrics"]["lenient"] == pytest.approx(2 / 6)
+    assert result["metrics"]["new_tokens"] == {"mean": 5.0}
+    with gzip.open(out / "responses.jsonl.gz", "rt") as handle:
+        judged = [json.loads(line) for line in handle]
+    assert judged[0] == rows[0]
+    assert [row["lenient"] for row in judged[1:]] == [1, 1, 0, 0, 0, 0]
+    assert (out / "knowledge.json").is_file()
