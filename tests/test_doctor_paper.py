@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from sdft.config import Judge, Source
 from sdft.evaluate import sandbox
 from workflow_scripts.checks import Doctor, paper
+from workflow_scripts.doctor import examine
 
 
 @pytest.fixture
@@ -30,11 +34,12 @@ def test_a_missing_local_file_and_a_wrong_one_are_found(tmp_path):
 
 
 def test_every_upstream_that_does_not_answer_is_named(monkeypatch):
-    monkeypatch.setattr(paper, "answers", lambda url: "no answer")
+    monkeypatch.setattr(paper, "request", lambda url, method: (None, "no answer"))
     found = [*paper.data(Doctor()), *paper.models(Doctor())]
     assert len(found) == 8
     assert {one.status for one in found} == {"fail"}
-    monkeypatch.setattr(paper, "answers", lambda url: None)
+    config = '{"max_position_embeddings": 32768, "chat_template": ""}'
+    monkeypatch.setattr(paper, "request", lambda url, method: (config, None))
     assert {one.status for one in (*paper.data(Doctor()), *paper.models(Doctor()))} == {"ok"}
 
 
@@ -56,6 +61,10 @@ def test_a_tokenizer_without_chat_template_is_found(scale, tmp_path):
     (tmp_path / "chat_template.jinja").write_text("x")
     (found,) = paper.models(Doctor())
     assert found.status == "ok"
+    (tmp_path / "config.json").write_text('{"max_position_embeddings": 4095}')
+    (found,) = paper.models(Doctor())
+    assert found.status == "fail"
+    assert "4095 tokens is too short: 4096 are needed" in found.message
 
 
 def test_a_judge_without_key_fails_and_no_judge_is_disclosed(scale, monkeypatch):
@@ -71,3 +80,65 @@ def test_a_judge_without_key_fails_and_no_judge_is_disclosed(scale, monkeypatch)
 def test_a_machine_without_sandbox_is_found(monkeypatch):
     monkeypatch.setattr(sandbox, "available", lambda: False)
     assert paper.programs(Doctor()).status == "fail"
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """A hub on which one file has moved, one is gated, and a model has neither chat template nor context."""
+
+    def do_HEAD(self):
+        self.answer()
+
+    def do_GET(self):
+        self.answer()
+
+    def answer(self):
+        moved = "tooluse" in self.path or self.path.endswith("chat_template.jinja")
+        status = 404 if moved else 401 if "verifiable" in self.path else 200
+        content = b'{"max_position_embeddings": 2048}' if status == 200 else b""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def upstream(monkeypatch):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(paper, "GITHUB", address + "/{repository}/{revision}/{file}")
+    monkeypatch.setattr(paper, "HUB", address + "/{kind}{repository}/{revision}/{file}")
+    yield address
+    server.shutdown()
+    server.server_close()
+
+
+def test_one_pass_finds_every_fault(upstream, scale, monkeypatch, tmp_path):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(paper, "UPSTREAM", tmp_path)
+    data = paper.scale().data
+    source = data.tasks["science"].test
+    kept = tmp_path / source.github / source.revision[:12] / source.file
+    kept.mkdir(parents=True)
+    (kept / "data-00000-of-00001.arrow").write_text("not what was pinned")
+    scale(judge=Judge(model="gpt-5-mini"))
+    found = [finding for _, _, finding in examine(Doctor(), ["paper"])]
+
+    def named(*words, status="fail"):
+        return any(one.status == status and one.remedy and all(word in one.message for word in words) for one in found)
+
+    assert named("tooluse train", "not there any more")
+    assert named("medical test", "access is refused", "HF_TOKEN")
+    assert named("science test", "sha256")
+    assert named("Qwen2.5-7B-Instruct", "no chat template")
+    assert named("Qwen2.5-7B-Instruct", "context of 2048 tokens is too short")
+    assert named("judge gpt-5-mini", "no API key")
+    assert named("writer gpt-5", "no API key", status="warn")
+    assert named("Hurricane Melissa has no revision", status="warn")
+    assert named("sdft-tooluse-7b", "no revision", status="warn")
+    assert not any("the check itself failed" in one.message for one in found)
