@@ -84,9 +84,9 @@ def groups(runs: Sequence[Run], measured: Quantity) -> list[np.ndarray]:
     return [np.stack([_outcomes(run, name, measured.field) for run in runs]) for name in measured.benchmarks]
 
 
-def measured_row(item: str, cell: Cell, measured: Quantity) -> dict[str, Any]:
+def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, Any]:
     """A cell's row for one quantity beside the paper's number of `item`, in the table's unit; without a verdict."""
-    printed = lookup(item, cell.task, cell.method, measured.metric) if item_prints(item, cell) else None
+    printed = lookup(item, cell.task, cell.method, measured.metric) if item and item_prints(item, cell) else None
     runs = done(cell, measured)
     row: dict[str, Any] = {
         "task": cell.task,

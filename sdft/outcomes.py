@@ -91,10 +91,13 @@ class Run:
     model: Path | None = None
     files: dict[str, Path] = field(default_factory=dict)
 
+    @cached_property
+    def _measured(self) -> dict[str, dict[str, Any]]:
+        return {kind: read_json(path) for kind, path in self.files.items() if path.exists()}
+
     def measurement(self, kind: str) -> dict[str, Any] | None:
         """The content of one of `files`, None where the plan does not name it or it does not exist (yet)."""
-        path = self.files.get(kind)
-        return read_json(path) if path and path.exists() else None
+        return self._measured.get(kind)
 
     def manifests(self) -> list[dict[str, Any]]:
         """Manifests of the run's training and of its scores that were read, each process once."""

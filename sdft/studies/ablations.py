@@ -40,7 +40,7 @@ def arm_rows(study: Study) -> list[dict[str, Any]]:
                     rows.append(_absent(ablation, title, task, arm, name))
                     continue
                 for metric in METRICS:
-                    row = measured_row("ablations", cell, quantity(metric, task))
+                    row = measured_row(None, cell, quantity(metric, task))
                     if not study.enabled:
                         row |= {"mean": None, "low": None, "high": None, "n_seeds": 0, "by_seed": []}
                     verdict = "NOT RUN" if row["mean"] is None else "INCOMPARABLE"

@@ -48,7 +48,13 @@ def ratio_rows(study: Study) -> list[dict[str, Any]]:
             row: dict[str, Any] = {
                 **{"task": task, "label": KINDS[kind], "method": "sdft", "metric": kind, "unit": "times SFT"},
                 **{"published": printed.value, "mean": None, "low": None, "high": None},
-                **{"n_seeds": len(seeds), "seeds": seeds, "by_seed": [], "verdict": "NOT RUN", "reason": "not measured"},
+                **{
+                    "n_seeds": len(seeds),
+                    "seeds": seeds,
+                    "by_seed": [],
+                    "verdict": "NOT RUN",
+                    "reason": "not measured",
+                },
             }
             if seeds:
                 logs = [math.log(sdft[seed] / sft[seed]) for seed in seeds]
@@ -83,9 +89,7 @@ def cost_claims(study: Study, rows: list[dict[str, Any]]) -> list[dict[str, Any]
     for row in rows:
         name = row["label"] if len(study.tasks) < 2 else f"{TASK_NAMES[row['task']]}, {row['label']}"
         if row["mean"] is None:
-            comparisons.append(
-                Comparison(name, None, "times", absent=(row["label"],), published=row["published"])
-            )
+            comparisons.append(Comparison(name, None, "times", absent=(row["label"],), published=row["published"]))
             continue
         interval = mean_interval(np.log(row["by_seed"]))
         # The logarithm is zero where the costs are equal; p follows from the same interval.

@@ -100,5 +100,6 @@ def figure7(study: Study) -> dict[str, Any]:
 def _numbers(values: dict[str, dict[str, Any]]) -> dict[str, Any]:
     kept = ("mean", "low", "high", "by_seed", "seeds", "n_seeds", "n_items", "runs")
     return {
-        metric: {name: row[name] for name in kept} if row["mean"] is not None else None for metric, row in values.items()
+        metric: {name: row[name] for name in kept} if row["mean"] is not None else None
+        for metric, row in values.items()
     }

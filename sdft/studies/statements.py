@@ -344,7 +344,8 @@ def conclude(
     verdict = combine(words, complete=len(run) == len(comparisons))
     tests = iter(words)
     evidence = [
-        _evidence(entry, adjusted.get(id(entry)), next(tests) if id(entry) in adjusted else "NOT RUN") for entry in comparisons
+        _evidence(entry, adjusted.get(id(entry)), next(tests) if id(entry) in adjusted else "NOT RUN")
+        for entry in comparisons
     ]
     if not study.enabled:
         reading = switched_off(study)

@@ -53,7 +53,9 @@ def _text(value: Any) -> str:
 
 
 def _toy_section(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    columns = list(dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, dict | list)))
+    columns = list(
+        dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, dict | list))
+    )
     columns.sort(key=lambda name: name != "estimator")
     body = [[_text(row.get(name)) for name in columns] for row in rows] or [["NOT RUN"]]
     return {

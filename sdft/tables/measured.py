@@ -71,9 +71,7 @@ def measured_table(
             rows.append(row)
     incomparable = {}
     if base and base[base_metric]["verdict"] in ("MISMATCH", "DIRECTION"):
-        incomparable = dict.fromkeys(
-            (claim["id"] for claim in claims(study, {})), "The base model misses the paper's."
-        )
+        incomparable = dict.fromkeys((claim["id"] for claim in claims(study, {})), "The base model misses the paper's.")
     results = claims(study, incomparable)
     return {
         **envelope(study, item, results),

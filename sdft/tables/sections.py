@@ -85,7 +85,7 @@ def off_text(verdict: dict[str, Any]) -> str:
     return f"The study is switched off in the configuration; it would cost {cost} device-hours."
 
 
-SPECIAL = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "‖": r"$\|$"}
+SPECIAL = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$"}
 
 
 def escape(text: str) -> str:

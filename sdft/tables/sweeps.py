@@ -1,6 +1,6 @@
 """Tables 3 and 4: what our configuration sweeps and fixes, beside what the paper states; differences are marked.
 
-The plan's `sweeps` lists the arms: {"arm", "method", "grid": {hyper-parameter: [values] or null}, "settings": the arm's
+The plan's `sweeps` lists the arms: {"arm", "method", "grid": {hyper-parameter: [values] or null}, "settings": its
 training settings}. A hyper-parameter's place is its method's column, so an arm such as sdft.knowledge stands under SDFT.
 """
 
@@ -83,9 +83,7 @@ def sweep_table(study: Study, clock: Clock, item: str) -> dict[str, Any]:
     for row in rows:
         shown = "NOT RUN" if row["verdict"] == "NOT RUN" else text(row["ours"])
         mark = "*" if row["verdict"] == "differs" else ""
-        body.append(
-            [printed_name(row["method"]), NAMES[row["hyperparameter"]], text(row["published"]), shown + mark]
-        )
+        body.append([printed_name(row["method"]), NAMES[row["hyperparameter"]], text(row["published"]), shown + mark])
     others = [entry["arm"] for method, entry in ours.items() if method not in printed["arms"]]
     differing = sum(row["verdict"] == "differs" for row in rows)
     note = f"* differs from the paper ({differing} of {len(rows)}). {' '.join(printed['notes'])}"
@@ -95,8 +93,6 @@ def sweep_table(study: Study, clock: Clock, item: str) -> dict[str, Any]:
         **envelope(study, item, []),
         "rows": rows,
         "claims": [],
-        "sections": [
-            {"title": "", "header": ["Method", "", "Paper", "Ours"], "body": body, "words": 2, "note": note}
-        ],
+        "sections": [{"title": "", "header": ["Method", "", "Paper", "Ours"], "body": body, "words": 2, "note": note}],
         "manifest": table_manifest(study, clock),
     }
