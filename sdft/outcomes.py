@@ -129,6 +129,11 @@ class Cell:
     stage: int | None = None
     context: str | None = None
 
+    @property
+    def distinct(self) -> Cell:
+        """The same cell with each model once, where seeds share an untrained model."""
+        return replace(self, runs=tuple({run.name: run for run in reversed(self.runs)}.values())[::-1])
+
     def done(self, benchmarks: Sequence[str]) -> list[Run]:
         """The runs that have every one of the benchmarks."""
         return [run for run in self.runs if all(name in run.scores for name in benchmarks)]
@@ -309,6 +314,14 @@ def read_study(path: str | Path) -> Study:
             for entry in plan.get("teachers", ())
         )
         seeds = {entry.seed for cell in (*cells, *teachers) for entry in cell.runs}
+
+        def shared(runs: Sequence[Run]) -> list[Run]:
+            """A single untrained model stands for every seed."""
+            return [replace(runs[0], seed=seed) for seed in sorted({runs[0].seed, *seeds})]
+
+        teachers = tuple(
+            replace(cell, runs=tuple(shared(cell.runs))) if len(cell.runs) == 1 else cell for cell in teachers
+        )
         bases: dict[str | None, list[Run]] = {}
         for entry in plan["base"]:
             bases.setdefault(entry.get("size"), []).append(run(entry, entry["model"]))
@@ -317,7 +330,7 @@ def read_study(path: str | Path) -> Study:
                 bases[teacher.size] = list(teacher.runs)
         for size, runs in bases.items():
             if len(runs) == 1:
-                bases[size] = [replace(runs[0], seed=seed) for seed in sorted({runs[0].seed, *seeds})]
+                bases[size] = shared(runs)
         return Study(
             table=plan["item"] if "item" in plan else plan["table"],
             scale=plan["scale"],

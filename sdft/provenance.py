@@ -24,6 +24,12 @@ PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.parent
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "numpy", "scipy", "pandas", "snakemake")
 
+# What turns scores into evidence: outcomes, statistics, claims and the studies.
+EVIDENCE = (
+    *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py", "measure.py"),
+    *("claims.py", "gate.py", "gate.yaml", "studies"),
+)
+
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
 STEPS: dict[str, tuple[str, ...]] = {
     "data": ("miniature", "data/prompts.py", "data/records.py"),
@@ -58,15 +64,14 @@ STEPS: dict[str, tuple[str, ...]] = {
     "judge": ("judge.py", "data/records.py"),
     "gate": ("gate.py", "gate.yaml"),
     "select": ("select.py",),
-    "tables": (
-        *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
-        *("claims.py", "gate.py", "gate.yaml", "layout.py", "tables.py"),
+    "tables": (*EVIDENCE, "layout.py", "tables"),
+    "figures": (*EVIDENCE, "layout.py", "tables", "figures"),
+    "ledger": (*EVIDENCE, "tables", "layout.py", "ledger.py"),
+    "report": (
+        *("display.py", "gallery.py", "layout.py", "names.py", "published.py", "published.yaml"),
+        *EVIDENCE,
+        *("tables", "ledger.py"),
     ),
-    "figures": (
-        *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
-        *("claims.py", "gate.py", "gate.yaml", "layout.py", "tables.py", "figures.py"),
-    ),
-    "report": ("display.py", "layout.py", "names.py", "published.py", "published.yaml"),
 }
 
 

@@ -44,11 +44,11 @@ def figure5(study: Study) -> tuple[Figure, dict[str, Any]]:
     points = [point for curve in numbers["pass_at_k"] for point in curve["points"]]
     caption = (
         f"{opening(study, 'figure5')} Left: accuracy of SDFT minus SFT on Science Q&A by the size of the base model, "
-        f"paired by item and seed, with equal budgets of steps and with a longer one; {counted(values)}. Below: how well "
-        "each size learns in context, its accuracy with a demonstration minus that without. Middle: pass@k at "
+        f"paired by item and seed, with equal budgets of steps and with a longer one; {counted(values)}. Below: how "
+        "well each size learns in context, its accuracy with a demonstration minus that without. Middle: pass@k at "
         "temperature 1.0 and top-p 0.95, the unbiased estimate averaged over items; "
-        f"{counted(points) if points else 'NOT RUN'}. Bars and bands are 95 % intervals over seeds and items, small dots "
-        "are seeds. Right: the paper's values, read off its plot; for pass@k it prints none (SDFT > SFT > base)."
+        f"{counted(points) if points else 'NOT RUN'}. Bars and bands are 95 % intervals over seeds and items, small "
+        "dots are seeds. Right: the paper's values, read off its plot; for pass@k it prints none (SDFT > SFT > base)."
     )
     return figure, {"caption": caption, **numbers}
 

@@ -116,7 +116,7 @@ def band(
     low, high = (
         [point[name] if point[name] is not None else point["mean"] for point in points] for name in ("low", "high")
     )
-    axes.fill_between(at, low, high, color=colour, alpha=0.18, lw=0)
+    axes.fill_between(at, low, high, color=colour, alpha=0.13, lw=0)
     axes.plot(at, [point["mean"] for point in points], line, color=colour, marker=marker, ms=3.6, **options)
 
 

@@ -38,7 +38,7 @@ def _amounts(cell: Cell | None, kind: str) -> dict[int, float]:
 
 
 def ratio_rows(study: Study) -> list[dict[str, Any]]:
-    """A row a task and kind: SDFT over SFT a step, the mean over seeds of the logarithm and its interval, taken back."""
+    """A row a task and kind: SDFT over SFT a step, as the mean over seeds of the logarithm, taken back."""
     rows = []
     for task in study.tasks or ["science"]:
         for kind in KINDS:

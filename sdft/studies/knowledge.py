@@ -30,7 +30,7 @@ CONTEXTS = (
 def cell(study: Study, arm: str) -> Cell | None:
     """The cell behind an arm of the study, untrained models included."""
     if arm == "base":
-        return study.base_cell(TASK, distinct=True) if study.base else None
+        return study.base_cell(TASK) if study.base else None
     return study.teacher(TASK) if arm == "oracle_rag" else study.arm(arm, TASK)
 
 
@@ -40,7 +40,9 @@ def _published(item: str, one: str, other: str, metric: str) -> float | None:
 
 
 def _difference(study: Study, one: str, other: str, metric: str, item: str, rows: tuple[str, str]) -> Comparison:
-    names = {arm: name for name, arm in LINES} | {arm: name for _, name, arm in CONTEXTS if arm != "sdft.knowledge"}
+    names = {arm: name for name, arm in LINES}
+    if item == "figure7":
+        names = {arm: name for _, name, arm in CONTEXTS}
     pair = (names[one], names[other])
     return compare(
         cell(study, one),

@@ -16,7 +16,7 @@ LINES = (("Base", "base"), ("SFT", "sft.answer_only"), ("SDFT", "sdft.answer_onl
 
 def cell(study: Study, arm: str) -> Cell | None:
     if arm == "base":
-        return study.base_cell(TASK, distinct=True) if study.base else None
+        return study.base_cell(TASK) if study.base else None
     return study.arm(arm, TASK)
 
 
@@ -25,7 +25,7 @@ def table2_claims(study: Study, incomparable: dict[str, str] | None = None) -> l
 
     def difference(one: str, other: str, metric: str) -> Comparison:
         pair = [lookup("table2", TASK, arm.split(".")[0], metric) for arm in (one, other)]
-        own = [study.base_cell(TASK) if arm == "base" and study.base else cell(study, arm) for arm in (one, other)]
+        own = [cell(study, arm) for arm in (one, other)]
         return compare(
             *own,
             quantity(metric, TASK),

@@ -89,7 +89,7 @@ def passk_curves(study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any
     curves, not_drawn = [], []
     cells = _passk_cells(study)
     for method, name in METHODS:
-        runs = list(_measured(cells[method]).values())
+        runs = [*{run.name: run for run in _measured(cells[method]).values()}.values()]
         points = []
         k = 1
         while runs and (outcomes := passk_matrix(runs, k)) is not None:
@@ -135,8 +135,8 @@ def figure5(study: Study) -> dict[str, Any]:
                 "size": size,
                 "difference": values,
                 "in_context": in_context,
-                "base": point(measured_row("figure5", base, measured)) if base.runs else None,
-                "teacher": point(measured_row("figure5", teacher, measured)) if teacher else None,
+                "base": point(measured_row("figure5", base.distinct, measured)) if base.runs else None,
+                "teacher": point(measured_row("figure5", teacher.distinct, measured)) if teacher else None,
                 "accuracy": own,
             }
         )

@@ -42,7 +42,7 @@ def _nats(cell: Cell | None) -> dict[int, tuple[Run, dict[str, Any]]]:
     return {seed: (run, record) for seed, (run, record) in found.items() if record}
 
 
-def divergence_point(cell: Cell | None) -> dict[str, Any] | None:
+def divergence_point(cell: Cell) -> dict[str, Any] | None:
     """KL to base of a cell's models in nats a sequence and a token, with intervals; None where it was not measured."""
     measured = _nats(cell)
     if not measured:
@@ -110,13 +110,13 @@ def figure2(study: Study) -> dict[str, Any]:
     not_drawn, solved, nats = [], [], []
     lines = (("base", "Base", base), ("teacher", "Base with\ndemonstration", teacher))
     for key, name, cell in lines:
-        value = point(measured_row("figure2", cell, measured)) if cell and study.enabled else None
+        value = point(measured_row("figure2", cell.distinct, measured)) if cell and study.enabled else None
         printed = lookup("figure2", TASK, key, "solved")
         solved.append({"key": key, "label": name, "paper": printed.value, "value": value})
         if value is None:
             not_drawn.append({"what": f"accuracy, {name}".replace("\n", " "), "why": "NOT RUN"})
     for key, name, cell in (("sft", "SFT model", sft), ("sdft", "SDFT model", sdft), ("teacher", "Teacher", teacher)):
-        value = divergence_point(cell) if study.enabled else None
+        value = divergence_point(cell.distinct) if cell and study.enabled else None
         printed = lookup("figure2", TASK, key, "kl_to_base")
         nats.append({"key": key, "label": name, "paper": printed.value if printed else None, "value": value})
         if value is None:
@@ -144,7 +144,7 @@ def figure2(study: Study) -> dict[str, Any]:
 def _against_all(teacher: Cell | None, measured: Any) -> Comparison:
     """The teacher's accuracy minus 100 %: an interval of one sample, so its p-value is that of the interval's side."""
     name = "accuracy minus 100 %"
-    row = measured_row("figure2", teacher, measured) if teacher else {"mean": None}
+    row = measured_row("figure2", teacher.distinct, measured) if teacher else {"mean": None}
     if row["mean"] is None:
         return Comparison(name, None, absent=("the base model with a demonstration",), published=0.0)
     p = 0.0 if row["high"] < 100 - 1e-9 else 1.0

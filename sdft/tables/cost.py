@@ -37,8 +37,8 @@ def cost(study: Study, clock: Clock) -> dict[str, Any]:
                 "header": ["Task", "", "SDFT over SFT", "Seeds", "Paper", "Verdict"],
                 "body": body,
                 "words": 2,
-                "note": "A training step of SDFT over one of SFT with the same batch: geometric mean over seeds with its "
-                "95 % interval. FLOPs are counted by torch, seconds are what the run took over its steps.",
+                "note": "A training step of SDFT over one of SFT with the same batch: geometric mean over seeds with "
+                "its 95 % interval. FLOPs are counted by torch, seconds are what the run took over its steps.",
             }
         ],
         "manifest": table_manifest(study, clock),

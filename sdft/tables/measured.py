@@ -44,7 +44,7 @@ def measured_table(
     claims: Claims,
     base_metric: str,
 ) -> dict[str, Any]:
-    """verdict.json of a table with one line a cell. Where the base model misses the paper's, claims are INCOMPARABLE."""
+    """verdict.json of a table with one line a cell. Claims are INCOMPARABLE where the base misses the paper's."""
     tolerance = Tolerance.of(study.tolerance)
     rows: list[dict[str, Any]] = []
     base: dict[str, dict[str, Any]] = {}
@@ -52,7 +52,7 @@ def measured_table(
         for metric in metrics:
             measured = quantity(metric, task)
             # An arm that the plan does not have yet is a line all the same.
-            own = cell or Cell(task, arm, arm.split(".")[0], ())
+            own = cell.distinct if cell else Cell(task, arm, arm.split(".")[0], ())
             row = measured_row(item, own, measured)
             if not study.enabled:
                 row |= {"mean": None, "low": None, "high": None, "n_seeds": 0, "by_seed": []}

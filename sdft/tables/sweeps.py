@@ -1,7 +1,7 @@
 """Tables 3 and 4: what our configuration sweeps and fixes, beside what the paper states; differences are marked.
 
 The plan's `sweeps` lists the arms: {"arm", "method", "grid": {hyper-parameter: [values] or null}, "settings": its
-training settings}. A hyper-parameter's place is its method's column, so an arm such as sdft.knowledge stands under SDFT.
+training settings}. An arm stands under its method, so that sdft.knowledge is SDFT's line of Table 4.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def text(value: Any) -> str:
         return "-"
     if isinstance(value, list):
         return ", ".join(map(text, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 
 def same(one: Any, other: Any) -> bool:

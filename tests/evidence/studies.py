@@ -216,7 +216,9 @@ def sequential(world: World, stages: int = 3) -> list[Path]:
 def scaling(world: World) -> list[Path]:
     base, cells, teachers = [], [], []
     for size, alone, shown, gain in (("xs", 0.2, 0.3, -0.1), ("s", 0.25, 0.5, 0.02), ("m", 0.3, 0.9, 0.12)):
-        base += world.base({"science": alone}, size, **({"passk": lambda n: world.passk(n, 0.1)} if size == "m" else {}))
+        base += world.base(
+            {"science": alone}, size, **({"passk": lambda n: world.passk(n, 0.1)} if size == "m" else {})
+        )
         runs = [
             {"seed": seed, "model": f"{size}-s{seed}", "scores": world.scores(f"icl-{size}-{seed}", {"science": shown})}
             for seed in world.seeds
@@ -299,10 +301,9 @@ def sweeps(world: World) -> list[Path]:
     settings |= {"weights_dtype": "float32", "max_new_tokens": 40}
     grid = {"learning_rate": [5e-4, 1e-3], "epochs": [5], "batch_size": [32], "ema_rate": None}
     entries = [
-        {"arm": method, "method": method, "grid": {**grid, **({"ema_rate": [0.05, 0.02, 0.01]} if method == "sdft" else {})},
-         "settings": settings}
-        for method in ("sft", "sft_reinvoke", "sdft")
-    ]  # fmt: skip
+        {"arm": method, "method": method, "grid": {**grid, "ema_rate": rates}, "settings": settings}
+        for method, rates in (("sft", None), ("sft_reinvoke", None), ("sdft", [0.05, 0.02, 0.01]))
+    ]
     return [world.plan("table3", sweeps=entries), world.plan("table4")]
 
 
