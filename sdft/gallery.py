@@ -1,4 +1,4 @@
-"""Fragments of the results page: the ledger, every table and every figure. They show what was computed and compute none.
+"""Fragments of the results page: the ledger, every table and every figure. They compute nothing.
 
 What has no files yet shows as NOT RUN, so that the page can be made at any time.
 """

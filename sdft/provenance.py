@@ -67,11 +67,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "tables": (*EVIDENCE, "layout.py", "tables"),
     "figures": (*EVIDENCE, "layout.py", "tables", "figures"),
     "ledger": (*EVIDENCE, "tables", "layout.py", "ledger.py"),
-    "report": (
-        *("display.py", "gallery.py", "layout.py", "names.py", "published.py", "published.yaml"),
-        *EVIDENCE,
-        *("tables", "ledger.py"),
-    ),
+    "report": ("display.py", "gallery.py", "layout.py", "names.py", "published.py", "published.yaml"),
 }
 
 

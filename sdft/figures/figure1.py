@@ -66,11 +66,12 @@ def figure1(study: Study) -> tuple[Figure, dict[str, Any]]:
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handletextpad=0.2)
     figure.supxlabel(notice(study), fontsize=8, color="#555555")
+    values = [point["new_task"] for point in points.values()]
     caption = (
         f"{opening(study, 'figure1')} Accuracy on the new task against the average of the six prior benchmarks, both "
-        f"as means over {names or 'the tasks'}, selected models. "
-        f"{counted([point['new_task'] for point in points.values()])} of the new tasks; bars are 95 % intervals over seeds and items. Arrows lead from the base "
-        "model. Right: the same from the paper's Table 5; its Figure 1 prints no numbers."
+        f"as means over {names or 'the tasks'}, selected models; {counted(values)} of the new tasks; bars are 95 % "
+        "intervals over seeds and items. Arrows lead from the base model. Right: the same from the paper's Table 5; "
+        "its Figure 1 prints no numbers."
     )
     return figure, {"caption": caption, **numbers}
 

@@ -26,7 +26,7 @@ def figure6(study: Study) -> tuple[Figure, dict[str, Any]]:
         return page_not_run(study, "figure6", numbers["claims"])
     caption = (
         f"{opening(study, 'figure6')} One teacher, four ways to learn from it: the student's own samples (SDFT), a "
-        "fresh sample of the teacher at every step (our control: as off-policy as the next two, as fresh as SDFT), fixed "
-        f"samples of the teacher with the same divergence, and SFT on them. {policies.ending(numbers)}"
+        "fresh sample of the teacher at every step (our control: as off-policy as the next two, as fresh as SDFT), "
+        f"fixed samples of the teacher with the same divergence, and SFT on them. {policies.ending(numbers)}"
     )
     return policies.draw(study, numbers, LOOKS), {"caption": caption, **numbers}

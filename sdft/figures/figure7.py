@@ -56,7 +56,7 @@ def figure7(study: Study) -> tuple[Figure, dict[str, Any]]:
     figure.supxlabel(notice(study), fontsize=8, color="#555555")
     caption = (
         f"{opening(study, 'figure7')} SDFT on Knowledge with three contents of the teacher's context. "
-        f"{counted(values)}; bars are 95 % intervals over seeds and items, dots are seeds. Right: the paper's numbers; the prose of its "
-        "appendix A.2 orders the first two the other way round."
+        f"{counted(values)}; bars are 95 % intervals over seeds and items, dots are seeds. Right: the "
+        "paper's numbers; the prose of its appendix A.2 orders the first two the other way round."
     )
     return figure, {"caption": caption, **numbers}
