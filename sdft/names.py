@@ -12,6 +12,7 @@ METHOD_NAMES = {
     "offline_distillation": "Offline distillation",
     "sft_from_teacher": "SFT on teacher samples",
     "off_policy_fresh": "Fresh teacher samples",
+    "teacher": "Base with demonstration",
 }
 PRIOR = ("hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande")
 METRICS = ("new_task", *PRIOR, "prior_average")
@@ -25,3 +26,13 @@ METRIC_NAMES = {
     "winogrande": "Winogrande",
     "prior_average": "Prior average",
 }
+# What else is measured beside METRICS, and the unit of what is no percentage.
+MEASURE_NAMES = {
+    **METRIC_NAMES,
+    "strict": "Strict",
+    "lenient": "Lenient",
+    "ood": "Out of distribution",
+    "generated_tokens": "Generated tokens",
+    "kl_to_base": "KL to base",
+}
+UNITS = {"generated_tokens": "tokens", "kl_to_base": "nats"}

@@ -35,6 +35,11 @@ PRIOR = (
     *("miniature/benchmarks", "miniature/sandbox.py", "miniature/priors/instructions.py"),
 )
 SAMPLES = ("evaluate/partial.py", "evaluate/sampling.py")
+# What turns scores into evidence: outcomes, statistics, claims and the studies.
+EVIDENCE = (
+    *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py", "measure.py"),
+    *("claims.py", "gate.py", "gate.yaml", "studies"),
+)
 
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
 TRAIN = (
@@ -80,15 +85,10 @@ STEPS: dict[str, tuple[str, ...]] = {
         "data/records.py",
     ),
     "select": ("select.py",),
-    "tables": (
-        *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
-        *("claims.py", "gate.py", "gate.yaml", "layout.py", "tables.py"),
-    ),
-    "figures": (
-        *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
-        *("claims.py", "gate.py", "gate.yaml", "layout.py", "tables.py", "figures.py"),
-    ),
-    "report": ("display.py", "layout.py", "names.py", "published.py", "published.yaml"),
+    "tables": (*EVIDENCE, "layout.py", "tables"),
+    "figures": (*EVIDENCE, "layout.py", "tables", "figures"),
+    "ledger": (*EVIDENCE, "tables", "layout.py", "ledger.py"),
+    "report": ("display.py", "gallery.py", "layout.py", "names.py", "published.py", "published.yaml"),
 }
 
 

@@ -99,9 +99,10 @@ ENTRIES = {
     "gate": ["gate.py"],
     "released": ["released.py"],
     "select": ["select.py"],
-    "tables": ["tables.py"],
-    "figures": ["figures.py"],
-    "report": ["display.py"],
+    "tables": ["tables/__init__.py"],
+    "figures": ["figures/__init__.py"],
+    "ledger": ["ledger.py"],
+    "report": ["display.py", "gallery.py"],
 }
 CARRIERS = {
     "__init__.py",

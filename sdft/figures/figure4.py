@@ -1,47 +1,22 @@
-"""Figures of the paper from scores. `python -m sdft.figures figure4 --plan PLAN.json --style STYLE --out DIR/figure4`
-writes figure4.pdf, .svg and .png, and figure4.json, which holds every number drawn. Equal input gives equal bytes.
-"""
+"""Figure 4: new-task accuracy against the prior average, every trained model a point, one panel a task."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import matplotlib
-
-matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.figures.style import LOOKS
 from sdft.names import METHOD_NAMES, TASK_NAMES
-from sdft.outcomes import Study, read_study
-from sdft.provenance import Clock, atomic_path, manifest, read_json, write_json
+from sdft.outcomes import Study
+from sdft.provenance import read_json
 from sdft.published import lookup
-from sdft.tables import NOTICES, cell_rows
-
-# Okabe and Ito's colour-blind-safe palette, ordered in lightness; the marker alone tells methods apart in grey.
-LOOKS = {
-    "base": ("#000000", "*"),
-    "sft": ("#d55e00", "v"),
-    "sft_reinvoke": ("#cc79a7", "D"),
-    "dft": ("#e69f00", "s"),
-    "sdft": ("#0072b2", "o"),
-    "cpt": ("#56b4e9", "^"),
-    "oracle_rag": ("#009e73", "P"),
-    "offline_distillation": ("#009e73", "X"),
-    "sft_from_teacher": ("#56b4e9", "<"),
-}
-FORMATS = {
-    "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": "sdft.figures"},
-    "svg": {"Date": None, "Creator": "sdft.figures"},
-    "png": {"Software": "sdft.figures"},
-}
+from sdft.tables.table5 import cell_rows
+from sdft.tables.verdicts import NOTICES
 
 
 def _point(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -211,39 +186,3 @@ def figure4(study: Study) -> tuple[Figure, dict[str, Any]]:
     numbers = pareto_numbers(study)
     figure = draw_pareto(numbers, NOTICES.get(study.scale, ""))
     return figure, {"caption": _caption(study, numbers["panels"]), "unit": "percent", **numbers}
-
-
-FIGURES = {"figure4": figure4}
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.figures", description=__doc__.split("\n")[0])
-    parser.add_argument("figure", help="which figure: " + ", ".join(FIGURES))
-    parser.add_argument("--plan", required=True, help="PLAN.json that names the runs and files behind the figure")
-    parser.add_argument("--style", required=True, help="a matplotlib style file")
-    parser.add_argument("--out", required=True, help="path of the files without their suffix")
-    options = parser.parse_args(arguments)
-    if options.figure not in FIGURES:
-        raise SdftError(f"There is no figure {options.figure!r}; {did_you_mean(options.figure, FIGURES)}")
-    if not Path(options.style).exists():
-        raise SdftError(f"The style {options.style} does not exist; the project's own is sdft/figures.mplstyle.")
-    clock, study, out = Clock(), read_study(options.plan), Path(options.out)
-    with plt.style.context(["default", options.style]):
-        figure, numbers = FIGURES[options.figure](study)
-        for kind, metadata in FORMATS.items():
-            with atomic_path(out.with_name(f"{out.name}.{kind}")) as part:
-                figure.savefig(part, format=kind, metadata=metadata)
-        plt.close(figure)
-    write_json(
-        out.with_name(f"{out.name}.json"),
-        {
-            "figure": options.figure,
-            "scale": study.scale,
-            **numbers,
-            "manifest": manifest("figures", clock=clock, seeds=sorted({run.seed for run in study.base})),
-        },
-    )
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -1,0 +1,84 @@
+"""Appendix A.1 as a table: estimators on a toy that can be enumerated, and what each choice does to training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sdft.errors import SdftError
+from sdft.names import MEASURE_NAMES, TASK_NAMES
+from sdft.outcomes import Study
+from sdft.provenance import Clock, read_json
+from sdft.studies.ablations import ABLATIONS, METRICS, ablation_claims, arm_rows
+from sdft.tables.measured import envelope, table_manifest
+from sdft.tables.sections import items_text, value_text
+
+
+def ablations(study: Study, clock: Clock) -> dict[str, Any]:
+    """verdict.json of the ablations."""
+    rows, toy = arm_rows(study), toy_rows(study)
+    claims = ablation_claims(study)
+    return {
+        **envelope(study, "ablations", claims),
+        "title": "Appendix A.1: ablations",
+        "unit": "percent",
+        "rows": rows,
+        "estimators": toy,
+        "claims": claims,
+        "sections": [_toy_section(toy), *(_section(name, rows) for name in ABLATIONS)],
+        "manifest": table_manifest(study, clock),
+    }
+
+
+def toy_rows(study: Study) -> list[dict[str, Any]]:
+    """Bias and variance of each estimator from the json that the plan names under `estimators`.
+
+    It holds a list `rows` of {"estimator", "bias", "variance", ...}. Empty where it was not run.
+    """
+    path = study.extra.get("estimators")
+    if not study.enabled or not path or not Path(path).exists():
+        return []
+    rows = read_json(path).get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "estimator" in row for row in rows):
+        raise SdftError(f"{path} has no list `rows` of estimators; delete it and run the same command again.")
+    return rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, dict | list):
+        return ""
+    return "" if value is None else str(value).replace("_", " ")
+
+
+def _toy_section(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    columns = list(
+        dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, dict | list))
+    )
+    columns.sort(key=lambda name: name != "estimator")
+    body = [[_text(row.get(name)) for name in columns] for row in rows] or [["NOT RUN"]]
+    return {
+        "title": "Estimators on an enumerable toy, against the exact gradient",
+        "header": [name.replace("_", " ").capitalize() for name in columns] or ["Estimator"],
+        "body": body,
+        "note": "Bias and variance are those of the gradient, by enumeration of every sequence." if rows else "",
+    }
+
+
+def _section(ablation: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    own = [row for row in rows if row["ablation"] == ablation]
+    lines: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in own:
+        lines.setdefault((row["task"], row["label"]), {})[row["metric"]] = row
+    body = [
+        [TASK_NAMES[task], label, *(value_text(cells[name]) if name in cells else "NOT RUN" for name in METRICS)]
+        for (task, label), cells in lines.items()
+    ]
+    return {
+        "title": ABLATIONS[ablation][0],
+        "header": ["Task", "", *(MEASURE_NAMES[name] for name in METRICS)],
+        "body": body or [["", "NOT RUN", "", ""]],
+        "words": 2,
+        "note": "Percent, mean ± half-width of the 95 % interval over seeds and test items. " + items_text(own),
+    }

@@ -1,0 +1,45 @@
+"""Cost of SDFT over SFT a step, in counted FLOPs and in seconds, beside the paper's 2.5 and 4."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdft.names import TASK_NAMES
+from sdft.outcomes import Study
+from sdft.provenance import Clock
+from sdft.studies.cost import cost_claims, ratio_rows
+from sdft.tables.measured import envelope, table_manifest
+
+
+def cost(study: Study, clock: Clock) -> dict[str, Any]:
+    """verdict.json of the cost."""
+    rows = ratio_rows(study)
+    claims = cost_claims(study, rows)
+
+    def text(row: dict[str, Any]) -> str:
+        if row["mean"] is None:
+            return "NOT RUN"
+        ends = "" if row["low"] is None else f" ({row['low']:.2f} to {row['high']:.2f})"
+        return f"{row['mean']:.2f}{ends}"
+
+    body = [
+        [TASK_NAMES[row["task"]], row["label"], text(row), str(row["n_seeds"]), f"{row['published']:g}", row["verdict"]]
+        for row in rows
+    ]
+    return {
+        **envelope(study, "cost", claims),
+        "unit": "times SFT",
+        "rows": rows,
+        "claims": claims,
+        "sections": [
+            {
+                "title": "",
+                "header": ["Task", "", "SDFT over SFT", "Seeds", "Paper", "Verdict"],
+                "body": body,
+                "words": 2,
+                "note": "A training step of SDFT over one of SFT with the same batch: geometric mean over seeds with "
+                "its 95 % interval. FLOPs are counted by torch, seconds are what the run took over its steps.",
+            }
+        ],
+        "manifest": table_manifest(study, clock),
+    }

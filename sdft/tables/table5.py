@@ -1,0 +1,116 @@
+"""Table 5: skill learning and what is left of the prior capabilities, with the paper's claims about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from sdft.claims import HEADLINE, judge_all
+from sdft.gate import Check, bands, check
+from sdft.layout import comma_separated, latex, markdown
+from sdft.measure import LEVEL, measured_row, quantity
+from sdft.names import METRICS
+from sdft.outcomes import Cell, Study
+from sdft.provenance import Clock, manifest
+from sdft.tables.verdicts import (
+    NO_EVIDENCE,
+    NOTICES,
+    WHY_INCOMPARABLE,
+    Tolerance,
+    commits,
+    cost,
+    counts,
+    paper_verdict,
+)
+
+
+def cell_rows(study: Study, cell: Cell) -> list[dict[str, Any]]:
+    """One row a metric for a cell, numbers in percent; without verdicts, which need the base row."""
+    return [measured_row("table5", cell, quantity(metric, cell.task)) for metric in METRICS]
+
+
+def _gate(study: Study, cell: Cell, row: dict[str, Any]) -> Check | None:
+    """The base model's score against the band of independent readings, where its model and benchmark have one."""
+    if (
+        cell.method != "base"
+        or row["metric"] == "prior_average"
+        or {run.name for run in study.base} != {bands()["model"]}
+    ):
+        return None
+    return check(quantity(row["metric"], cell.task).benchmarks[0], row["mean"], row["n_items"])
+
+
+def judge_rows(study: Study, tolerance: Tolerance) -> list[dict[str, Any]]:
+    """Every row of the table with its verdict, for each task the base model first."""
+    rows = []
+    for task in study.tasks:
+        base: dict[str, dict[str, Any]] = {}
+        own = [cell for cell in study.cells if cell.task == task]
+        for cell in (study.base_cell(task, distinct=True), *own):
+            for row in cell_rows(study, cell):
+                if row["mean"] is None:
+                    verdict, reason = "NOT RUN", "no score file; ask snakemake for it"
+                elif study.scale != "paper":
+                    verdict, reason = "INCOMPARABLE", WHY_INCOMPARABLE.get(study.scale, f"scale {study.scale}")
+                elif (gate := _gate(study, cell, row)) and not gate.passed:
+                    verdict, reason = "MISMATCH", f"outside {gate.low} to {gate.high}: {gate.cause} ({gate.key})"
+                else:
+                    reference = base.get(row["metric"]) if cell.method != "base" else None
+                    measured = quantity(row["metric"], task)
+                    verdict, reason = paper_verdict(study, "table5", cell, measured, row, reference, tolerance)
+                row |= {"verdict": verdict, "reason": reason}
+                if cell.method == "base":
+                    base[row["metric"]] = row
+                rows.append(row)
+    return rows
+
+
+def judge_claims(study: Study, rows: Sequence[dict[str, Any]], tolerance: Tolerance) -> list[dict[str, Any]]:
+    """The claims' verdicts. Where the numbers are no evidence they are kept and the verdict is INCOMPARABLE."""
+    results = judge_all(study, tolerance.base_margin)
+    failed = {
+        (row["task"], row["metric"])
+        for row in rows
+        if row["method"] == "base" and row["verdict"] in ("MISMATCH", "DIRECTION")
+    }
+    for result in results:
+        metric = "new_task" if result["place"].endswith("new task") else "prior_average"
+        if result["verdict"] == "NOT RUN":
+            continue
+        if study.scale in NO_EVIDENCE:
+            result |= {"verdict": "INCOMPARABLE", "reading": f"{NOTICES[study.scale]} {result['reading']}"}
+        elif (result["task"], metric) in failed:
+            result |= {"verdict": "INCOMPARABLE", "reading": f"The base model misses the paper's. {result['reading']}"}
+    return results
+
+
+def table5(study: Study, clock: Clock) -> dict[str, Any]:
+    """verdict.json of Table 5."""
+    tolerance = Tolerance.of(study.tolerance)
+    rows = judge_rows(study, tolerance)
+    results = judge_claims(study, rows, tolerance)
+    return {
+        "table": study.table,
+        "scale": study.scale,
+        "notice": NOTICES.get(study.scale, ""),
+        "unit": "percent",
+        "level": LEVEL,
+        "summary": {"headline": HEADLINE, **counts(results)},
+        "rows": rows,
+        "claims": results,
+        "tolerance": {field.name: getattr(tolerance, field.name) for field in fields(tolerance)},
+        "cost": cost(study),
+        "manifest": manifest(
+            "tables",
+            clock=clock,
+            config=study.tolerance,
+            seeds=sorted({run.seed for cell in study.cells for run in cell.runs}),
+            inputs={"commits": commits(study)},
+        ),
+    }
+
+
+def texts(verdict: dict[str, Any]) -> dict[str, str]:
+    """The table's files by their suffix."""
+    return {"csv": comma_separated(verdict["rows"]), "md": markdown(verdict), "tex": latex(verdict)}

@@ -1,0 +1,70 @@
+"""The ledger has a line for every statement, at every scale, whatever was run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import studies
+from studies import World
+
+from sdft import ledger, tables
+from sdft.claims import SENTENCES
+from sdft.errors import SdftError
+from sdft.studies.statements import STATEMENTS
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, paper_like):
+    """A ledger of Table 5 and Table 1 alone."""
+    root = tmp_path_factory.mktemp("ledger")
+    plan = studies.knowledge(World(root, items=60))[0]
+    tables.main(["--plan", str(plan), "--out", str(root / "table1")])
+    files = [str(root / "table1/verdict.json"), str(paper_like[0] / "tables/table5/verdict.json")]
+    ledger.main(["--verdicts", *files, "--out", str(root)])
+    return root, json.loads((root / "ledger.json").read_text())
+
+
+def test_every_statement_has_a_line_and_what_has_no_file_is_not_run(made):
+    _, found = made
+    assert len(found["statements"]) == len(SENTENCES) + len(STATEMENTS) >= 20
+    words = {entry["id"]: entry["scales"]["mini"]["verdict"] for entry in found["statements"]}
+    assert words["sdft-learns"] == words["knowledge-cpt-fails"] == "DIRECTION"
+    assert words["onpolicy-beats-offline"] == words["cost-dearer"] == "NOT RUN"
+    assert sum(found["counts"]["mini"].values()) == len(found["statements"])
+    for entry in found["statements"]:
+        assert entry["place"] and entry["test"]
+        for test in entry["scales"]["mini"]["evidence"].get("tests", ()):
+            assert "difference" not in test or (test["n_seeds"] and test["seeds"])
+
+
+def test_every_format_names_the_statements_and_the_discrepancies(made):
+    root, found = made
+    for kind in ("csv", "md", "tex"):
+        text = (root / f"ledger.{kind}").read_text()
+        assert "NOT RUN" in text
+        assert found["statements"][-1]["statement"][:40] in text
+    assert "reverse KL" in (root / "ledger.md").read_text()
+    what = {entry["id"] for entry in found["discrepancies"]}
+    assert {"kl-direction", "context-order", "table5-science-sft_reinvoke-prior_average"} <= what
+
+
+def test_one_task_against_the_paper_makes_the_sentence_a_mismatch(paper_like):
+    verdict = json.loads(json.dumps(paper_like[1]))
+    claim = next(entry for entry in verdict["claims"] if entry["id"] == "sdft-forgets-less-tooluse")
+    claim["verdict"] = "MISMATCH"
+    line = next(entry for entry in ledger.table5_lines(verdict, "mini") if entry["id"] == "sdft-forgets-less")
+    assert line["verdict"] == "MISMATCH"
+    claim["evidence"]["p_holm"] = 0.2
+    line = next(entry for entry in ledger.table5_lines(verdict, "mini") if entry["id"] == "sdft-forgets-less")
+    assert line["verdict"] == "INCONCLUSIVE"
+
+
+def test_a_file_twice_or_no_verdict_is_refused(made, tmp_path):
+    root, _ = made
+    file = str(root / "table1/verdict.json")
+    with pytest.raises(SdftError, match="second verdict of table1"):
+        ledger.main(["--verdicts", file, file, "--out", str(tmp_path)])
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(SdftError, match="no verdict of a table or figure"):
+        ledger.main(["--verdicts", str(tmp_path / "x.json"), "--out", str(tmp_path)])

@@ -1,0 +1,260 @@
+"""The other results: known effects get the verdicts they deserve, and what was not run shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import studies
+from studies import World
+
+from sdft import tables
+from sdft.errors import SdftError
+from sdft.measure import Comparison
+from sdft.outcomes import Study, read_study
+from sdft.statistics import Interval, pass_at_k
+from sdft.studies import knowledge, policies, scaling, sequential, teacher
+from sdft.studies.statements import STATEMENTS, Statement, combine, conclude, statements
+
+ITEMS = 80
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("studies"), items=ITEMS)
+    return {path.stem: path for make in studies.STUDIES for path in make(world)}
+
+
+def make_table(plan: Path, out: Path):
+    tables.main(["--plan", str(plan), "--out", str(out)])
+    return json.loads((out / "verdict.json").read_text())
+
+
+def verdicts(claims):
+    return {claim["id"]: claim["verdict"] for claim in claims}
+
+
+def changed(plan: Path, **fields) -> Path:
+    path = plan.with_name(f"changed-{plan.name}")
+    path.write_text(json.dumps({**json.loads(plan.read_text()), **fields}))
+    return path
+
+
+def test_table_1_has_every_line_and_its_claims_follow_from_the_effects(plans, tmp_path):
+    verdict = make_table(plans["table1"], tmp_path)
+    assert [row["label"] for row in verdict["rows"][::3]] == ["Base", "Oracle RAG", "CPT", "SFT", "SDFT"]
+    assert [row["metric"] for row in verdict["rows"][:3]] == ["strict", "lenient", "ood"]
+    strict, lenient, _ = verdict["rows"][9:12]
+    assert strict["published"] == 80
+    assert strict["low"] < 80 < strict["high"]
+    assert lenient["mean"] >= strict["mean"]
+    assert verdicts(verdict["claims"])["knowledge-sdft-generalises"] == "DIRECTION"
+    assert verdicts(verdict["claims"])["knowledge-cpt-fails"] == "DIRECTION"
+    assert {row["verdict"] for row in verdict["rows"]} == {"INCOMPARABLE"}
+    text = (tmp_path / "table.md").read_text()
+    own, printed = text.split("## The paper's numbers")
+    assert "| SDFT | 89 | 100 | 98 |" in printed
+    assert "| 89 |" not in own
+    assert all((tmp_path / f"table.{kind}").stat().st_size > 300 for kind in ("csv", "tex"))
+
+
+def test_table_2_compares_tokens_in_tokens(plans, tmp_path):
+    verdict = make_table(plans["table2"], tmp_path)
+    tokens = [row for row in verdict["rows"] if row["metric"] == "generated_tokens"]
+    assert {row["unit"] for row in tokens} == {"tokens"}
+    assert tokens[1]["mean"] < tokens[0]["mean"] < 60
+    claim = next(entry for entry in verdict["claims"] if entry["id"] == "reasoning-sft-shortens")
+    assert claim["verdict"] == "DIRECTION"
+    assert [test["unit"] for test in claim["evidence"]["tests"]] == ["tokens", "tokens"]
+
+
+def test_the_papers_own_numbers_match_at_paper_scale(tmp_path):
+    world = World(tmp_path, scale="paper", items=1000)
+    rows = {"base": (0, 0), "cpt": (0.09, 0.07), "sft.knowledge": (0.80, 0.80), "sdft.knowledge": (0.89, 0.98)}
+    order = world.rng.permutation(1000)
+    world.outcomes = lambda benchmark, ability, items=None: (order < ability * 1000).astype(float)
+    cells = []
+    for arm, (strict, ood) in rows.items():
+        abilities = {"knowledge": strict, "knowledge_ood": ood}
+        runs = world.runs(arm, lambda name, own=abilities: {"scores": world.scores(name, own)})
+        cells.append({"task": "knowledge", "arm": arm, "method": arm.split(".")[0], "runs": runs})
+    base = [{"seed": run["seed"], "model": run["run"], "scores": run["scores"]} for run in cells.pop(0)["runs"]]
+    verdict = make_table(world.plan("table1", base=base, cells=cells), tmp_path / "t")
+    found = {(row["arm"], row["metric"]): row["verdict"] for row in verdict["rows"]}
+    assert found["sdft.knowledge", "strict"] == found["sft.knowledge", "ood"] == found["cpt", "strict"] == "MATCH"
+    assert found["oracle_rag", "strict"] == "NOT RUN"
+
+
+def test_sweeps_mark_what_differs_from_the_paper(plans, tmp_path):
+    rows = make_table(plans["table3"], tmp_path)["rows"]
+    found = {(row["method"], row["hyperparameter"]): row["verdict"] for row in rows}
+    assert found["sdft", "ema_rate"] == found["sft", "warmup_steps"] == "same"
+    assert found["sdft", "learning_rate"] == found["sft", "weights_dtype"] == "differs"
+    assert found["dft", "epochs"] == "NOT RUN"
+    assert "5e-6, 1e-5, 5e-5" in (tmp_path / "table.md").read_text()
+
+
+def test_the_cost_is_a_ratio_of_steps(plans, tmp_path):
+    verdict = make_table(plans["cost"], tmp_path)
+    flops, seconds = verdict["rows"]
+    assert flops["low"] < 2.6 < flops["high"]
+    assert seconds["low"] < 3.8 < seconds["high"]
+    assert (flops["published"], seconds["published"]) == (2.5, 4)
+    assert verdicts(verdict["claims"]) == {"cost-dearer": "DIRECTION"}
+
+
+def test_ablations_show_the_toy_and_every_arm(plans, tmp_path):
+    verdict = make_table(plans["ablations"], tmp_path)
+    assert {row["estimator"] for row in verdict["estimators"]} == {"token", "rao_blackwell", "analytic"}
+    assert {row["arm"] for row in verdict["rows"] if row["ablation"] == "rollouts"} >= {"sdft", "sdft.rollouts8"}
+    plan = changed(plans["ablations"], estimators=str(tmp_path / "absent"), cells=[])
+    again = make_table(plan, tmp_path / "again")
+    assert again["estimators"] == []
+    assert set(verdicts(again["claims"]).values()) == {"NOT RUN"}
+    assert "NOT RUN" in (tmp_path / "again/table.md").read_text()
+
+
+@pytest.mark.parametrize("item", ["table1", "table2", "table3", "ablations", "cost"])
+def test_a_study_that_is_switched_off_has_no_numbers_and_says_what_it_costs(plans, tmp_path, item):
+    verdict = make_table(changed(plans[item], enabled=False, cost_hours=12.5), tmp_path)
+    assert {row["verdict"] for row in verdict["rows"]} <= {"NOT RUN"}
+    assert {claim["verdict"] for claim in verdict["claims"]} <= {"NOT RUN"}
+    assert all("12.5 device-hours" in claim["reading"] for claim in verdict["claims"])
+    assert "12.5 device-hours" in (tmp_path / "table.md").read_text()
+
+
+def test_a_sequence_is_normalised_between_base_and_best_and_its_transfers_are_those_of_the_matrix(plans):
+    numbers = sequential.figure3(read_study(plans["figure3"]))
+    assert [panel["order"] for panel in numbers["panels"]] == [list(order) for order in studies.ORDERS]
+    for panel in numbers["panels"]:
+        first = panel["order"][0]
+        points = [point for arm in panel["arms"].values() for point in arm["curves"][first]]
+        assert max(point["normalised"]["mean"] for point in points) == pytest.approx(1)
+        assert points[0]["normalised"]["mean"] == 0
+        for arm in panel["arms"].values():
+            matrix = [[cell["mean"] for cell in row] for row in arm["matrix"]]
+            own = [matrix[3][j] - matrix[j + 1][j] for j in range(2)]
+            assert arm["transfer"]["backward"]["mean"] == pytest.approx(np.mean(own), abs=1e-2)
+            ahead = [matrix[j][j] - matrix[0][j] for j in (1, 2)]
+            assert arm["transfer"]["forward"]["mean"] == pytest.approx(np.mean(ahead), abs=1e-2)
+            assert arm["transfer"]["forgetting"]["mean"] >= -arm["transfer"]["backward"]["mean"] - 1e-6
+    found = verdicts(numbers["claims"])
+    assert found["sequential-sdft-keeps"] == found["sequential-sft-below-base"] == "DIRECTION"
+
+
+def test_half_a_sequence_is_drawn_as_far_as_it_goes(tmp_path):
+    (plan,) = studies.sequential(World(tmp_path, items=20, seeds=(0, 1)), stages=1)
+    numbers = sequential.figure3(read_study(plan))
+    half = numbers["panels"][1]["arms"]["sft.seq"]
+    assert half["matrix"] is None
+    assert {point["stage"] for point in half["curves"]["science"]} == {-1, 0}
+    assert sum("SFT" in entry["what"] for entry in numbers["not_drawn"]) == 2
+    claim = next(entry for entry in numbers["claims"] if entry["id"] == "sequential-sdft-keeps")
+    assert claim["verdict"] == "INCONCLUSIVE"
+    assert "1 of 2 tests not run" in claim["reading"]
+
+
+def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(plans):
+    study = read_study(plans["figure5"])
+    numbers = scaling.figure5(study)
+    assert [entry["size"] for entry in numbers["sizes"]] == ["xs", "s", "m"]
+    xs, _, m = numbers["sizes"]
+    assert xs["difference"]["short"]["high"] < 0 < m["difference"]["short"]["low"]
+    assert xs["difference"]["long"] is not None
+    assert m["difference"]["long"] is None
+    assert xs["in_context"]["mean"] < m["in_context"]["mean"]
+    curves = {curve["method"]: curve for curve in numbers["pass_at_k"]}
+    assert [point["k"] for point in curves["sdft"]["points"]] == [1, 2, 4, 8, 16, 32, 64, 128]
+    runs = [run for cell in study.cells if cell.arm == "sdft" for run in cell.runs]
+    items = [item["correct"] for run in runs for item in run.measurement("passk")["items"]]
+    mean = 100 * np.mean([pass_at_k(128, correct, 8) for correct in items])
+    assert curves["sdft"]["points"][3]["mean"] == pytest.approx(mean, abs=1e-3)
+    assert verdicts(numbers["claims"])["scaling-grows"] == "DIRECTION"
+
+
+def test_divergences_are_paired_by_item(plans):
+    numbers = teacher.figure2(read_study(plans["figure2"]))
+    sft, sdft, context = (entry["value"] for entry in numbers["nats"])
+    assert sft["mean"] > context["mean"] > 0
+    assert sft["covers"] == "seeds and items"
+    assert sdft is None
+    assert {"what": "KL to base, SDFT model", "why": "NOT RUN"} in numbers["not_drawn"]
+    claim = next(entry for entry in numbers["claims"] if entry["id"] == "teacher-is-closer")
+    assert claim["evidence"]["tests"][0]["published"] == 0.58
+    assert claim["evidence"]["tests"][0]["n_items"] == 40
+
+
+def test_policies_keep_the_place_of_an_arm_that_was_not_run(plans):
+    plan = json.loads(plans["figure8"].read_text())
+    plan["cells"] = [cell for cell in plan["cells"] if cell["arm"] != "sdft.frozen"]
+    numbers = policies.figure8(read_study(changed(plans["figure8"], **plan)))
+    assert [entry["arm"] for entry in numbers["arms"]] == [arm for arm, _, _ in policies.TEACHERS]
+    assert numbers["arms"][2]["new_task"] is None
+    assert numbers["arms"][2]["paper"] == 65
+    assert {entry["arm"] for entry in numbers["not_drawn"]} == {"sdft.frozen"}
+    assert verdicts(numbers["claims"])["ema-beats-frozen"] == "NOT RUN"
+
+
+def test_one_missing_context_is_a_gap(plans):
+    plan = json.loads(plans["figure7"].read_text())
+    cells = [cell for cell in plan["cells"] if cell["arm"] != "sdft.text"]
+    numbers = knowledge.figure7(read_study(changed(plans["figure7"], cells=cells)))
+    assert [entry["arm"] for entry in numbers["not_drawn"]] == ["sdft.text"]
+    assert [entry["paper"] for entry in numbers["bars"]] == [37, 75, 89]
+
+
+EMPTY = Study(table="", scale="mini", tolerance={}, base=(), cells=(), candidates=())
+
+
+def comparison(mean, half, p, name="a"):
+    interval = Interval(mean, mean - half, mean + half, 3, 100, 0.1, 0.1, "seeds and items", p)
+    return Comparison(name, interval, seeds=(0, 1, 2))
+
+
+def statement(kind, margin=None):
+    return Statement("x", "figure6", "Figure 6", "A sentence.", "a predicate", kind, margin)
+
+
+@pytest.mark.parametrize(
+    ("kind", "margin", "mean", "half", "p", "word"),
+    [
+        ("better", None, 5, 2, 0.001, "DIRECTION"),
+        ("better", None, -5, 2, 0.001, "MISMATCH"),
+        ("better", None, 1, 2, 0.3, "INCONCLUSIVE"),
+        ("not_worse", 5, -1, 2, 0.3, "WITHIN"),
+        ("not_worse", 5, -4, 2, 0.001, "INCONCLUSIVE"),
+        ("not_worse", 5, -9, 2, 0.001, "MISMATCH"),
+        ("unchanged", 5, 1, 2, 0.3, "WITHIN"),
+        ("unchanged", 5, 9, 2, 0.001, "MISMATCH"),
+        ("no_gain", 5, 1, 2, 0.3, "WITHIN"),
+        ("no_gain", 5, 9, 2, 0.001, "MISMATCH"),
+    ],
+)
+def test_the_words_follow_from_the_interval(kind, margin, mean, half, p, word):
+    assert conclude(statement(kind, margin), [comparison(mean, half, p)], EMPTY)["verdict"] == word
+
+
+def test_several_tests_of_one_claim_are_adjusted_and_all_have_to_hold():
+    sure, nearly = comparison(5, 2, 0.001, "a"), comparison(3, 2.9, 0.04, "b")
+    claim = conclude(statement("better"), [sure, nearly, comparison(3, 2.9, 0.04, "c")], EMPTY)
+    assert claim["verdict"] == "INCONCLUSIVE"
+    assert [test["p_holm"] for test in claim["evidence"]["tests"]] == pytest.approx([0.003, 0.08, 0.08])
+    assert conclude(statement("better"), [sure, sure], EMPTY)["verdict"] == "DIRECTION"
+    half_done = conclude(statement("better"), [sure, Comparison("b", None, absent=("SFT",))], EMPTY)
+    assert half_done["verdict"] == "INCONCLUSIVE"
+    assert combine(["DIRECTION", "MISMATCH"], complete=True) == "MISMATCH"
+
+
+def test_statements_are_unique_and_each_belongs_to_an_item():
+    assert len({entry.id for entry in STATEMENTS}) == len(STATEMENTS)
+    assert all(statements(entry.item) for entry in STATEMENTS)
+    assert all((entry.margin is not None) == (entry.kind != "better") for entry in STATEMENTS)
+
+
+def test_a_toy_file_without_rows_is_refused(plans, tmp_path):
+    broken = tmp_path / "toy.json"
+    broken.write_text("{}")
+    with pytest.raises(SdftError, match="no list `rows`"):
+        make_table(changed(plans["ablations"], estimators=str(broken)), tmp_path / "t")
