@@ -203,7 +203,6 @@ def context_options(wildcards):
     """What a base model sees beside each question, and how it is decoded."""
     evaluation = PLANS[wildcards.scale].scale.evaluation
     options = {
-        "split": " ".join(["test", "ood"] if wildcards.task == "knowledge" else ["test"]),
         "context": None if wildcards.context == items.NO_CONTEXT else wildcards.context,
         "max-new-tokens": evaluation.max_new_tokens,
         "batch-size": evaluation.batch_size,

@@ -22,12 +22,12 @@ rule evaluate:
     params:
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
-        splits=lambda wildcards: "test ood" if wildcards.task == "knowledge" else "test",
+        tasks=lambda wildcards: " ".join(items.score_names(wildcards.task)),
         options=evaluation_options,
         code=code_digest("evaluate"),
     shell:
-        "python -m sdft.evaluate --model {input.model} --task {wildcards.task} --split {params.splits} "
-        "--data-root {params.data} --benchmarks all {params.options} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.evaluate --model {input.model} --task {params.tasks} --data-root {params.data} "
+        "--benchmarks all {params.options} --out {params.folder} > {log} 2>&1"
 
 
 # Knowledge is asked directly and indirectly.

@@ -20,11 +20,12 @@ rule evaluate_context:
         gpu=gpus,
     params:
         data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
+        tasks=lambda wildcards: " ".join(items.score_names(wildcards.task)),
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         options=context_options,
         code=code_digest("evaluate"),
     shell:
-        "python -m sdft.evaluate --model {input.model} --task {wildcards.task} --data-root {params.data} "
+        "python -m sdft.evaluate --model {input.model} --task {params.tasks} --data-root {params.data} "
         "{params.options} --out {params.folder} > {log} 2>&1"
 
 
