@@ -244,7 +244,9 @@ class Training:
     def _autocast(self) -> Any:
         """Narrower arithmetic for matrix products, where the settings ask for it."""
         narrow = self.settings.compute_dtype == "bfloat16" and self.weights_dtype == torch.float32
-        return torch.autocast(self.device.type, dtype=torch.bfloat16) if narrow else nullcontext()
+        # Narrow copies of weights that were gathered from shards would stay, and belong to no gradient.
+        cache = self.crew.size == 1
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=cache) if narrow else nullcontext()
 
     def _distances(self, step: int) -> dict[str, float | None]:
         """How far student and teacher are from the start: L2 norms over all weights, absolute and relative.

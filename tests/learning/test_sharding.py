@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 # One device adds up a gradient in another order than two do; Adam's first steps enlarge that. Losses are in nats.
 LOSS = {"rel": 1e-4, "abs": 1e-5}
+ROUGH = {"rel": 0.05, "abs": 0.01}
 WEIGHTS = {"rtol": 1e-3, "atol": 1e-4}
 
 RUNS = {
@@ -79,16 +80,16 @@ def runs(world, tmp_path_factory):
 def test_two_processes_give_the_numbers_of_one(runs, name):
     one, two = (read_metrics(runs / count / name) for count in ("one", "two"))
     assert len(one) == len(two) > 2
-    # In bfloat16 a last bit of a weight is 0.4 %, and a batch cut otherwise is rounded otherwise.
+    # In bfloat16 a last bit is 0.4 %, and a batch cut otherwise is rounded otherwise.
     rough = name in ("mixed", "student")
     for left, right in zip(one, two, strict=True):
-        assert right["completion_tokens"] == pytest.approx(left["completion_tokens"], rel=0.2 if rough else 0)
+        assert right["completion_tokens"] == pytest.approx(left["completion_tokens"], rel=0.1 if rough else 0)
         for key in ("loss", "entropy", "gradient_norm"):
-            assert right[key] == pytest.approx(left[key], **({"rel": 0.3, "abs": 0.05} if rough else LOSS)), key
+            assert right[key] == pytest.approx(left[key], **(ROUGH if rough else LOSS)), key
     for key in ("student_distance", "teacher_distance", "changed_weights"):
         assert (one[-1][key] is None) == (two[-1][key] is None)
         if one[-1][key] is not None:
-            assert two[-1][key] == pytest.approx(one[-1][key], rel=0.1 if rough else 1e-3)
+            assert two[-1][key] == pytest.approx(one[-1][key], rel=0.02 if rough else 1e-3)
     if not rough:
         ours, theirs = (load_file(runs / count / name / "weights/model.safetensors") for count in ("one", "two"))
         assert ours.keys() == theirs.keys()
