@@ -61,8 +61,10 @@ def figure1(study: Study) -> tuple[Figure, dict[str, Any]]:
     papers.set(xlabel="New task (%)")
     paper_panel(papers, "the paper's Table 5, averaged")
     handles = [
-        Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ms=8, ls="none", label=METHOD_NAMES[name])
-        for name in teaser.METHODS
+        Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ms=8, ls="none", label=label)
+        for name, label in (
+            (name, METHOD_NAMES[name] + ("" if name in points else " (NOT RUN)")) for name in teaser.METHODS
+        )
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handletextpad=0.2)
     figure.supxlabel(notice(study), fontsize=8, color="#555555")

@@ -46,6 +46,7 @@ def draw(study: Study, numbers: dict[str, Any], looks: Looks) -> Figure:
         alpha=0.45,
     )
     for k, entry in enumerate(shown):
+        _under(axes[3], k, looks[entry["arm"]])
         text = f"~{entry['paper']:g}"
         axes[3].annotate(text, (k, entry["paper"]), (0, 2), textcoords="offset points", ha="center", fontsize=8)
     axes[3].set_xticks([])
@@ -70,6 +71,7 @@ def _bars(axes: Axes, numbers: dict[str, Any], looks: Looks) -> None:
     axes.set_xlim(-0.6, len(arms) - 0.4)
     axes.set_xticks([])
     for k, entry in enumerate(arms):
+        _under(axes, k, looks[entry["arm"]])
         if entry["new_task"]:
             bar(axes, k, entry["new_task"], looks[entry["arm"]][0], looks[entry["arm"]][3])
         else:
@@ -78,6 +80,11 @@ def _bars(axes: Axes, numbers: dict[str, Any], looks: Looks) -> None:
         axes.axhline(numbers["base"]["mean"], color=QUIET, lw=0.9, ls=(0, (2, 2)))
     axes.set_ylabel(f"{TASK_NAMES[numbers['task']]} (%)")
     axes.set_title("At the end")
+
+
+def _under(axes: Axes, x: float, look: tuple[str, str, str, str]) -> None:
+    """The arm's marker below its bar, so that the legend holds for bars without their colours too."""
+    axes.plot(x, -0.05, look[1], color=look[0], ms=6, transform=axes.get_xaxis_transform(), clip_on=False)
 
 
 def ending(numbers: dict[str, Any]) -> str:

@@ -37,12 +37,12 @@ FORMATS = {
     "svg": {"Date": None, "Creator": "sdft.figures"},
     "png": {"Software": "sdft.figures"},
 }
-# A task has a colour, a marker and a line of its own.
+# A task has a colour, a marker and a line of its own, none of them SDFT's or SFT's.
 TASK_LOOKS = {
-    "tooluse": ("#0072b2", "o", "-"),
-    "science": ("#d55e00", "s", "--"),
+    "tooluse": ("#56b4e9", "D", "-"),
+    "science": ("#e69f00", "s", "--"),
     "medical": ("#009e73", "^", "-."),
-    "knowledge": ("#cc79a7", "D", ":"),
+    "knowledge": ("#cc79a7", "P", ":"),
 }
 PAPER_FACE = "#f6f6f6"
 QUIET = "#555555"

@@ -186,9 +186,9 @@ ORDERS = (("tooluse", "science", "medical"), ("medical", "science", "tooluse"))
 
 def sequential(world: World, stages: int = 3) -> list[Path]:
     """SDFT keeps what it learns; SFT falls below the base model. The last order has only `stages` stages of SFT."""
-    start, cells, points = 0.35, [], 4
+    start, cells, points = 0.45, [], 4
     for order in ORDERS:
-        for arm, learnt, lost in (("sft.seq", 0.75, 0.2), ("sdft.seq", 0.8, 0.77)):
+        for arm, learnt, lost in (("sft.seq", 0.75, 0.1), ("sdft.seq", 0.8, 0.77)):
             for stage, own in enumerate(order):
                 if arm == "sft.seq" and order == ORDERS[-1] and stage >= stages:
                     continue

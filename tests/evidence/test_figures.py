@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+import studies
+from studies import World
 from world import make_world
 
 from sdft import figures
@@ -61,3 +63,52 @@ def test_an_unknown_figure_and_a_missing_style_are_refused(tmp_path):
         figures.main(["figure44", "--plan", "x", "--style", "x", "--out", "x"])
     with pytest.raises(SdftError, match=r"absent\.mplstyle does not exist"):
         figures.main(["figure4", "--plan", "x", "--style", str(tmp_path / "absent.mplstyle"), "--out", "x"])
+
+
+def draw_one(name, plan, style, folder):
+    figures.main([name, "--plan", str(plan), "--style", str(style), "--out", str(folder / name)])
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory):
+    world = World(tmp_path_factory.mktemp("figures"), items=24, seeds=(0, 1))
+    makers = (studies.knowledge, studies.teacher, studies.sequential, studies.scaling, studies.policies)
+    return {path.stem: path for make in makers for path in make(world)}
+
+
+OTHERS = [f"figure{k}" for k in (2, 3, 5, 6, 7, 8)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_figure_has_its_files_its_numbers_and_a_caption_with_n(plans, style, tmp_path, name):
+    numbers = draw_one(name, plans[name], style, tmp_path)
+    assert "2 seeds" in numbers["caption"]
+    assert "95 %" in numbers["caption"]
+    assert "paper" in numbers["caption"]
+    assert numbers["claims"]
+    assert numbers["scale"] == "mini"
+    for kind in ("pdf", "svg", "png"):
+        assert (tmp_path / f"{name}.{kind}").stat().st_size > 3000
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_nothing_run_is_a_gap_and_switched_off_is_a_page_with_its_cost(plans, style, tmp_path, name):
+    plan = json.loads(plans[name].read_text())
+    for label, fields in (("empty", {"cells": [], "teachers": [], "base": []}), ("off", {"enabled": False})):
+        path = tmp_path / f"{label}.json"
+        path.write_text(json.dumps({**plan, **fields}))
+        numbers = draw_one(name, path, style, tmp_path / label)
+        assert {claim["verdict"] for claim in numbers["claims"]} == {"NOT RUN"}
+        assert numbers["not_drawn"]
+    assert "1.5 device-hours" in numbers["caption"]
+
+
+def test_the_teaser_averages_over_the_tasks(paper_like, style, tmp_path):
+    world, verdict = paper_like
+    numbers = draw_one("figure1", world / "plan.json", style, tmp_path)
+    means = [row["mean"] for row in verdict["rows"] if (row["method"], row["metric"]) == ("sdft", "new_task")]
+    point = next(entry for entry in numbers["points"] if entry["method"] == "sdft")
+    assert point["new_task"]["mean"] == pytest.approx(sum(means) / len(means), abs=1e-2)
+    assert [entry["method"] for entry in numbers["paper"]] == ["base", "sft", "dft", "sft_reinvoke", "sdft"]

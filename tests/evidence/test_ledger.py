@@ -33,7 +33,8 @@ def test_every_statement_has_a_line_and_what_has_no_file_is_not_run(made):
     assert words["onpolicy-beats-offline"] == words["cost-dearer"] == "NOT RUN"
     assert sum(found["counts"]["mini"].values()) == len(found["statements"])
     for entry in found["statements"]:
-        assert entry["place"] and entry["test"]
+        assert entry["place"]
+        assert entry["test"]
         for test in entry["scales"]["mini"]["evidence"].get("tests", ()):
             assert "difference" not in test or (test["n_seeds"] and test["seeds"])
 

@@ -9,11 +9,12 @@ import sys
 
 import nbformat
 import pytest
+from studies import World, knowledge
 from world import make_world
 
-from sdft import display, figures, tables
+from sdft import display, figures, gallery, ledger, tables
 
-NOTEBOOKS = ("table5",)
+NOTEBOOKS = ("table5", "results")
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +112,46 @@ def test_a_claim_against_the_paper_is_said_at_the_top(tmp_path, root):
     }
     evidence = display.load(make_results(tmp_path, root, effects=effects, items=120, prior_items=60))
     assert "Against the paper" in display.header(evidence)
+
+
+@pytest.fixture(scope="module")
+def some_results(tmp_path_factory, root):
+    """Table 1, Figure 7 and the ledger, and nothing else."""
+    folder = tmp_path_factory.mktemp("some")
+    table, figure = knowledge(World(folder / "world", items=40))
+    tables.main(["--plan", str(table), "--out", str(folder / "tables/table1")])
+    style = str(root / "sdft/figures.mplstyle")
+    figures.main(["figure7", "--plan", str(figure), "--style", style, "--out", str(folder / "figures/figure7")])
+    verdict = str(folder / "tables/table1/verdict.json")
+    ledger.main(["--verdicts", verdict, str(folder / "figures/figure7.json"), "--out", str(folder / "claims")])
+    return folder
+
+
+def test_the_gallery_shows_what_there_is_and_names_the_rest(some_results):
+    found = gallery.load(some_results)
+    assert "Table 2" in gallery.header(found, "mini")
+    assert "Table 1" not in gallery.header(found, "mini").split("NOT RUN</span> ")[-1].split("</p>")[0]
+    assert "NOT RUN" in gallery.one_figure(found, "figure3")
+    assert "<svg" in gallery.one_figure(found, "figure7")
+    assert "Oracle&nbsp;RAG" in gallery.one_table(found, "table1")
+    assert "SDFT acquires new knowledge better than SFT." in gallery.claims(found)
+    assert "reverse KL" in gallery.discrepancies(found)
+
+
+def test_the_gallery_of_nothing_is_all_not_run(tmp_path):
+    found = gallery.load(tmp_path)
+    for fragment in (gallery.claims(found), gallery.one_table(found, "cost"), gallery.one_figure(found, "figure1")):
+        assert "NOT RUN" in fragment
+
+
+@pytest.mark.slow
+def test_the_results_page_is_one_file_without_code(some_results, root, tmp_path):
+    out = tmp_path / "results.html"
+    command = [sys.executable, "workflow_scripts/render_report.py", "--notebook", "notebooks/results.ipynb"]
+    command += ["--executed", str(tmp_path / "r.ipynb"), "--out", str(out), "--parameters", f"results={some_results}"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = out.read_text()
+    assert "Knowledge acquisition" in page
+    assert "NOT RUN" in page
+    assert not re.search(r"<script|<link|src=|import ", page)
