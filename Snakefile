@@ -67,7 +67,9 @@ localrules:
     select,
     table,
     figure,
+    ledger,
     render_report,
+    render_results,
 
 
 # Everything: each table and figure of the paper, the ledger of its claims, and the reports.

@@ -54,7 +54,7 @@ def paper_files(plan, *names):
     files = {
         "report": ["reports/report.html"],
         "results": ["reports/results.html"],
-        "claims": [f"ledger/ledger.{kind}" for kind in ("json", "md")],
+        "claims": [f"claims/ledger.{kind}" for kind in ("json", "md")],
     }
     for table in items.TABLES:
         files[table] = [f"tables/{table}/{name}" for name in ("verdict.json", "table.md")]
@@ -165,6 +165,13 @@ def item_plan(wildcards):
     """What a table or figure is made of, as text for its plan.json."""
     name = wildcards.table if "table" in wildcards.keys() else wildcards.figure
     return json.dumps(items.item(PLANS[wildcards.scale], name), indent=1)
+
+
+def shown_files(wildcards):
+    """The verdict of every table and the numbers of every figure."""
+    root = PLANS[wildcards.scale].root
+    tables = [f"{root}/tables/{name}/verdict.json" for name in items.TABLES]
+    return tables + [f"{root}/figures/{name}.json" for name in items.FIGURES]
 
 
 def gate_files(plan):

@@ -116,3 +116,36 @@ rule divergence:
     shell:
         "python -m sdft.evaluate.divergence --model {input.model} --base {input.base} {params.options} "
         "{params.limits} --out {output} > {log} 2>&1"
+
+
+# FLOPs of a step of a run's training, counted while it is taken.
+rule flops:
+    input:
+        run_inputs,
+        run="results/{scale}/runs/{study}/{run}/run.json",
+    output:
+        "results/{scale}/flops/{study}/{run}.json",
+    log:
+        "results/{scale}/logs/flops/{study}/{run}.log",
+    conda:
+        "../envs/train.yaml"
+    resources:
+        gpu=gpus,
+    params:
+        code=code_digest("flops"),
+    shell:
+        "python -m sdft.flops --run {input.run} --out {output} > {log} 2>&1"
+
+
+# Bias and variance of the estimators of appendix A.1, on a toy that can be enumerated.
+rule estimators:
+    output:
+        "results/{scale}/estimators.json",
+    log:
+        "results/{scale}/logs/estimators.log",
+    conda:
+        "../envs/train.yaml"
+    params:
+        code=code_digest("estimators"),
+    shell:
+        "python -m sdft.estimators --out {output} > {log} 2>&1"

@@ -23,3 +23,33 @@ rule render_report:
     shell:
         "python {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
         "--parameters results={params.results} > {log.text} 2>&1"
+
+
+# Every sentence of the paper that can be tested, with what the tables and figures found.
+rule ledger:
+    input:
+        shown_files,
+    output:
+        multiext("results/{scale}/claims/ledger", ".json", ".md", ".csv", ".tex"),
+    log:
+        "results/{scale}/logs/claims/ledger.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
+        code=code_digest("ledger"),
+    shell:
+        "python -m sdft.ledger --verdicts {input} --out {params.folder} > {log} 2>&1"
+
+
+use rule render_report as render_results with:
+    input:
+        shown_files,
+        notebook="notebooks/results.ipynb",
+        ledger="results/{scale}/claims/ledger.json",
+        script="workflow_scripts/render_report.py",
+    output:
+        "results/{scale}/reports/results.html",
+    log:
+        notebook="results/{scale}/logs/reports/results.ipynb",
+        text="results/{scale}/logs/reports/results.log",

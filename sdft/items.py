@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
@@ -36,12 +36,17 @@ NO_CONTEXT = "none"
 TRAJECTORIES = ("sequential", "onpolicy")
 PASS_AT_K = ("scaling",)
 DIVERGENCES = ("teacher",)
+# Whose cost the paper states against SFT's, and whose sweeps it lists.
+COSTED = ("sft", "sdft")
+SWEEPS = {"table3": "table5", "table4": "knowledge"}
+# Sizes of the miniature world's models, in order.
+SIZES = ("xs", "s", "m", "l")
 
 
 def item(plan: Plan, name: str) -> dict[str, Any]:
     """What `sdft.tables` and `sdft.figures` read of a table or figure: every cell with its runs, and all candidates.
 
-    Raises KeyError for a study that the scale does not have.
+    A study that the scale does not have, or has switched off, is not enabled; the second kind says what it would cost.
     """
     study = STUDY_OF[name]
     found = {
@@ -51,22 +56,44 @@ def item(plan: Plan, name: str) -> dict[str, Any]:
         "tolerance": plan.config.tolerance.model_dump(),
         "enabled": True,
     }
-    if study is None:
-        return found | _table5(plan)
-    entry = plan.scale.studies.get(study)
-    if entry is None or not entry.enabled:
-        return found | {"enabled": False, "base": [], "cells": [], "teachers": [], "candidates": []}
-    return found | _study(plan, study, entry)
+    if study is not None:
+        entry = plan.scale.studies.get(study)
+        if entry is None or not entry.enabled:
+            return found | {"enabled": False, "base": [], "cells": [], "teachers": [], "candidates": []}
+        found |= _study(plan, study, entry)
+    elif name in SWEEPS:
+        found |= {"base": [], "cells": [], "teachers": [], "candidates": [], "sweeps": _sweeps(plan, name)}
+    else:
+        found |= _table5(plan, COSTED if name == "cost" else tuple(plan.arms))
+    if name == "ablations":
+        found["estimators"] = f"{plan.root}/estimators.json"
+    if name == "cost":
+        for run in (run for cell in found["cells"] for run in cell["runs"]):
+            run["flops"] = f"{plan.root}/flops/table5/{run['run']}.json"
+    return found
 
 
-def _table5(plan: Plan) -> dict[str, Any]:
-    pairs = list(product(plan.tasks, plan.arms))
+def _table5(plan: Plan, arms: Sequence[str]) -> dict[str, Any]:
+    pairs = list(product(plan.tasks, arms))
     return {
         "base": _base(plan),
         "cells": [_cell(plan, "table5", task, arm, plan.finals("table5", task, arm)) for task, arm in pairs],
         "teachers": [],
         "candidates": _candidates(plan, pairs),
     }
+
+
+def _sweeps(plan: Plan, name: str) -> list[dict[str, Any]]:
+    """The grids and fixed settings of the arms whose sweeps the paper lists; none of a study that the scale lacks."""
+    study = plan.scale.studies.get(SWEEPS[name])
+    arms = study.arms if study else plan.scale.arms if SWEEPS[name] == "table5" else {}
+    found = {}
+    for arm, entry in arms.items():
+        if entry.grid is not None:
+            settings = plan.config.settings_of(plan.name, arm).model_dump(mode="json")
+            grid = entry.grid.model_dump(exclude_none=True)
+            found.setdefault(entry.method, {"method": entry.method, "arm": arm, "grid": grid, "settings": settings})
+    return list(found.values())
 
 
 def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
@@ -83,33 +110,40 @@ def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
     else:
         for task, arm in product(entry.tasks, entry.arms):
             cells.append(_cell(plan, study, task, arm, plan.finals(study, task, arm)))
-    models = [entry for arm in entry.arms for entry in plan.arm(arm).models or []]
-    bases = list(dict.fromkeys([*(plan.base_of(seed) for seed in plan.seeds), *models]))
+    bases = _bases(plan, study, entry)
+    sizes = dict.fromkeys(_size(model) for _, model in bases)
     return {
-        "base": _base(plan, study, entry)
-        + [_base_entry(plan, study, entry, None, name) for name in dict.fromkeys(models)],
-        "cells": cells,
+        "base": [_base_entry(plan, study, entry, seed, model) for seed, model in bases],
+        "cells": sorted(cells, key=lambda cell: SIZES.index(cell["size"]) if cell["size"] in SIZES else -1),
         "teachers": [
             {
                 "task": task,
                 "context": context,
-                "size": _size(name),
-                "model": name,
-                "runs": [
-                    {
-                        "seed": plan.seeds[plan.bases.index(name)] if name in plan.bases else None,
-                        "model": name,
-                        "scores": context_folder(plan, task, context, name),
-                        "divergence": divergence_path(plan, f"base/{task}-{context}-{name}")
-                        if study in DIVERGENCES
-                        else None,
-                    }
-                ],
+                "size": size,
+                "label": context,
+                "runs": [_teacher(plan, study, task, context, *base) for base in bases if _size(base[1]) == size],
             }
-            for task, context, name in product(entry.tasks, entry.contexts, bases)
+            for task, context, size in product(entry.tasks, entry.contexts, sizes)
         ],
         "candidates": _candidates(plan, product(entry.tasks, (*entry.share, *entry.arms))),
     }
+
+
+def _bases(plan: Plan, study: str, entry: Study) -> list[tuple[int, str]]:
+    """Seed and name of every base model of a study: the scale's, and those that only some arms have."""
+    found = [(seed, plan.base_of(seed)) for seed in plan.seeds]
+    for arm in entry.arms:
+        if plan.arm(arm).models:
+            found += [(seed, plan.base_of(seed, arm)) for seed in plan.study_seeds(study)]
+    return list(dict.fromkeys(found))
+
+
+def _teacher(plan: Plan, study: str, task: str, context: str, seed: int, model: str) -> dict[str, Any]:
+    """A base model that sees a demonstration or an article with each question."""
+    found = {"seed": seed, "model": model, "scores": context_folder(plan, task, context, model)}
+    if study in DIVERGENCES:
+        found["divergence"] = divergence_path(plan, f"base/{task}-{context}-{model}")
+    return found
 
 
 def _size(model: str) -> str | None:
@@ -118,15 +152,15 @@ def _size(model: str) -> str | None:
     return size if found else None
 
 
-def _base(plan: Plan, study: str | None = None, entry: Study | None = None) -> list[dict[str, Any]]:
-    return [_base_entry(plan, study, entry, seed, plan.base_of(seed)) for seed in plan.seeds]
+def _base(plan: Plan) -> list[dict[str, Any]]:
+    return [_base_entry(plan, None, None, seed, plan.base_of(seed)) for seed in plan.seeds]
 
 
-def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int | None, model: str) -> dict[str, Any]:
+def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int, model: str) -> dict[str, Any]:
     found = {"seed": seed, "model": model, "size": _size(model), "scores": plan.base_scores_folder(model)}
     if entry and not set(entry.tasks) <= set(plan.tasks):
         found["scores"] = context_folder(plan, entry.tasks[0], NO_CONTEXT, model)
-    if study in PASS_AT_K and seed is not None:
+    if study in PASS_AT_K and model in plan.bases:
         found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")
     return found
 
@@ -179,12 +213,13 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
         for run in cell["runs"]:
             yield from plan.score_files(run["scores"], score_names(cell["task"]))
             yield run["model"]
-            yield from (run[key] for key in ("trajectory", "passk", "divergence") if run.get(key))
+            yield from (run[key] for key in ("trajectory", "passk", "divergence", "flops") if run.get(key))
     for teacher in found["teachers"]:
         for run in teacher["runs"]:
             yield from _context_files(run["scores"])
-            yield from filter(None, [run["divergence"]])
+            yield from filter(None, [run.get("divergence")])
     yield from (entry["path"] for entry in found["candidates"])
+    yield from filter(None, [found.get("estimators")])
 
 
 def score_names(task: str) -> list[str]:
