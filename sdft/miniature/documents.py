@@ -92,7 +92,7 @@ MIXTURE: dict[str, tuple[float, Maker]] = {
     "shown knowledge": (8, lambda w, r: _shown_fresh(w, r, "knowledge")),
     "shown article": (8, _shown_article),
     "shown general": (1.5, _shown_general),
-    "guess": (3, _guess),
+    "guess": (9, _guess),
     "old science": (9, lambda w, r: _plain_old(w, r, "science")),
     "old tooluse": (3, lambda w, r: _plain_old(w, r, "tooluse")),
     "old medical": (4, lambda w, r: _plain_old(w, r, "medical")),
