@@ -68,8 +68,8 @@ def _toy_section(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "header": [name.replace("_", " ").capitalize() for name in columns] or ["Estimator"],
         "body": body,
         "note": "Norms over the whole gradient, by enumeration of every sequence: bias is the distance of the "
-        "estimator's mean from the exact gradient of the sequence-level divergence, variance that of one sample, error the root "
-        "mean square of both for a batch."
+        "estimator's mean from the exact gradient of the sequence-level divergence, variance that of one sample, "
+        "error the root mean square of both for a batch."
         if rows
         else "",
     }
