@@ -101,12 +101,20 @@ class Probe:
         return [render(self.tokenizer, turn) for turn in turns]
 
     def answers(self, task: str, records: list[Record], demonstration: str | None = None) -> dict[str, float]:
-        """Greedy responses: share that is right, and share that is in the own style and ends by itself."""
+        """Greedy responses: share that is right, share that is in the own style and ends by itself, and share that
+        repeats the symbols which the question is about."""
         completions = self.complete(self.prompts(records, demonstration))
         texts = [self.tokenizer.decode(c.tokens) for c in completions]
         right = [score_record(task, text, record) for text, record in zip(texts, records, strict=True)]
         own = [c.finished and style.is_own(text, task) for c, text in zip(completions, texts, strict=True)]
-        return {"right": sum(right) / len(right), "own": sum(own) / len(own)}
+        found = {"right": sum(right) / len(right), "own": sum(own) / len(own)}
+        if all("key" in record.meta for record in records):
+            words = [{word.strip('"') for word in text.replace('"', " ").split()} for text in texts]
+            repeats = [
+                {key.strip('"') for key in r.meta["key"]} <= said for r, said in zip(records, words, strict=True)
+            ]
+            found["repeats"] = sum(repeats) / len(repeats)
+        return found
 
     def variety(self, records: list[Record]) -> dict[str, float]:
         """Responses sampled at temperature 1 with a demonstration, so that what is said is given and only its wording
@@ -197,6 +205,8 @@ def requirements(found: dict[str, Any], context: int) -> list[Requirement]:
         require("old questions in own style", values["old"]["own"], ">=", 0.9)
         require("new questions right without demonstration", values["without"]["right"], "<=", values["chance"] + 0.1)
         require("new questions in own style without demonstration", values["without"]["own"], ">=", 0.9)
+        if "repeats" in values["without"]:
+            require("new questions' symbols repeated without demonstration", values["without"]["repeats"], ">=", 0.9)
         for kind, answers in values["shown"].items():
             require(f"right with demonstration {kind}", answers["right"], ">=", 0.9)
             require(f"in own style with demonstration {kind}", answers["own"], ">=", 0.9)

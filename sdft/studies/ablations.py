@@ -6,12 +6,13 @@ from typing import Any
 
 from sdft.measure import Comparison, compare, measured_row, quantity
 from sdft.names import TASK_NAMES
-from sdft.outcomes import Study
+from sdft.outcomes import Cell, Study
 from sdft.studies.statements import conclude_all
 
 METRICS = ("new_task", "prior_average")
 # Every ablation: its title, and its arms with what they are called; the first is the reference. The estimators are
-# defined for the reverse KL summed over a sequence, and so is the analytic one that they are compared with.
+# defined for the reverse KL summed over tokens, so the analytic one beside them is an arm with that loss,
+# sdft.analytic, or, where the plan has no such arm, the one with that direction.
 ABLATIONS = {
     "divergence": (
         "Direction of the divergence (each with its own learning-rate grid)",
@@ -24,7 +25,7 @@ ABLATIONS = {
     "skipping": ("First tokens without loss", (("sdft", "3"), ("sdft.skip0", "0"))),
     "estimators": (
         "Estimators of the reverse KL's gradient in training",
-        (("sdft.sum", "Analytic"), ("sdft.token", "Sampled token"), ("sdft.rao_blackwell", "Rao-Blackwellised")),
+        (("sdft.analytic", "Analytic"), ("sdft.token", "Sampled token"), ("sdft.rao_blackwell", "Rao-Blackwellised")),
     ),
 }
 
@@ -35,7 +36,7 @@ def arm_rows(study: Study) -> list[dict[str, Any]]:
     for ablation, (title, arms) in ABLATIONS.items():
         for task in study.tasks:
             for arm, name in arms:
-                cell = study.arm(arm, task)
+                cell = _arm(study, arm, task)
                 if cell is None:
                     rows.append(_absent(ablation, title, task, arm, name))
                     continue
@@ -57,6 +58,11 @@ def arm_rows(study: Study) -> list[dict[str, Any]]:
                         }
                     )
     return rows
+
+
+def _arm(study: Study, arm: str, task: str) -> Cell | None:
+    found = study.arm(arm, task)
+    return study.arm("sdft.reverse", task) if found is None and arm == "sdft.analytic" else found
 
 
 def _absent(ablation: str, title: str, task: str, arm: str, name: str) -> dict[str, Any]:
@@ -81,7 +87,7 @@ def ablation_claims(study: Study) -> list[dict[str, Any]]:
         }.get(other, f"{names[one]}{kind} minus 1")
         pair = (f"arm {one}", f"arm {other}")
         return compare(
-            study.arm(one, task), study.arm(other, task), quantity("new_task", task), name=where + name, names=pair
+            _arm(study, one, task), _arm(study, other, task), quantity("new_task", task), name=where + name, names=pair
         )
 
     rollouts = [arm for arm, _ in ABLATIONS["rollouts"][1][1:]]
@@ -90,7 +96,7 @@ def ablation_claims(study: Study) -> list[dict[str, Any]]:
         "ablations",
         {
             "estimator-analytic": [
-                difference(task, "sdft.sum", arm)
+                difference(task, "sdft.analytic", arm)
                 for task in study.tasks
                 for arm in ("sdft.token", "sdft.rao_blackwell")
             ],

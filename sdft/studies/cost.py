@@ -23,13 +23,14 @@ def _model(run: Run) -> dict[str, Any]:
 
 
 def amount(run: Run, kind: str) -> float | None:
-    """FLOPs or seconds of a step of a run's training; None where it was not measured."""
+    """FLOPs or seconds for a training sequence, so that batches may differ; None where it was not measured."""
     if kind == "flops":
         counted = run.measurement("flops")
-        return None if counted is None else float(counted["total"])
+        return None if counted is None else float(counted["total"]) / counted.get("tokens", {}).get("sequences", 1)
     record = _model(run)
     seconds, steps = (record.get("manifest") or {}).get("seconds"), record.get("steps")
-    return float(seconds) / steps if seconds and steps else None
+    batch = ((record.get("run") or {}).get("hyperparameters") or {}).get("batch_size", 1)
+    return float(seconds) / (steps * batch) if seconds and steps else None
 
 
 def _amounts(cell: Cell | None, kind: str) -> dict[int, float]:
@@ -38,7 +39,7 @@ def _amounts(cell: Cell | None, kind: str) -> dict[int, float]:
 
 
 def ratio_rows(study: Study) -> list[dict[str, Any]]:
-    """A row a task and kind: SDFT over SFT a step, as the mean over seeds of the logarithm, taken back."""
+    """A row a task and kind: SDFT over SFT a sequence, as the mean over seeds of the logarithm, taken back."""
     rows = []
     for task in study.tasks or ["science"]:
         for kind in KINDS:

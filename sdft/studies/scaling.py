@@ -91,8 +91,11 @@ def passk_curves(study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any
     for method, name in METHODS:
         runs = [*{run.name: run for run in _measured(cells[method]).values()}.values()]
         points = []
-        k = 1
-        while runs and (outcomes := passk_matrix(runs, k)) is not None:
+        samples = min((passk_items(run)[0] for run in runs), default=0)
+        for k in [*(2**j for j in range(samples.bit_length()) if 2**j < samples), *([samples] if samples else [])]:
+            outcomes = passk_matrix(runs, k)
+            if outcomes is None:
+                break
             interval = average_interval([outcomes], LEVEL).scaled(100)
             points.append(
                 {
@@ -101,7 +104,6 @@ def passk_curves(study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any
                     **{"n_seeds": interval.n, "n_items": interval.n_items},
                 }
             )
-            k *= 2
         if points:
             curves.append({"method": method, "label": name, "points": points, "runs": [run.name for run in runs]})
         else:

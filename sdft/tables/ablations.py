@@ -33,26 +33,31 @@ def ablations(study: Study, clock: Clock) -> dict[str, Any]:
 def toy_rows(study: Study) -> list[dict[str, Any]]:
     """Bias and variance of each estimator from the json that the plan names under `estimators`.
 
-    It holds a list `rows` of {"estimator", "bias", "variance", ...}. Empty where it was not run.
+    `sdft.estimators` writes a list `estimators` of {"estimator", "samples_of", "divergence", "bias_norm", "variance",
+    "error": {batch: root mean square}, ...}. Empty where it was not run.
     """
     path = study.extra.get("estimators")
     if not study.enabled or not path or not Path(path).exists():
         return []
-    rows = read_json(path).get("rows")
+    rows = read_json(path).get("estimators")
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "estimator" in row for row in rows):
-        raise SdftError(f"{path} has no list `rows` of estimators; delete it and run the same command again.")
+        raise SdftError(f"{path} has no list `estimators`; delete it and run the same command again.")
     return rows
 
 
 def _text(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.3g}"
+        # What is zero but for rounding in float64 is zero.
+        return "0" if abs(value) < 1e-12 else f"{value:.3g}"
     if isinstance(value, dict | list):
         return ""
     return "" if value is None else str(value).replace("_", " ")
 
 
 def _toy_section(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = [
+        {**row, **{f"error, batch {batch}": value for batch, value in (row.get("error") or {}).items()}} for row in rows
+    ]
     columns = list(
         dict.fromkeys(key for row in rows for key, value in row.items() if not isinstance(value, dict | list))
     )
@@ -62,7 +67,11 @@ def _toy_section(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "title": "Estimators on an enumerable toy, against the exact gradient",
         "header": [name.replace("_", " ").capitalize() for name in columns] or ["Estimator"],
         "body": body,
-        "note": "Bias and variance are those of the gradient, by enumeration of every sequence." if rows else "",
+        "note": "Norms over the whole gradient, by enumeration of every sequence: bias is the distance of the "
+        "estimator's mean from the exact gradient of the sequence-level divergence, variance that of one sample, "
+        "error the root mean square of both for a batch."
+        if rows
+        else "",
     }
 
 

@@ -1,4 +1,4 @@
-"""Cost of SDFT over SFT a step, in counted FLOPs and in seconds, beside the paper's 2.5 and 4."""
+"""Cost of SDFT over SFT a sequence, in counted FLOPs and in seconds, beside the paper's 2.5 and 4."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def cost(study: Study, clock: Clock) -> dict[str, Any]:
                 "header": ["Task", "", "SDFT over SFT", "Seeds", "Paper", "Verdict"],
                 "body": body,
                 "words": 2,
-                "note": "A training step of SDFT over one of SFT with the same batch: geometric mean over seeds with "
-                "its 95 % interval. FLOPs are counted by torch, seconds are what the run took over its steps.",
+                "note": "A training sequence of SDFT over one of SFT: geometric mean over seeds with "
+                "its 95 % interval. FLOPs are counted by torch, seconds are what the run took over its sequences.",
             }
         ],
         "manifest": table_manifest(study, clock),

@@ -272,9 +272,12 @@ def ablations(world: World) -> list[Path]:
             lambda name, ability=ability: {"scores": world.scores(name, {"tooluse": ability, **world.prior(0.8)})},
         )
         cells.append({"task": "tooluse", "arm": arm, "method": "sdft", "runs": runs})
-    toy = [{"estimator": name, "bias": 0.0, "variance": v} for name, v in (("token", 4.0), ("rao_blackwell", 2.0))]
-    toy.append({"estimator": "analytic", "bias": 0.12, "variance": 0.3})
-    estimators = world.write("estimators", {"rows": toy})
+    toy = [
+        {"estimator": name, "bias_norm": 0.0, "error": {"8": v / 8}, "variance": v}
+        for name, v in (("token", 4.0), ("rao_blackwell", 2.0))
+    ]
+    toy.append({"estimator": "analytic", "bias_norm": 0.12, "variance": 0.3})
+    estimators = world.write("estimators", {"estimators": toy})
     return [world.plan("ablations", cells=cells, estimators=estimators, study="divergence")]
 
 

@@ -254,8 +254,8 @@ def test_statements_are_unique_and_each_belongs_to_an_item():
     assert all((entry.margin is not None) == (entry.kind != "better") for entry in STATEMENTS)
 
 
-def test_a_toy_file_without_rows_is_refused(plans, tmp_path):
+def test_a_toy_file_without_estimators_is_refused(plans, tmp_path):
     broken = tmp_path / "toy.json"
     broken.write_text("{}")
-    with pytest.raises(SdftError, match="no list `rows`"):
+    with pytest.raises(SdftError, match="no list `estimators`"):
         make_table(changed(plans["ablations"], estimators=str(broken)), tmp_path / "t")
