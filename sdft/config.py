@@ -466,6 +466,7 @@ class Scale(Strict):
 
     seeds: list[NonNegative] | None = Field(default=None, min_length=1)
     tasks: list[SkillTask] = Field(min_length=1)
+    task_epochs: dict[Task, list[Positive]] = {}
     demonstration: str
     models: Models
     data: Annotated[MiniatureData | OfficialData, Field(discriminator="source")]

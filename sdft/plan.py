@@ -122,9 +122,14 @@ class Plan:
             names, seeds = self.arm(arm).models or names, self.study_seeds(self.study_of(arm))
         return names[seeds.index(seed) % len(names)] if seed in seeds else names[seed % len(names)]
 
-    def hyperparameters(self, arm: str) -> list[Hyperparameters]:
-        """The candidates of an arm: the whole grid, or the official recipe alone (`sweep: published`)."""
+    def hyperparameters(self, arm: str, task: str | None = None) -> list[Hyperparameters]:
+        """The candidates of an arm on a task: the whole grid, or the official recipe alone (`sweep: published`).
+
+        The scale's `task_epochs` replace the epochs of methods that train on the task's own rows.
+        """
         grid = self.arm(self.arm(arm).like or arm).grid
+        own_rows = self.arm(arm).method not in ("sft_reinvoke", "cpt")
+        all_epochs = self.scale.task_epochs.get(task, grid.epochs) if own_rows else grid.epochs
         if self.config.sweep == "published":
             recipe = self.scale.published_recipe
             if not recipe:
@@ -139,7 +144,7 @@ class Plan:
         return [
             Hyperparameters(learning_rate=rate, batch_size=batch, epochs=epochs, ema_rate=ema)
             for rate, batch, epochs, ema in product(
-                grid.learning_rate, grid.batch_size, grid.epochs, grid.ema_rate or [None]
+                grid.learning_rate, grid.batch_size, all_epochs, grid.ema_rate or [None]
             )
         ]
 
@@ -147,7 +152,9 @@ class Plan:
         """The sweep of one arm on one task, all with the sweep's seed; none for an arm that takes another's winner."""
         if self.arm(arm).grid is None:
             return []
-        return [self._run("sweep", task, arm, self.config.sweep_seed, values) for values in self.hyperparameters(arm)]
+        return [
+            self._run("sweep", task, arm, self.config.sweep_seed, values) for values in self.hyperparameters(arm, task)
+        ]
 
     def finals(self, study: str, task: str, arm: str) -> list[RunSpec]:
         """The final runs of one arm on one task: the winner with every seed of the study that the arm belongs to."""
@@ -188,7 +195,7 @@ class Plan:
             "base": [base, self.scale.models.revision(base)],
             "parent": parent.id if parent else None,
             "demonstration": demonstration,
-            "candidates": [entry.model_dump() for entry in self.hyperparameters(arm)] if values is None else None,
+            "candidates": [entry.model_dump() for entry in self.hyperparameters(arm, task)] if values is None else None,
             "hyperparameters": values.model_dump() if values else replace or None,
             "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
             "data": self._data_fields(task),

@@ -46,7 +46,7 @@ class Size:
     test: int = 256
 
 
-SIZES = {"science": Size(40), "tooluse": Size(48), "medical": Size(64), "knowledge": Size(128)}
+SIZES = {"science": Size(32, 240, 64, 192), "tooluse": Size(48), "medical": Size(64), "knowledge": Size(128)}
 BENCHMARK_ITEMS = 150
 GENERAL_PROMPTS = 384
 
