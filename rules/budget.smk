@@ -2,16 +2,18 @@
 
 from sdft.cost import device_hours, forecast
 
+TARGET = next((word for word in sys.argv if word in ("all", "gate", *items.STUDY_OF)), "table5")
+
 
 def forecast_hours():
-    """Device-hours that Table 5 still needs at the configured scale."""
-    return device_hours(forecast(PLAN)[0])
+    """Device-hours that the target still needs at the configured scale."""
+    return device_hours(forecast(PLAN, TARGET)[0])
 
 
 if workflow.is_main_process and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
     print(
-        f"forecast: {forecast_hours():.1f} device-hours for table5 at scale {PLAN.name} "
-        "(python workflow_scripts/budget.py says more)",
+        f"forecast: {forecast_hours():.1f} device-hours for {TARGET} at scale {PLAN.name} "
+        f"(python workflow_scripts/budget.py {TARGET} says more)",
         file=sys.stderr,
     )
 

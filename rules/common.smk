@@ -11,6 +11,7 @@ sys.path.insert(0, workflow.basedir)
 
 from sdft import items
 from sdft.config import BENCHMARKS, STUDIES, TASKS, parse_config
+from sdft.cost import study_hours
 from sdft.errors import SdftError
 from sdft.plan import JUDGED, Plan
 from sdft.provenance import code_digest, digest
@@ -164,7 +165,11 @@ def base_options(wildcards):
 def item_plan(wildcards):
     """What a table or figure is made of, as text for its plan.json."""
     name = wildcards.table if "table" in wildcards.keys() else wildcards.figure
-    return json.dumps(items.item(PLANS[wildcards.scale], name), indent=1)
+    plan = PLANS[wildcards.scale]
+    found = items.item(plan, name)
+    if found["study"] in plan.scale.studies and not found["enabled"]:
+        found["cost_hours"] = round(study_hours(plan, found["study"]), 2)
+    return json.dumps(found, indent=1)
 
 
 def shown_files(wildcards):

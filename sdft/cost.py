@@ -18,6 +18,7 @@ import yaml
 
 from sdft.config import MiniatureData, OfficialData, TrainingSettings
 from sdft.errors import SdftError
+from sdft.items import STUDY_OF, files
 from sdft.plan import Plan, RunSpec
 from sdft.provenance import read_json
 
@@ -66,27 +67,33 @@ def rows(plan: Plan, task: str) -> int:
     data = plan.scale.data
     if isinstance(data, MiniatureData):
         return data.sizes[task].train
-    count = data.tasks[task].train.rows or 24
+    if task == "knowledge":
+        count = len(data.knowledge.articles) * data.knowledge.train
+    else:
+        count = data.tasks[task].train.rows or 24
     count -= max(1, round(count * data.validation_fraction))
     return min(count, data.limit or count)
 
 
 def sequences(plan: Plan, run: RunSpec, values: Any) -> int:
     """Sequences that a run trains on: full batches an epoch, or all with drop_last off."""
-    count = rows(plan, run.task)
+    count, data = rows(plan, run.task), plan.scale.data
+    official = isinstance(data, OfficialData)
     if run.method == "sft_reinvoke":
-        data = plan.scale.data
-        if isinstance(data, OfficialData):
-            count = data.general.prompts if data.general else count
-        else:
-            count = data.general_prompts
+        count = data.general_prompts if not official else data.general.prompts if data.general else count
+    if run.method == "cpt":
+        # One text an article; the miniature world tells each fact's land in as many texts as a land has facts.
+        count = len(data.knowledge.articles) if official else data.sizes[run.task].symbols
     if run.settings.drop_last:
         count -= count % values.batch_size
     return count * values.epochs * run.settings.rollouts_per_prompt
 
 
 def jobs(plan: Plan, target: str = "table5") -> list[Job]:
-    """Every job of a target that needs a device, in an order in which each comes after what it needs."""
+    """Every job of a target that needs a device, in an order in which each comes after what it needs.
+
+    target: gate, released_checkpoints, table5, all, or a table or figure of a study, with what it takes from Table 5.
+    """
     found: list[Job] = []
     for model in plan.bases:
         output = f"{plan.root}/scores/base/{model}/responses.jsonl.gz"
@@ -96,24 +103,51 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     if target == "released_checkpoints":
         folders = [entry["scores"] for entry in plan.released()["checkpoints"]]
         return [_job(f"{folder}/responses.jsonl.gz", "evaluation", 1, ()) for folder in folders]
-    for task in plan.tasks:
-        # SFT comes first, because SFT + re-invoke starts from its final runs.
-        for arm in sorted(plan.arms, key=lambda name: plan.arm(name).method == "sft_reinvoke"):
-            candidates = plan.candidates(task, arm)
-            largest = 0
-            for run in candidates:
-                units = sequences(plan, run, run.hyperparameters)
-                largest = max(largest, units)
-                needs = (run.parent,) if run.parent else ()
-                found.append(_job(plan.validation_path(run), f"candidate:{run.method}", units, needs))
-            outputs = tuple(job.output for job in found[-len(candidates) :])
-            for run in plan.finals("table5", task, arm):
-                model = f"{plan.run_folder(run)}/model.json"
-                needs = (*outputs, *((run.parent,) if run.parent else ()))
-                # Which candidate wins is not known, so the dearest is counted.
-                found.append(_job(model, run.method, largest, needs))
-                scores = f"{plan.root}/scores/{run.study}/{run.id}/responses.jsonl.gz"
-                found.append(_job(scores, "evaluation", 1, (model,)))
+    found += trainings(plan, "table5")
+    names = STUDY_OF if target == "all" else [target]
+    studies = dict.fromkeys(study for name in names if (study := STUDY_OF[name]) in plan.scale.studies)
+    for study in studies:
+        if plan.scale.studies[study].enabled:
+            found += trainings(plan, study)
+    outputs = {job.output for job in found}
+    for name in names:
+        found += [job for job in measures(plan, name) if job.output not in outputs]
+        outputs |= {job.output for job in found}
+    return found
+
+
+def trainings(plan: Plan, study: str) -> list[Job]:
+    """The candidates, final runs and evaluations of Table 5's arms, or of those that only a study has."""
+    found = {}
+    runs = [run for run in plan.runs() if study in (run.study, plan.study_of(run.arm))]
+    # SFT comes first, because SFT + re-invoke starts from its final runs.
+    for run in sorted(runs, key=lambda run: (run.method == "sft_reinvoke", run.study != "sweep")):
+        needs = (run.parent,) if run.parent else ()
+        if run.study == "sweep":
+            units = sequences(plan, run, run.hyperparameters)
+            found[run.id] = _job(plan.validation_path(run), f"candidate:{run.method}", units, needs)
+            continue
+        sweep = plan.candidates(run.task, plan.arm(run.arm).like or run.arm)
+        outputs = tuple(plan.validation_path(candidate) for candidate in sweep)
+        # Which candidate wins is not known, so the dearest is counted.
+        values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
+        units = max(sequences(plan, run, entry) for entry in values)
+        model = f"{plan.run_folder(run)}/model.json"
+        found[run.id] = _job(model, run.method, units, (*outputs, *needs))
+        scores = f"{plan.root}/scores/{run.study}/{run.id}/responses.jsonl.gz"
+        found[f"{run.id} scored"] = _job(scores, "evaluation", 1, (model,))
+    return list(found.values())
+
+
+def measures(plan: Plan, name: str) -> list[Job]:
+    """What a table or figure measures beside scores: points along training, pass@k, divergence, FLOPs, contexts."""
+    found = []
+    for path in files(plan, name):
+        kind = path.removeprefix(f"{plan.root}/").split("/")[0]
+        if "/scores/context/" in path and path.endswith(".gz"):
+            kind = "context"
+        if kind in assumptions()["measures"]:
+            found.append(_job(path, f"measure:{kind}", 1, ()))
     return found
 
 
@@ -140,9 +174,14 @@ def fit(kind: str, measured: Sequence[tuple[float, float]], scale: str) -> Fit:
         assumed = assumptions().get(scale, assumptions()["mini"])
         start = per_unit = 0.0
         name, _, method = kind.partition(":")
-        parts = [assumed["training"][method], assumed["validation"]] if name == "candidate" else []
-        if not parts:
-            parts = [assumed["evaluation"] if kind == "evaluation" else assumed["training"][kind]]
+        if name == "candidate":
+            parts = [_training(assumed, method), assumed["validation"]]
+        elif name == "measure":
+            # As many evaluations as the measure is worth.
+            times = assumptions()["measures"][method]
+            parts = [{"start": assumed["evaluation"]["start"], "per_unit": times * assumed["evaluation"]["per_unit"]}]
+        else:
+            parts = [assumed["evaluation"] if kind == "evaluation" else _training(assumed, kind)]
         start = sum(part["start"] for part in parts)
         per_unit = parts[0]["per_unit"]
         if name == "candidate":
@@ -155,6 +194,18 @@ def fit(kind: str, measured: Sequence[tuple[float, float]], scale: str) -> Fit:
         start, per_unit = _line(others)
         errors.append(abs(start + per_unit * units - seconds) / seconds)
     return Fit(*_line(measured), len(measured), statistics.median(errors))
+
+
+def _training(assumed: dict[str, Any], method: str) -> dict[str, float]:
+    """What a method's training is assumed to cost, its own or that of the method it is like."""
+    return assumed["training"][assumptions()["like"].get(method, method)]
+
+
+def study_hours(plan: Plan, study: str) -> float:
+    """Device-hours of what only a study trains and scores, whether it is switched on or off."""
+    found = trainings(plan, study)
+    fits = {kind: fit(kind, [], plan.name) for kind in {job.kind for job in found}}
+    return sum(fits[job.kind].start + fits[job.kind].per_unit * job.units for job in found) / 3600
 
 
 def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -268,14 +319,15 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
     found = {"base models": base, "final weights": 0.0, "checkpoints under way": 0.0}
     if target == "gate":
         return found
-    for task in plan.tasks:
-        for arm in plan.arms:
-            for run in plan.finals("table5", task, arm):
-                parameters = sizes[run.base]["parameters"]
-                found["final weights"] += parameters * BYTES[run.settings.weights_dtype] / GIB
-                state = memory(run.base, run.settings)
-                checkpoint = state["weights"] + state["optimizer"] + state["teacher"]
-                found["checkpoints under way"] = max(found["checkpoints under way"], devices * checkpoint)
+    studies = {STUDY_OF[name] for name in (STUDY_OF if target == "all" else [target])} | {"table5"}
+    for run in plan.runs():
+        if run.study not in studies:
+            continue
+        parameters = sizes[run.base]["parameters"]
+        found["final weights"] += parameters * BYTES[run.settings.weights_dtype] / GIB
+        state = memory(run.base, run.settings)
+        checkpoint = state["weights"] + state["optimizer"] + state["teacher"]
+        found["checkpoints under way"] = max(found["checkpoints under way"], devices * checkpoint)
     return found
 
 

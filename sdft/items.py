@@ -46,7 +46,7 @@ SIZES = ("xs", "s", "m", "l")
 def item(plan: Plan, name: str) -> dict[str, Any]:
     """What `sdft.tables` and `sdft.figures` read of a table or figure: every cell with its runs, and all candidates.
 
-    A study that the scale does not have, or has switched off, is not enabled; the second kind says what it would cost.
+    A study that the scale does not have, or has switched off, is not enabled.
     """
     study = STUDY_OF[name]
     found = {
@@ -58,9 +58,9 @@ def item(plan: Plan, name: str) -> dict[str, Any]:
     }
     if study is not None:
         entry = plan.scale.studies.get(study)
-        if entry is None or not entry.enabled:
+        if entry is None:
             return found | {"enabled": False, "base": [], "cells": [], "teachers": [], "candidates": []}
-        found |= _study(plan, study, entry)
+        found |= _study(plan, study, entry) | {"enabled": entry.enabled}
     elif name in SWEEPS:
         found |= {"base": [], "cells": [], "teachers": [], "candidates": [], "sweeps": _sweeps(plan, name)}
     else:
@@ -197,8 +197,9 @@ def _run(plan: Plan, study: str, run: RunSpec) -> dict[str, Any]:
 
 
 def files(plan: Plan, name: str) -> list[str]:
-    """Every result that a table or figure is made from."""
-    return list(dict.fromkeys(_files(plan, item(plan, name))))
+    """Every result that a table or figure is made from; none where its study is switched off."""
+    found = item(plan, name)
+    return list(dict.fromkeys(_files(plan, found))) if found["enabled"] else []
 
 
 def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:

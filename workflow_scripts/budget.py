@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from sdft.config import TrainingSettings, load_config
 from sdft.cost import assumptions, device_hours, disk, forecast, makespan, memory, outcomes
 from sdft.errors import SdftError, run_main
+from sdft.items import STUDY_OF
 from sdft.plan import Plan
 
 LEAN = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16"}
@@ -101,7 +102,7 @@ def main() -> int:
         "target",
         nargs="?",
         default="table5",
-        choices=("table5", "gate", "released_checkpoints"),
+        choices=("gate", "released_checkpoints", "all", *STUDY_OF),
         help="default: table5",
     )
     add("--config", default="config.yaml", metavar="PATH", help="default: config.yaml")
