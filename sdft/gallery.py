@@ -21,6 +21,7 @@ TABLES = {
     "table3": "Table 3",
     "table4": "Table 4",
     "ablations": "Appendix A.1",
+    "foreign": "The expert's words",
     "cost": "Cost",
 }
 FIGURES = {f"figure{k}": f"Figure {k}" for k in range(1, 9)}

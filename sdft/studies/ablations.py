@@ -30,10 +30,10 @@ ABLATIONS = {
 }
 
 
-def arm_rows(study: Study) -> list[dict[str, Any]]:
+def arm_rows(study: Study, ablations: dict[str, Any] = ABLATIONS) -> list[dict[str, Any]]:
     """A row for each ablation, task, arm and metric, in percent; an arm that was not run has a row all the same."""
     rows = []
-    for ablation, (title, arms) in ABLATIONS.items():
+    for ablation, (title, arms) in ablations.items():
         for task in study.tasks:
             for arm, name in arms:
                 cell = _arm(study, arm, task)

@@ -13,7 +13,7 @@ from pathlib import Path
 from sdft.errors import SdftError, did_you_mean
 from sdft.outcomes import read_study
 from sdft.provenance import Clock, write_json, write_text
-from sdft.tables import ablations, cost, measured, sections, sweeps, table5
+from sdft.tables import ablations, cost, foreign, measured, sections, sweeps, table5
 from sdft.tables.verdicts import Tolerance as Tolerance
 
 # item -> what makes its verdict.json, and what writes it as csv, Markdown and LaTeX
@@ -24,6 +24,7 @@ TABLES = {
     "table4": (sweeps.table4, sections.texts),
     "table5": (table5.table5, table5.texts),
     "ablations": (ablations.ablations, sections.texts),
+    "foreign": (foreign.foreign, sections.texts),
     "cost": (cost.cost, sections.texts),
 }
 

@@ -25,7 +25,7 @@ def ablations(study: Study, clock: Clock) -> dict[str, Any]:
         "rows": rows,
         "estimators": toy,
         "claims": claims,
-        "sections": [_toy_section(toy), *(_section(name, rows) for name in ABLATIONS)],
+        "sections": [_toy_section(toy), *(section(name, title, rows) for name, (title, _) in ABLATIONS.items())],
         "manifest": table_manifest(study, clock),
     }
 
@@ -75,7 +75,8 @@ def _toy_section(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _section(ablation: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def section(ablation: str, title: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rows of one ablation as a part of a table."""
     own = [row for row in rows if row["ablation"] == ablation]
     lines: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for row in own:
@@ -85,7 +86,7 @@ def _section(ablation: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         for (task, label), cells in lines.items()
     ]
     return {
-        "title": ABLATIONS[ablation][0],
+        "title": title,
         "header": ["Task", "", *(MEASURE_NAMES[name] for name in METRICS)],
         "body": body or [["", "NOT RUN", "", ""]],
         "words": 2,
