@@ -9,6 +9,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+# After a SIGTERM the processes have so long to save; the shipped SLURM profile sends it 120 s before the time limit.
+SHUTDOWN_SECONDS = 100
+
 
 def launch(module: str, processes: int, arguments: list[str] | None) -> None:
     """Become torchrun with so many processes of `module`; nothing happens for one, or where torchrun is above already.
@@ -17,7 +20,9 @@ def launch(module: str, processes: int, arguments: list[str] | None) -> None:
     """
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        os.execv(sys.executable, [*command, "-m", module, *(sys.argv[1:] if arguments is None else arguments)])
+        command += [f"--shutdown-timeout={SHUTDOWN_SECONDS}", "-m", "--", module]
+        # Without the two dashes torchrun takes options of the module, such as --run, for its own.
+        os.execv(sys.executable, [*command, *(sys.argv[1:] if arguments is None else arguments)])
 
 
 def find_processes(wait_minutes: float = 0) -> Alone:

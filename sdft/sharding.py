@@ -10,6 +10,7 @@ model, always with its optimizer, and only on GPUs, whereas here a teacher is sh
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -51,6 +52,9 @@ class Several(Alone):
                 "(gpus in config.yaml, --nproc-per-node of torchrun)."
             )
         patience = InitProcessGroupKwargs(timeout=timedelta(minutes=max(wait_minutes, PATIENCE_MINUTES)))
+        if not dist.is_initialized():
+            # Left to the interpreter's end, processes may wait for each other there.
+            atexit.register(dist.destroy_process_group)
         self._accelerator = Accelerator(cpu=not gpus, kwargs_handlers=[patience])
         self.device = self._accelerator.device
         self.mesh = init_device_mesh(self.device.type, (self.size,))

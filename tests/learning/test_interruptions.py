@@ -99,15 +99,18 @@ def interrupted(spec, out, way, luck):
     return child.exitcode != 0
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_study_interrupted_in_every_way_ends_with_identical_weights(world, tmp_path, count, capfd):
+@pytest.mark.parametrize(
+    ("count", "methods"), [(4, METHODS[:1]), pytest.param(32, METHODS, marks=pytest.mark.slow)], ids=["4", "32"]
+)
+def test_a_study_interrupted_in_every_way_ends_with_identical_weights(world, tmp_path, count, methods, capfd):
     luck = random.Random(count)
-    specs = study(world)
+    specs = {name: spec for name, spec in study(world).items() if name in methods}
     for name, spec in specs.items():
         train(spec, tmp_path / "whole" / name, quiet=True)
     done, turn = 0, 0
     while done < count:
-        name, way = METHODS[turn % len(METHODS)], WAYS[turn // 2 % len(WAYS)]
+        # Each way meets each method in turn.
+        name, way = methods[turn % len(methods)], WAYS[(turn + turn // len(WAYS)) * 3 % len(WAYS)]
         turn += 1
         out = tmp_path / "cut" / name
         if (out / "model.json").exists():

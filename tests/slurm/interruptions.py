@@ -18,7 +18,7 @@ from study import Study
 
 METHODS = ("sdft", "sft", "dft")
 # Enough that an interrupted run is not over before its next interruption.
-EPOCHS = 600
+EPOCHS = 400
 CHECKPOINT_STEPS = 20
 TIMES = ("seconds", "tokens_per_second")
 
@@ -65,7 +65,11 @@ def trainers(folder: Path) -> list[int]:
             here = os.readlink(path / "cwd")
         except OSError:
             continue
-        if b"sdft.train" in words and here == str(folder.parents[2]) and folder.name.encode() in words[-5].split(b"/"):
+        if (
+            b"sdft.train" in words
+            and here == str(folder.parents[2])
+            and f"results/mini/{folder.name}".encode() in words
+        ):
             found.append(int(path.name))
     return found
 
@@ -128,7 +132,7 @@ def interrupt(study: Study, count: int, seconds: float = 7200) -> dict[str, Any]
     finally:
         os.chdir(before)
     folders = {name: study.folder / "results/mini" / name for name in specs}
-    process = study.start("--retries", "100", "--jobs", "3")
+    process = study.start("--retries", "100", "--jobs", "3", "--config", "scale=mini")
     ways, happened, end = Mishaps(study).all(), Counter(), time.monotonic() + seconds
     seen: dict[str, tuple[int, int]] = {}
     while sum(happened.values()) < count and process.poll() is None and time.monotonic() < end:

@@ -16,6 +16,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -65,7 +66,9 @@ def _times(mark: Path, what: str) -> list[float]:
 def overhead(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     jobs = options.count or 11
     begun = time.monotonic()
-    status = study.run("--jobs", "4", "--config", f"jobs={jobs}", "failures=0", "longest=3", seconds=LIMIT_SECONDS)
+    status = study.run(
+        "--jobs", "4", "--config", "scale=mini", f"jobs={jobs}", "failures=0", "longest=3", seconds=LIMIT_SECONDS
+    )
     if status:
         raise SystemExit(study.log()[-3000:])
     seconds = overheads(study)
@@ -81,7 +84,7 @@ def overhead(study: Study, options: argparse.Namespace) -> dict[str, Any]:
 
 def paper_study(study: Study, options: argparse.Namespace) -> dict[str, Any]:
     begun = time.monotonic()
-    wanted = ["--config", f"jobs={options.count or 100000}"]
+    wanted = ["--config", "scale=mini", f"jobs={options.count or 100000}"]
     status = study.run("--jobs", str(options.jobs), *wanted, seconds=LIMIT_SECONDS)
     outputs = sorted(study.folder.glob("results/*/job-*.txt"))
     right = all(path.read_text() == f"job {path.stem.removeprefix('job-')}\n" for path in outputs)
@@ -122,6 +125,8 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("SDFT_SLURM_TESTS", "1")
     install()
+    # Also when it is told to stop it leaves no daemon behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     measure, workflow = MEASURES[options.what]
     # The cluster's path holds a Unix socket, so it must be short.
     folder = Path(tempfile.mkdtemp(prefix="sdft-slurm-", dir="/tmp"))

@@ -61,7 +61,8 @@ def test_every_job_completes_and_the_tables_are_those_of_a_local_run(cluster, cl
         return {name: (clone / "results/smoke" / name).read_bytes() for name in SAME}
 
     # Four at a time: every job starts Python three times, and there may be two cores.
-    through_slurm = smoke("--profile", "slurm", "--jobs", "4", "--config", "scale=smoke", "--")
+    quick = ("--jobs", "4", "--slurm-init-seconds-before-status-checks", "2")
+    through_slurm = smoke("--profile", "slurm", *quick, "--config", "scale=smoke", "--")
     jobs = {state for job, (state, _, _) in cluster.jobs().items() if job not in before}
     assert jobs == {"COMPLETED"}
     shutil.rmtree(clone / "results/smoke")
