@@ -26,15 +26,18 @@ from sdft.provenance import Clock, manifest, write_json
 
 
 def jobs_since(start: float) -> dict[str, list[float]]:
-    """Seconds of every job that started after `start`, by rule. A job with several outputs has a record for each."""
+    """Seconds of every job that started after `start`, by rule.
+
+    A job with several outputs has a record for each, with times of its own; its log tells which belong together.
+    """
     found = {}
     for path in Path(".snakemake/metadata").rglob("*"):
         if path.is_file():
             record = json.loads(path.read_text(encoding="utf-8"))
             if (record.get("starttime") or 0) >= start and record.get("endtime"):
-                found[record["rule"], record["starttime"], str(record.get("log"))] = record
+                found[record["rule"], str(record.get("log"))] = record
     by_rule = defaultdict(list)
-    for (rule, _, _), record in sorted(found.items()):
+    for (rule, _), record in sorted(found.items()):
         by_rule[rule].append(record["endtime"] - record["starttime"])
     return by_rule
 
