@@ -109,6 +109,8 @@ def test_a_label_among_nonsense_counts_and_the_nonsense_never_as_correct(config,
         for item in items:
             row = {"benchmark": "medical", "id": item.id, "correct": 1, "response": item.response}
             handle.write(json.dumps(row) + "\n")
+    offline = {"benchmark": "medical", "n": 100, "metric": "accuracy", "value": 1.0, "metrics": {"accuracy": 1.0}}
+    (scores / "medical.json").write_text(json.dumps(offline))
     write_records(data, [Record(i.id, [{"role": "user", "content": i.question}], {}, i.reference) for i in items])
     arguments = ["--task", "medical", "--scores", str(scores), "--data", str(data), "--out", str(tmp_path / "out")]
     main([*arguments, "--config", config.model_dump_json()])
