@@ -14,6 +14,7 @@ from sdft.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors, only_wr
 from sdft.config import EMA_METHODS, SPEED_SETTINGS, check_estimator
 from sdft.errors import SdftError, run_main
 from sdft.evaluate.model import ModelFiles, find_model
+from sdft.imports import quick_imports
 from sdft.methods import ROWS, check_method
 from sdft.plan import Hyperparameters, RunSpec
 from sdft.processes import find_processes, launch
@@ -175,9 +176,11 @@ def train(
         record = crew.first(lambda: finished(out, mark, spec.settings.snapshots))
         if record is not None:
             return record
-        from sdft.training import Training
+        with quick_imports():
+            from sdft.training import Training
 
-        return Training(spec, inputs, out, Checkpoints(out / "state", mark, crew), quiet=quiet).run()
+            training = Training(spec, inputs, out, Checkpoints(out / "state", mark, crew), quiet=quiet)
+        return training.run()
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -107,6 +107,7 @@ ENTRIES = {
 CARRIERS = {
     "__init__.py",
     "errors.py",
+    "imports.py",
     "provenance.py",
     "config.py",
     "plan.py",

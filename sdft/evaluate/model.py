@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError
+from sdft.imports import quick_imports
 from sdft.provenance import check_sha256, read_json, sha256_file
 
 RECORDS = ("model.json", "ready.json")
@@ -60,6 +61,7 @@ def _recorded(record: Path) -> ModelFiles:
     return ModelFiles(folder, sha256)
 
 
+@quick_imports()
 def load_tokenizer(folder: str | Path) -> Any:
     """The tokenizer in a local folder. Raises SdftError when there is none that can be read."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -78,6 +80,7 @@ def load_tokenizer(folder: str | Path) -> Any:
         ) from None
 
 
+@quick_imports()
 def load_model(folder: str | Path, device: str = "cpu", dtype: str = "auto") -> Any:
     """A causal language model from a local folder, in evaluation mode. `dtype` "auto" keeps that of the weights.
 

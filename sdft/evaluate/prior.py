@@ -17,6 +17,7 @@ from typing import Any
 from sdft.errors import SdftError, did_you_mean
 from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
+from sdft.imports import quick_imports
 from sdft.provenance import PACKAGE, read_json
 
 # lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
@@ -107,7 +108,10 @@ class PriorRunner:
         self.config = check_config(config)
         self.model = model
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
-        from lm_eval.models.huggingface import HFLM
+        with quick_imports():
+            from lm_eval.evaluator import evaluate
+            from lm_eval.models.huggingface import HFLM
+        self._evaluate = evaluate
 
         include = self.config["include_path"]
         if include is not None and not Path(include).is_dir():
@@ -120,8 +124,6 @@ class PriorRunner:
 
     def run(self, name: str) -> Result:
         """One benchmark's headline value, all its metrics, and an outcome for every item."""
-        from lm_eval.evaluator import evaluate
-
         sandbox.install(self.config["generated_code"])
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         wanted = self.config["tasks"].get(name)
@@ -138,7 +140,7 @@ class PriorRunner:
         training = self.model.training
         self.model.eval()
         try:
-            report = evaluate(
+            report = self._evaluate(
                 self.lm,
                 loaded,
                 limit=self.config["limit"],

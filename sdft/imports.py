@@ -1,0 +1,25 @@
+"""A quicker start for steps that import the large libraries."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quick_imports() -> Iterator[None]:
+    """Hold the cyclic garbage collector back, and let it pass by for ever what is there at the end.
+
+    torch, transformers and lm_eval make a million objects that stay; going through them again and again while they come
+    takes a fifth of the time that the imports take. Works as a decorator too.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
