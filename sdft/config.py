@@ -547,6 +547,7 @@ class Budget(Strict):
 
     device_hours: Annotated[float, Field(gt=0)] | None = None
     gpus: Positive = 8
+    cores: Positive = 2
 
 
 class Config(Strict):

@@ -291,8 +291,21 @@ def device_hours(found: Sequence[Job]) -> float:
     return sum(job.forecast for job in found if not job.done) / 3600
 
 
-def makespan(found: Sequence[Job], devices: int) -> float:
-    """Seconds until the last job ends with so many devices: each free device takes the next job whose needs are met."""
+def devices(plan: Plan) -> int:
+    """Jobs that work at a time: as many as the budget has GPUs, or processors where the scale uses no GPU."""
+    return plan.config.budget.gpus if plan.scale.gpus else plan.config.budget.cores
+
+
+def job_start(scale: str) -> float:
+    """Seconds of a job before its own clock starts: scheduling, the process, the first imports."""
+    return assumptions().get(scale, assumptions()["mini"])["job"]
+
+
+def makespan(found: Sequence[Job], devices: int, start: float = 0.0) -> float:
+    """Seconds until the last job ends with so many devices: each free device takes the next job whose needs are met.
+
+    start: seconds that every job takes beside its forecast (`job_start`).
+    """
     ends = {job.output: 0.0 for job in found if job.done}
     waiting = [job for job in found if not job.done]
     free = [0.0] * devices
@@ -305,7 +318,7 @@ def makespan(found: Sequence[Job], devices: int) -> float:
         ]
         at, number = min(ready)
         job = waiting.pop(number)
-        ends[job.output] = max(heapq.heappop(free), at) + job.forecast
+        ends[job.output] = max(heapq.heappop(free), at) + start + job.forecast
         heapq.heappush(free, ends[job.output])
     return max(ends.values(), default=0.0)
 

@@ -121,6 +121,8 @@ def test_the_wall_clock_respects_order_and_number_of_devices():
     assert makespan([*chain, *rest], 1) == 40
     assert makespan([*chain, *rest], 2) == 20
     assert makespan([*chain, *rest], 100) == 20
+    # The chain's two jobs start one after the other.
+    assert makespan([*chain, *rest], 100, start=3) == 26
 
 
 def test_memory_follows_the_arithmetic_of_the_choices():

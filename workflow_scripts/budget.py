@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from sdft.config import TrainingSettings, load_config
-from sdft.cost import assumptions, device_hours, disk, forecast, makespan, memory, outcomes
+from sdft.cost import assumptions, device_hours, devices, disk, forecast, job_start, makespan, memory, outcomes
 from sdft.errors import SdftError, run_main
 from sdft.items import STUDY_OF
 from sdft.plan import Plan
@@ -73,14 +73,15 @@ def comparison(found: list, scale: str) -> list[str]:
     return lines
 
 
-def report(plan: Plan, target: str, gpus: int) -> tuple[str, float]:
+def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
     """The forecast as text, and the device-hours that are left."""
     found, fits = forecast(plan, target)
     left = device_hours(found)
     lines = [f"{target} at scale {plan.name}, sweep {plan.config.sweep}", "", *kinds(found, fits), ""]
     lines.append(f"left: {sum(not job.done for job in found)} of {len(found)} jobs, {left:.1f} device-hours")
-    lines.append(f"wall-clock with {gpus} devices at a time: {hours(makespan(found, gpus))}")
-    room = disk(plan, gpus, target)
+    wall = makespan(found, at_a_time, job_start(plan.name))
+    lines.append(f"wall-clock with {at_a_time} {'GPUs' if plan.scale.gpus else 'cores'} at a time: {hours(wall)}")
+    room = disk(plan, at_a_time, target)
     if room:
         parts = ", ".join(f"{name} {value:.0f} GiB" for name, value in room.items())
         lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
@@ -108,14 +109,15 @@ def main() -> int:
     add("--config", default="config.yaml", metavar="PATH", help="default: config.yaml")
     add("--scale", help="default: the configuration's")
     add("--sweep", choices=("full", "published"), help="default: the configuration's")
-    add("--gpus", type=int, help="devices at a time (default: budget.gpus)")
+    add("--gpus", type=int, help="devices at a time (default: budget.gpus, or budget.cores)")
     options = parser.parse_args()
     config = load_config(options.config)
     if options.sweep:
         config = config.model_copy(update={"sweep": options.sweep})
     if options.scale and options.scale not in config.scales:
         raise SdftError(f"there is no scale {options.scale!r}; the configuration has {', '.join(config.scales)}.")
-    text, left = report(Plan(config, options.scale), options.target, options.gpus or config.budget.gpus)
+    plan = Plan(config, options.scale)
+    text, left = report(plan, options.target, options.gpus or devices(plan))
     print(text)
     check(config, left)
     return 0

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from sdft.config import load_config
-from sdft.cost import device_hours, forecast, makespan
+from sdft.cost import device_hours, devices, forecast, job_start, makespan
 from sdft.errors import run_main
 from sdft.plan import Plan, RunSpec
 from sdft.provenance import write_text
@@ -160,12 +160,7 @@ def left(plan: Plan, runs: list[Run]) -> tuple[float, float]:
         if run.state != "finished":
             done[result_path(plan, run.spec)] = run.steps * (run.seconds_a_step or 0.0)
     found = [replace(job, forecast=max(job.forecast - done.get(job.output, 0.0), 0.0)) for job in forecast(plan)[0]]
-    return device_hours(found), makespan(found, devices(plan))
-
-
-def devices(plan: Plan) -> int:
-    """Jobs that train at the same time: as many as the budget has GPUs, or one where the scale uses none."""
-    return plan.config.budget.gpus if plan.scale.gpus else 1
+    return device_hours(found), makespan(found, devices(plan), job_start(plan.name))
 
 
 def duration(seconds: float) -> str:
