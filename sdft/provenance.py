@@ -207,6 +207,7 @@ def _commit() -> tuple[str | None, bool | None]:
     return commit, None if changes is None else bool(changes)
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in LIBRARIES:

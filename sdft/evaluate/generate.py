@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from transformers import DynamicCache
+from sdft.imports import quick_imports
+
+with quick_imports():
+    import torch
+    from transformers import DynamicCache
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError, did_you_mean
+from sdft.imports import quick_imports
 
 MODES = ("sandbox", "bare")
 # Seconds of wall-clock, as in code_eval; MiB of address space and of the memory-backed /tmp; threads.
@@ -148,7 +149,8 @@ class CodeEval:
 
 def install(mode: str) -> None:
     """Make `evaluate.load("code_eval")` give the sandboxed metric, also to tasks that lm_eval has loaded already."""
-    import evaluate
+    with quick_imports():
+        import evaluate
 
     original = getattr(evaluate.load, "original", evaluate.load)
 
