@@ -12,6 +12,10 @@ class SdftError(Exception):
     """Something the user can mend. The message is one paragraph: what is wrong, where, and the remedy."""
 
 
+class DivergedError(SdftError):
+    """A training whose loss, gradient or distribution is no longer a number: of a sweep, a candidate that lost."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a phrase that names the nearest valid name to `name`, or lists all of them when none is near."""
     known = sorted(known)

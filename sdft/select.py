@@ -14,7 +14,7 @@ from sdft.provenance import Clock, manifest, read_json, sha256_file, write_json
 RULE = (
     "The candidate with the best validation score on the target task wins, as in the paper; the test set is not looked "
     "at. Ties go to the smaller learning rate, then the smaller EMA rate, then fewer epochs, then the smaller batch, "
-    "then the name of the run."
+    "then the name of the run. A candidate whose training diverged comes last and cannot win."
 )
 
 
@@ -47,6 +47,7 @@ def read_candidate(path: str | Path) -> dict[str, Any]:
         "n": validation["n"],
         "prior": record.get("prior"),
         "prior_average": record.get("prior_average"),
+        "diverged": record.get("diverged"),
     }
 
 
@@ -54,11 +55,12 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     values = row["hyperparameters"]
     order = [values.get(name) or 0 for name in ("learning_rate", "ema_rate", "epochs", "batch_size")]
     # Values are k / n; rounding keeps equal fractions equal whatever the order of their division.
-    return (-round(row["validation"], 12), *order, row["run"])
+    return (row.get("diverged") is not None, -round(row["validation"], 12), *order, row["run"])
 
 
 def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Candidates, best first, by RULE. Raises SdftError when there are none, or when they cannot be compared."""
+    """Candidates, best first, by RULE. Raises SdftError when there are none, when they cannot be
+    compared, or when every training diverged."""
     if not candidates:
         raise SdftError("There are no candidates to select from; give the arm's grid at least one value a key.")
     if len({row["n"] for row in candidates}) > 1:
@@ -68,7 +70,12 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise SdftError(f"The candidate {twice} is listed twice; name each validation.json once.")
-    return sorted(candidates, key=_key)
+    ranking = sorted(candidates, key=_key)
+    if ranking[0].get("diverged") is not None:
+        raise SdftError(
+            f"Every candidate's training diverged, {ranking[0]['run']} too; give the arm's grid lower learning rates."
+        )
+    return ranking
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

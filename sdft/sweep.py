@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from sdft.checkpoint import only_writer
+from sdft.checkpoint import only_writer, say
 from sdft.data.records import Record
-from sdft.errors import SdftError, run_main
+from sdft.errors import DivergedError, SdftError, run_main
 from sdft.evaluate import set_environment
 from sdft.evaluate.items import read_items
 from sdft.evaluate.prior import evaluate_prior, prior_config
@@ -19,8 +19,9 @@ from sdft.provenance import Clock, code_digest, digest, manifest, read_json, sha
 from sdft.train import read_spec, train
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
-(what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. Repeating an
-interrupted command continues the training. The weights are deleted at the end unless they are asked for."""
+(what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. A training that
+diverges is a result too: accuracy 0, ranked below every other. Repeating an interrupted command continues the training.
+The weights are deleted at the end unless they are asked for."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -62,11 +63,17 @@ def main(arguments: list[str] | None = None) -> None:
     with crew.held(lambda: only_writer(out.parent / "candidate", options.wait)):
         if crew.first(lambda: out.is_file() and read_json(out).get("key") == key):
             return
-        record = train(spec, out.parent, wait_minutes=options.wait)
+        try:
+            record = train(spec, out.parent, wait_minutes=options.wait)
+        except DivergedError as error:
+            say(str(error))
+            record = None
+            content = outcome(spec, clock, validation={"value": 0.0, "n": len(records)}, diverged=str(error))
         # Several processes may train a model; the first one scores it.
         if not crew.main:
             return
-        content = score(spec, record, out.parent, records, prior, options, clock)
+        if record is not None:
+            content = score(spec, record, out.parent, records, prior, options, clock)
         write_json(out, content | {"key": key})
         if not options.keep_weights:
             # The record goes with the weights: it says that they are there.
@@ -95,16 +102,26 @@ def score(
     decoding = Decoding(max_new_tokens=options.max_new_tokens, batch_size=options.batch_size)
     validation = evaluate_task(model, tokenizer, spec.task, records, decoding)
     priors = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()}
-    config, inputs = spec.model_dump(mode="json"), record["manifest"]["inputs"]
+    return outcome(
+        spec,
+        clock,
+        record["manifest"]["inputs"],
+        validation={"value": validation.value, "n": validation.n},
+        prior=priors,
+        prior_average=sum(priors.values()) / len(priors),
+        prior_limit=prior["limit"],
+        steps=record["steps"],
+        seconds=record["seconds"],
+    )
+
+
+def outcome(spec: RunSpec, clock: Clock, inputs: dict[str, Any] | None = None, **measured: Any) -> dict[str, Any]:
+    """A candidate's validation.json with what was measured of it."""
+    config = spec.model_dump(mode="json")
     return {
         "run": spec.id,
         "hyperparameters": spec.hyperparameters.model_dump(),
-        "validation": {"value": validation.value, "n": validation.n},
-        "prior": priors,
-        "prior_average": sum(priors.values()) / len(priors),
-        "prior_limit": prior["limit"],
-        "steps": record["steps"],
-        "seconds": record["seconds"],
+        **measured,
         "manifest": manifest("train", clock=clock, config=config, seeds=[spec.seed], inputs=inputs),
     }
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from sdft.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest, say
 from sdft.data.records import read_records
 from sdft.encoding import Completions, Encoder, Example
-from sdft.errors import SdftError
+from sdft.errors import DivergedError, SdftError
 from sdft.evaluate.model import load_model, load_tokenizer
 from sdft.methods import find_method
 from sdft.methods.base import MicroBatch, StepLoss
@@ -99,9 +99,9 @@ class Training:
     def run(self) -> dict[str, Any]:
         """Train to the end and return the content of model.json.
 
-        Raises SystemExit(128 + signal) after SIGTERM or SIGINT, with a checkpoint saved; SdftError when the loss, the
-        gradient or the student's distribution is no longer finite, when the device's memory does not suffice, or when
-        the disk is full.
+        Raises SystemExit(128 + signal) after SIGTERM or SIGINT, with a checkpoint saved; DivergedError when the loss,
+        the gradient or the student's distribution is no longer finite; SdftError when the device's memory does not
+        suffice, or when the disk is full.
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with StopRequest() as stop, torch.random.fork_rng(devices):
@@ -125,7 +125,7 @@ class Training:
                         if status:
                             break
             except FloatingPointError as error:
-                raise SdftError(
+                raise DivergedError(
                     f"run {self.spec.id}, step {len(self.log) + 1} of {len(self.order)}: {error}; lower the learning "
                     f"rate ({self.values.learning_rate:g}), or compute in float32 (training.compute_dtype)."
                 ) from None

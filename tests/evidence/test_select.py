@@ -10,11 +10,12 @@ from sdft import select
 from sdft.errors import SdftError
 
 
-def candidate(folder, name, value, rate=1e-4, ema=0.02, epochs=2, n=100):
+def candidate(folder, name, value, rate=1e-4, ema=0.02, epochs=2, n=100, **more):
     path = folder / name / "validation.json"
     path.parent.mkdir()
     values = {"learning_rate": rate, "ema_rate": ema, "epochs": epochs, "batch_size": 32}
     record = {"run": name, "hyperparameters": values, "validation": {"value": value, "n": n}, "prior_average": 0.5}
+    record |= more
     path.write_text(json.dumps(record))
     return path
 
@@ -47,6 +48,13 @@ def test_ties_go_to_the_gentler_candidate(tmp_path, loser, winner):
     paths = [candidate(tmp_path, "a", 0.5, **loser), candidate(tmp_path, "b", 0.5, **winner)]
     assert choose(tmp_path, *paths)["winner_run"] == "b"
     assert choose(tmp_path, *reversed(paths))["winner_run"] == "b"
+
+
+def test_a_diverged_candidate_loses_to_one_that_learned_nothing(tmp_path):
+    lost = candidate(tmp_path, "a", 0.0, rate=1e-5, diverged="step 3: the loss is nan")
+    assert choose(tmp_path, lost, candidate(tmp_path, "b", 0.0))["winner_run"] == "b"
+    with pytest.raises(SdftError, match="lower learning rates"):
+        choose(tmp_path, lost)
 
 
 def test_no_candidates_is_an_error(tmp_path):

@@ -1,0 +1,36 @@
+"""A candidate is trained and scored; one that diverges is a result, not the end of the study."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import make_records, make_spec
+
+from sdft import sweep
+from sdft.data.records import write_records
+from sdft.errors import SdftError
+from sdft.provenance import read_json, write_json
+
+
+def candidate(folder, spec):
+    write_json(folder / "run.json", spec.model_dump(mode="json"))
+    write_records(folder / "validation.jsonl", make_records(6))
+    out = folder / "validation.json"
+    paths = {"run": folder / "run.json", "validation": folder / "validation.jsonl", "out": out}
+    options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
+    sweep.main([*options, "--prior-config", json.dumps({"tasks": {}}), "--max-new-tokens", "4", "--dtype", "float32"])
+    return read_json(out)
+
+
+def test_a_training_that_diverges_scores_nothing_and_says_why(world, tmp_path):
+    record = candidate(tmp_path, make_spec(world, "sft", learning_rate=1e30, warmup_steps=0))
+    assert record["validation"] == {"value": 0.0, "n": 6}
+    assert "the loss is nan" in record["diverged"]
+    assert record["hyperparameters"]["learning_rate"] == 1e30
+
+
+def test_another_failure_is_no_result(world, tmp_path):
+    with pytest.raises(SdftError, match="no ema_rate"):
+        candidate(tmp_path, make_spec(world, "sdft", ema_rate=None))
+    assert not (tmp_path / "validation.json").exists()
