@@ -56,10 +56,10 @@ def main() -> int:
     parser.add_argument("target", help="target of the workflow")
     parser.add_argument("--cores", type=int, default=2, help="cores for Snakemake (default 2)")
     parser.add_argument("--out", required=True, help="JSON file to write")
-    parser.add_argument("arguments", nargs="*", metavar="...", help="more arguments for Snakemake, after --")
+    parser.add_argument("--keep-going", action="store_true", help="go on with what does not need a failed job")
     options = parser.parse_args()
     clock, start = Clock(), time.time()
-    command = ["snakemake", "--cores", str(options.cores), *options.arguments, "--", options.target]
+    command = ["snakemake", "--cores", str(options.cores), *["--keep-going"] * options.keep_going, "--", options.target]
     load = os.getloadavg()[0]
     done = subprocess.run([sys.executable, "-m", *command], check=False)
     if done.returncode:
