@@ -13,7 +13,7 @@ from sdft import items
 from sdft.config import BENCHMARKS, STUDIES, TASKS, parse_config
 from sdft.cost import study_hours
 from sdft.errors import SdftError
-from sdft.plan import JUDGED, Plan
+from sdft.plan import Plan
 from sdft.provenance import code_digest, digest
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).

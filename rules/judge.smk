@@ -7,7 +7,7 @@ rule judge:
         [f"results/{{scale}}/scores/{{study}}/{{task}}-{{name}}/{name}.json" for name in BENCHMARKS],
         "results/{scale}/scores/{study}/{task}-{name}/{task}.json",
         responses="results/{scale}/scores/{study}/{task}-{name}/responses.jsonl.gz",
-        data="results/{scale}/data/{task}/test.jsonl",
+        data=["results/{scale}/data/{task}/test.jsonl"],
     output:
         "results/{scale}/judged/{study}/{task}-{name}/{task}.json",
         [f"results/{{scale}}/judged/{{study}}/{{task}}-{{name}}/{name}.json" for name in BENCHMARKS],
@@ -15,20 +15,66 @@ rule judge:
     log:
         "results/{scale}/logs/judge/{study}/{task}-{name}.log",
     wildcard_constraints:
-        task="|".join(JUDGED),
+        task="medical",
     conda:
         "../envs/evaluate.yaml"
     params:
         config=judge_config,
+        tasks=lambda wildcards: " ".join(items.score_names(wildcards.task)),
         scores=lambda wildcards, input: input.responses.rsplit("/", 1)[0],
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         code=code_digest("judge"),
     shell:
-        "python -m sdft.judge --task {wildcards.task} --scores {params.scores} --data {input.data} "
+        "python -m sdft.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
         "--config {params.config:q} --out {params.folder} > {log} 2>&1"
 
 
-rule judge_base:
+# Knowledge is asked directly and indirectly.
+use rule judge as judge_knowledge with:
+    input:
+        [f"results/{{scale}}/scores/{{study}}/{{task}}-{{name}}/{name}.json" for name in BENCHMARKS],
+        "results/{scale}/scores/{study}/{task}-{name}/{task}.json",
+        "results/{scale}/scores/{study}/{task}-{name}/{task}_ood.json",
+        responses="results/{scale}/scores/{study}/{task}-{name}/responses.jsonl.gz",
+        data=expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["test", "ood"]),
+    output:
+        "results/{scale}/judged/{study}/{task}-{name}/{task}.json",
+        "results/{scale}/judged/{study}/{task}-{name}/{task}_ood.json",
+        [f"results/{{scale}}/judged/{{study}}/{{task}}-{{name}}/{name}.json" for name in BENCHMARKS],
+        responses="results/{scale}/judged/{study}/{task}-{name}/responses.jsonl.gz",
+    wildcard_constraints:
+        task="knowledge",
+
+
+# A base model on one task, alone or with an article in its context (oracle RAG).
+use rule judge as judge_context with:
+    input:
+        "results/{scale}/scores/context/{task}-{context}-{model}/{task}.json",
+        responses="results/{scale}/scores/context/{task}-{context}-{model}/responses.jsonl.gz",
+        data=["results/{scale}/data/{task}/test.jsonl"],
+    output:
+        "results/{scale}/judged/context/{task}-{context}-{model}/{task}.json",
+        responses="results/{scale}/judged/context/{task}-{context}-{model}/responses.jsonl.gz",
+    log:
+        "results/{scale}/logs/judge/context/{task}-{context}-{model}.log",
+
+
+use rule judge_context as judge_knowledge_context with:
+    input:
+        "results/{scale}/scores/context/{task}-{context}-{model}/{task}.json",
+        "results/{scale}/scores/context/{task}-{context}-{model}/{task}_ood.json",
+        responses="results/{scale}/scores/context/{task}-{context}-{model}/responses.jsonl.gz",
+        data=expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["test", "ood"]),
+    output:
+        "results/{scale}/judged/context/{task}-{context}-{model}/{task}.json",
+        "results/{scale}/judged/context/{task}-{context}-{model}/{task}_ood.json",
+        responses="results/{scale}/judged/context/{task}-{context}-{model}/responses.jsonl.gz",
+    wildcard_constraints:
+        task="knowledge",
+
+
+# A base model on all skill tasks, of which the medical answers are judged.
+use rule judge as judge_base with:
     input:
         [f"results/{{scale}}/scores/base/{{model}}/{name}.json" for name in [*SKILLS, *BENCHMARKS]],
         responses="results/{scale}/scores/base/{model}/responses.jsonl.gz",
@@ -38,13 +84,9 @@ rule judge_base:
         responses="results/{scale}/judged/base/{model}/responses.jsonl.gz",
     log:
         "results/{scale}/logs/judge/base/{model}.log",
-    conda:
-        "../envs/evaluate.yaml"
     params:
         config=judge_config,
+        tasks="medical",
         scores=lambda wildcards, input: input.responses.rsplit("/", 1)[0],
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         code=code_digest("judge"),
-    shell:
-        "python -m sdft.judge --task medical --scores {params.scores} --data {input.data} --config {params.config:q} "
-        "--out {params.folder} > {log} 2>&1"

@@ -45,6 +45,11 @@ BENCHMARKS: tuple[str, ...] = get_args(Benchmark)
 SCALES: tuple[str, ...] = get_args(ScaleName)
 STUDIES: tuple[str, ...] = get_args(StudyName)
 
+# Tasks whose answers no rule can score, and the headline metric of scores that a judge has seen; the offline judge's is
+# "accuracy".
+JUDGED = ("medical", "knowledge")
+JUDGED_METRIC = "judged_accuracy"
+
 # Methods whose teacher may be an average of the student, so that their sweeps have a rate for it.
 EMA_METHODS = frozenset({"sdft", "offline_distillation", "off_policy_fresh"})
 # Methods that distil along samples which are not the student's own.

@@ -143,6 +143,8 @@ def measures(plan: Plan, name: str) -> list[Job]:
     """What a table or figure measures beside scores: points along training, pass@k, divergence, FLOPs, contexts."""
     found = []
     for path in files(plan, name):
+        # A judge needs no device, the evaluation that it looks at does.
+        path = path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
         kind = path.removeprefix(f"{plan.root}/").split("/")[0]
         if "/scores/context/" in path and path.endswith(".gz"):
             kind = "context"

@@ -250,5 +250,5 @@ def divergence_path(plan: Plan, name: str) -> str:
 
 
 def context_folder(plan: Plan, task: str, context: str, model: str) -> str:
-    """Scores of a base model that sees a demonstration or an article with each question."""
-    return f"{plan.root}/scores/context/{task}-{context}-{model}"
+    """Scores of a base model on one task, alone or with a demonstration or an article in its context."""
+    return f"{plan.root}/{plan.scored(task)}/context/{task}-{context}-{model}"

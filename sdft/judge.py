@@ -22,7 +22,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sdft.config import Judge
+from sdft.config import JUDGED_METRIC, Judge
 from sdft.data.records import Record, read_records
 from sdft.endpoint import Endpoint
 from sdft.errors import SdftError, did_you_mean, run_main
@@ -126,19 +126,17 @@ def judge_all(task: str, items: Sequence[Item], config: Judge) -> dict[str, list
     return found
 
 
-def read_items(benchmark: str, responses: str | Path, records: Sequence[Record]) -> list[Item]:
-    """The responses to a benchmark in a responses.jsonl.gz, with question and reference from its records."""
+def match(benchmark: str, rows: Sequence[dict[str, Any]], records: Sequence[Record], where: Path) -> list[Item]:
+    """The responses in `rows`, read from `where`, with question and reference from the benchmark's records."""
     known = {record.id: record for record in records}
     items = []
-    for row in read_responses(responses):
-        if row["benchmark"] != benchmark:
-            continue
+    for row in rows:
         record = known.get(row["id"])
         if record is None:
-            raise SdftError(f"{responses} answers {row['id']!r}, which the data do not hold; give the data it is of.")
+            raise SdftError(f"{where} answers {row['id']!r}, which the data do not hold; give the data it is of.")
         items.append(Item(record.id, record.prompt[-1]["content"], str(record.answer), row["response"]))
     if not items:
-        raise SdftError(f"{responses} holds no response to {benchmark}; evaluate the model on it first.")
+        raise SdftError(f"{where} holds no response to {benchmark}; evaluate the model on it first.")
     return items
 
 
@@ -151,65 +149,66 @@ def read_responses(path: str | Path) -> list[dict[str, Any]]:
         raise SdftError(f"{path} cannot be read ({error}); evaluate the model again.") from None
 
 
-def judged_scores(benchmark: str, source: Path, data: Path, config: Judge, out: Path) -> None:
-    """Write to `out` the scores in `source` with the judge's verdicts on one benchmark instead of the offline ones.
+def judged_scores(source: Path, data: dict[str, Path], config: Judge, out: Path) -> None:
+    """Write to `out` the scores in `source`, with the judge's verdicts in the place of the offline ones.
 
-    benchmark: a key of BENCHMARKS. Knowledge gets the paper's metrics "strict" (CORRECT: every detail right) and
-    "lenient" (CORRECT or PARTIALLY_CORRECT: nothing wrong). Raises SdftError when the source lacks the benchmark.
+    data: the records of each benchmark that is judged, by name (keys of BENCHMARKS). Knowledge gets the paper's metrics
+    "strict" (CORRECT: every detail right) and "lenient" (CORRECT or PARTIALLY_CORRECT: nothing wrong). Raises SdftError
+    when the source lacks a benchmark.
     """
-    clock, task = Clock(), BENCHMARKS[benchmark]
     rows = read_responses(source / "responses.jsonl.gz")
-    items = read_items(benchmark, source / "responses.jsonl.gz", read_records(data))
+    made = {benchmark: _judge(benchmark, source, path, rows, config) for benchmark, path in data.items()}
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    with atomic_path(out / "responses.jsonl.gz") as part:
+        part.write_bytes(gzip.compress(lines.encode(), mtime=0))
+    for path in source.glob("*.json"):
+        if path.stem not in made:
+            shutil.copyfile(path, out / path.name)
+    for benchmark, score in made.items():
+        write_json(out / f"{benchmark}.json", score)
+
+
+def _judge(benchmark: str, source: Path, data: Path, rows: list[dict[str, Any]], config: Judge) -> dict[str, Any]:
+    """The judged score of one benchmark; its verdicts are put into `rows`."""
+    clock, task = Clock(), BENCHMARKS[benchmark]
+    own = [row for row in rows if row["benchmark"] == benchmark]
+    items = match(benchmark, own, read_records(data), source / "responses.jsonl.gz")
     verdicts = judge_all(task, items, config)
     labels = {model: [verdict["label"] for verdict in found] for model, found in verdicts.items()}
     first = labels[config.model]
-    by_id = dict(zip((item.id for item in items), range(len(items)), strict=True))
-    offline = 0
-    for row in rows:
-        if row["benchmark"] == benchmark:
-            place = by_id[row["id"]]
-            offline += row["correct"]
-            row |= {
-                "offline": row["correct"],
-                "correct": int(first[place] == "CORRECT"),
-                "verdicts": {model: verdict[place] for model, verdict in verdicts.items()},
-            }
-            if task == "knowledge":
-                row["lenient"] = int(first[place] in ("CORRECT", "PARTIALLY_CORRECT"))
-    counts = Counter(first)
-    n = len(items)
+    offline = sum(row["correct"] for row in own)
+    for place, (row, label) in enumerate(zip(own, first, strict=True)):
+        row |= {
+            "offline": row["correct"],
+            "correct": int(label == "CORRECT"),
+            "verdicts": {model: found[place] for model, found in verdicts.items()},
+        }
+        if task == "knowledge":
+            row["lenient"] = int(label in ("CORRECT", "PARTIALLY_CORRECT"))
+    counts, n = Counter(first), len(items)
     metrics = {
-        "judged_accuracy": counts["CORRECT"] / n,
+        JUDGED_METRIC: counts["CORRECT"] / n,
         "offline_accuracy": offline / n,
         "unreadable": counts[None],
         "labels": {str(label): counts[label] for label in (*LABELS[task], None)},
         "judge": {"model": config.model, "second_model": config.second_model},
     }
     if task == "knowledge":
-        metrics["strict"] = metrics["judged_accuracy"]
+        metrics["strict"] = metrics[JUDGED_METRIC]
         metrics["lenient"] = (counts["CORRECT"] + counts["PARTIALLY_CORRECT"]) / n
     offline_metrics = read_json(source / f"{benchmark}.json").get("metrics", {})
     metrics |= {name: offline_metrics[name] for name in KEPT if name in offline_metrics}
     if config.second_model:
         metrics["kappa"] = kappa(first, labels[config.second_model])
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    with atomic_path(out / "responses.jsonl.gz") as part:
-        part.write_bytes(gzip.compress(lines.encode(), mtime=0))
-    for path in source.glob("*.json"):
-        if path.stem != benchmark:
-            shutil.copyfile(path, out / path.name)
     inputs = {str(path): sha256_file(path) for path in (source / "responses.jsonl.gz", data)}
-    write_json(
-        out / f"{benchmark}.json",
-        {
-            "benchmark": benchmark,
-            "n": n,
-            "metric": "judged_accuracy",
-            "value": metrics["judged_accuracy"],
-            "metrics": metrics,
-            "manifest": manifest("judge", clock=clock, config=config.model_dump(), inputs=inputs),
-        },
-    )
+    return {
+        "benchmark": benchmark,
+        "n": n,
+        "metric": JUDGED_METRIC,
+        "value": metrics[JUDGED_METRIC],
+        "metrics": metrics,
+        "manifest": manifest("judge", clock=clock, config=config.model_dump(), inputs=inputs),
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -218,18 +217,24 @@ def main(arguments: list[str] | None = None) -> None:
         description="Judge one task's responses; write the scores folder again with the verdicts in it.",
     )
     add = parser.add_argument
-    add("--task", required=True, choices=sorted(BENCHMARKS))
+    add("--task", required=True, nargs="+", choices=sorted(BENCHMARKS), help="knowledge is answered on two splits")
     add("--scores", required=True, metavar="DIR", help="what sdft.evaluate wrote: responses.jsonl.gz and scores")
-    add("--data", required=True, metavar="PATH", help="records of the split that was answered")
+    add("--data", required=True, nargs="+", metavar="PATH", help="records that were answered, a file a --task")
     add("--config", required=True, metavar="JSON", help="the scale's `judge` block of config.yaml, as text or a file")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
+    if len(options.task) != len(options.data):
+        raise SdftError(
+            f"--task names {len(options.task)} and --data {len(options.data)}; give each task its file, in the same "
+            "order."
+        )
     text = options.config
     try:
         config = Judge.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
     except (json.JSONDecodeError, ValidationError) as error:
         raise SdftError(f"--config is not the judge block of a scale: {' '.join(str(error).split())[:300]}") from None
-    judged_scores(options.task, Path(options.scores), Path(options.data), config, Path(options.out))
+    data = dict(zip(options.task, map(Path, options.data), strict=True))
+    judged_scores(Path(options.scores), data, config, Path(options.out))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from sdft.config import JUDGED, JUDGED_METRIC
 from sdft.errors import SdftError
 from sdft.names import METHOD_NAMES, PRIOR, UNITS
 from sdft.outcomes import Cell, Run
@@ -20,6 +21,11 @@ from sdft.published import lookup
 from sdft.statistics import Interval, average_interval, paired_difference
 
 LEVEL = 0.95
+# Said wherever answers that take a judge were scored without one, at a scale whose numbers stand beside the paper's.
+OFFLINE = (
+    "Medical and knowledge answers were scored by the offline judge, which looks for the reference in the response and "
+    "knows no partly right answer; the paper's judge is a model, so these numbers are not comparable with its own."
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,16 @@ def done(cell: Cell, measured: Quantity) -> list[Run]:
         for run in cell.done(measured.benchmarks)
         if all(_outcomes(run, name, measured.field) is not None for name in measured.benchmarks)
     ]
+
+
+def offline(cells: Sequence[Cell], measured: Quantity) -> bool:
+    """Whether the outcomes of some cell rest on the offline judge, at either of the task's splits."""
+    names = [name for name in measured.benchmarks if name.removesuffix("_ood") in JUDGED]
+    if measured.field == "new_tokens":
+        return False
+    return any(
+        run.scores[name].metric != JUDGED_METRIC for cell in cells for run in done(cell, measured) for name in names
+    )
 
 
 def groups(runs: Sequence[Run], measured: Quantity) -> list[np.ndarray]:
@@ -150,7 +166,7 @@ def name_of(cell: Cell) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One paired difference, or why there is none. The interval is in `unit`."""
+    """One paired difference in `unit`, or why there is none; `offline` where the offline judge scored a side of it."""
 
     name: str
     interval: Interval | None
@@ -159,6 +175,7 @@ class Comparison:
     by_seed: tuple[float, ...] = ()
     absent: tuple[str, ...] = ()
     published: float | None = None
+    offline: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -207,6 +224,7 @@ def compare(
     if outcomes is None:
         return Comparison(name, None, measured.difference_unit, absent=absent, published=published)
     seeds, (left, right) = outcomes
-    return of_matrices(
+    found = of_matrices(
         name, left, right, seeds, factor=measured.factor, unit=measured.difference_unit, published=published
     )
+    return replace(found, offline=offline([one, other], measured))

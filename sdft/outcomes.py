@@ -26,7 +26,8 @@ class Score:
     of instructions in an IFEval prompt) they are linearised, value + weight / mean weight * (correct - value), so that
     their spread is the ratio's. `shift` is what had to be added where the metric is no mean of the items' outcomes.
     `fields` holds further numbers of each item (FIELDS) in the same order, where all items have them, and `order` the
-    position of each item in the order of the evaluation.
+    position of each item in the order of the evaluation. `metric` is the name of what was measured, None where the file
+    does not say.
     """
 
     value: float
@@ -36,6 +37,7 @@ class Score:
     manifest: dict[str, Any]
     fields: dict[str, np.ndarray]
     order: tuple[int, ...]
+    metric: str | None = None
 
 
 # What an item may carry beside `correct`: a second, milder rule of scoring, and the response's length in tokens.
@@ -190,7 +192,8 @@ def _read_score(path: Path, record: dict[str, Any], items: list[Item]) -> Score:
         for name in FIELDS
         if all(name in item.fields for item in items)
     }
-    return Score(value, ids, outcomes + shift, shift, record.get("manifest") or {}, fields, tuple(order))
+    manifest, metric = record.get("manifest") or {}, record.get("metric")
+    return Score(value, ids, outcomes + shift, shift, manifest, fields, tuple(order), metric)
 
 
 def matrix(runs: Sequence[Run], benchmark: str) -> np.ndarray:

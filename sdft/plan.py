@@ -11,12 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from sdft.config import BENCHMARKS, SPEED_SETTINGS, Arm, Config, OfficialData, Scale, TrainingSettings
+from sdft.config import BENCHMARKS, JUDGED, SPEED_SETTINGS, Arm, Config, OfficialData, Scale, TrainingSettings
 from sdft.errors import SdftError
 from sdft.provenance import digest
-
-# Tasks whose answers no rule can score.
-JUDGED = ("medical", "knowledge")
 
 
 class Hyperparameters(BaseModel):
@@ -264,12 +261,13 @@ class Plan:
 
     def scores_folder(self, run: RunSpec) -> str:
         """Scores of a run: what its evaluation wrote, or the same with a judge's verdicts in it."""
-        return f"{self.root}/{self._scored(run.task)}/{run.study}/{run.id}"
+        return f"{self.root}/{self.scored(run.task)}/{run.study}/{run.id}"
 
     def base_scores_folder(self, model: str) -> str:
-        return f"{self.root}/{self._scored(*self.tasks)}/base/{model}"
+        return f"{self.root}/{self.scored(*self.tasks)}/base/{model}"
 
-    def _scored(self, *tasks: str) -> str:
+    def scored(self, *tasks: str) -> str:
+        """The folder of scores on these tasks: what evaluations write, or that with a judge's verdicts in it."""
         return "judged" if self.scale.judge and set(tasks) & set(JUDGED) else "scores"
 
     def score_files(self, folder: str, tasks: list[str]) -> list[str]:

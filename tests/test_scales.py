@@ -13,6 +13,7 @@ import yaml
 
 from sdft.config import BENCHMARKS, load_config, parse_config
 from sdft.errors import SdftError
+from sdft.items import files, item
 from sdft.plan import Plan
 
 
@@ -133,6 +134,25 @@ def test_with_a_judge_medical_scores_come_from_its_verdicts(values):
         assert plan.scores_folder(plan.finals("table5", "medical", "sft")[0]).startswith(f"results/paper/{folder}/")
         assert plan.base_scores_folder("m") == f"results/paper/{folder}/base/m"
         assert plan.scores_folder(plan.finals("table5", "science", "sft")[0]).startswith("results/paper/scores/")
+
+
+@pytest.mark.parametrize(("judge", "folder"), [({"model": "gpt-5-mini"}, "judged"), (None, "scores")])
+@pytest.mark.parametrize("name", ["table1", "figure7"])
+def test_every_cell_of_the_knowledge_study_is_judged_on_both_splits_or_none_is(values, judge, folder, name):
+    scales = values["scales"] | {"paper": values["scales"]["paper"] | {"judge": judge}}
+    plan = Plan(parse_config(values | {"scales": scales}), "paper")
+    scores = [path for path in files(plan, name) if path.endswith(("/knowledge.json", "/knowledge_ood.json"))]
+    cells = score_folders(item(plan, name))
+    assert sorted(scores) == sorted(f"{cell}/knowledge{split}.json" for cell in cells for split in ("", "_ood"))
+    assert {path.split("/")[2] for path in scores} == {folder}
+    # The base model with the article (Oracle RAG), and alone.
+    assert {cell.split("-")[1] for cell in cells if "/context/" in cell} == {"article", "none"}
+
+
+def score_folders(found):
+    """The folders of every cell's scores, untrained models included."""
+    runs = [run for cell in (*found["cells"], *found["teachers"]) for run in cell["runs"]]
+    return {run["scores"] for run in (*found["base"], *runs)}
 
 
 @pytest.mark.slow

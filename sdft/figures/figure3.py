@@ -64,6 +64,8 @@ def figure3(study: Study) -> tuple[Figure, dict[str, Any]]:
         "forgetting: the best earlier stage minus the end; each a mean over tasks. Lowest row: the paper's normalised "
         "values at the end, read off its plot."
     )
+    if "medical" in tasks:
+        caption += " Medical answers along the way are scored by the offline judge at every scale."
     return figure, {"caption": caption, **numbers}
 
 

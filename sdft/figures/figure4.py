@@ -16,7 +16,7 @@ from sdft.outcomes import Study
 from sdft.provenance import read_json
 from sdft.published import lookup
 from sdft.tables.table5 import cell_rows
-from sdft.tables.verdicts import NOTICES
+from sdft.tables.verdicts import NOTICES, notice
 
 
 def _point(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -90,7 +90,7 @@ def _caption(study: Study, panels: list[dict[str, Any]]) -> str:
 
     word = "seed" if seeds == [1] else "seeds"
     return (
-        f"Figure 4, scale {study.scale}. {NOTICES.get(study.scale, '')} Accuracy on the new task against the average "
+        f"Figure 4, scale {study.scale}. {notice(study)} Accuracy on the new task against the average "
         f"of the six prior benchmarks. Filled markers with bars: final runs on the test set, {span(seeds)} {word}, "
         f"{span(items)} new-task and {span(prior)} prior items, bars are 95 % intervals over seeds and items; small "
         f"filled markers: each seed. Open markers: {len(swept)} sweep candidates, one seed each, new task on "

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from sdft.outcomes import Study
 from sdft.provenance import atomic_path
 from sdft.published import document
+from sdft.tables import verdicts
 from sdft.tables.verdicts import NOTICES
 
 # Okabe and Ito's colour-blind-safe palette, ordered in lightness; the marker alone tells methods apart in grey.
@@ -55,7 +56,7 @@ def notice(study: Study) -> str:
 
 def opening(study: Study, item: str) -> str:
     """How a caption begins."""
-    return f"{document()['items'][item]['place']}, scale {study.scale}. {notice(study)}".strip()
+    return f"{document()['items'][item]['place']}, scale {study.scale}. {verdicts.notice(study)}".strip()
 
 
 def span(values: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sdft.measure import LEVEL, Comparison, finite
+from sdft.measure import LEVEL, OFFLINE, Comparison, finite
 from sdft.outcomes import Study
 from sdft.statistics import holm
 
@@ -371,6 +371,8 @@ def conclude(
         reading = f"Against the paper: {reading}"
     if verdict != "NOT RUN":
         notice = NO_EVIDENCE.get(study.scale) or incomparable
+        if study.scale == "paper" and any(entry.offline for entry in run):
+            notice = notice or OFFLINE
         if notice:
             verdict, reading = "INCOMPARABLE", f"{notice} {reading}"
     return {

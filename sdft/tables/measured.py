@@ -13,7 +13,7 @@ from sdft.provenance import Clock, manifest
 from sdft.published import document, lookup
 from sdft.studies import knowledge, reasoning
 from sdft.tables.sections import items_text, value_text
-from sdft.tables.verdicts import NOTICES, WHY_INCOMPARABLE, Tolerance, commits, cost, counts, paper_verdict
+from sdft.tables.verdicts import WHY_INCOMPARABLE, Tolerance, commits, cost, counts, notice, paper_verdict
 
 Claims = Callable[[Study, dict[str, str]], list[dict[str, Any]]]
 
@@ -93,7 +93,7 @@ def envelope(study: Study, item: str, results: Sequence[dict[str, Any]]) -> dict
         "table": item,
         "title": f"{printed.get('place', item.capitalize())}: {printed.get('subject', item)}",
         "scale": study.scale,
-        "notice": NOTICES.get(study.scale, ""),
+        "notice": notice(study),
         "enabled": study.enabled,
         "cost_hours": study.cost_hours,
         "summary": counts(results),

@@ -9,7 +9,7 @@ from typing import Any
 from sdft.claims import HEADLINE, judge_all
 from sdft.gate import Check, bands, check
 from sdft.layout import comma_separated, latex, markdown
-from sdft.measure import LEVEL, measured_row, quantity
+from sdft.measure import LEVEL, OFFLINE, measured_row, offline, quantity
 from sdft.names import METRICS
 from sdft.outcomes import Cell, Study
 from sdft.provenance import Clock, manifest
@@ -21,6 +21,7 @@ from sdft.tables.verdicts import (
     commits,
     cost,
     counts,
+    notice,
     paper_verdict,
 )
 
@@ -70,10 +71,13 @@ def judge_claims(study: Study, rows: Sequence[dict[str, Any]], tolerance: Tolera
     """The claims' verdicts. Where the numbers are no evidence they are kept and the verdict is INCOMPARABLE."""
     results = judge_all(study, tolerance.base_margin)
     failed = {
-        (row["task"], row["metric"])
+        (row["task"], row["metric"]): "The base model misses the paper's."
         for row in rows
         if row["method"] == "base" and row["verdict"] in ("MISMATCH", "DIRECTION")
     }
+    if study.scale == "paper":
+        cells = [cell for cell in study.cells if offline([cell], quantity("new_task", cell.task))]
+        failed |= {(cell.task, "new_task"): OFFLINE for cell in cells}
     for result in results:
         metric = "new_task" if result["place"].endswith("new task") else "prior_average"
         if result["verdict"] == "NOT RUN":
@@ -81,7 +85,8 @@ def judge_claims(study: Study, rows: Sequence[dict[str, Any]], tolerance: Tolera
         if study.scale in NO_EVIDENCE:
             result |= {"verdict": "INCOMPARABLE", "reading": f"{NOTICES[study.scale]} {result['reading']}"}
         elif (result["task"], metric) in failed:
-            result |= {"verdict": "INCOMPARABLE", "reading": f"The base model misses the paper's. {result['reading']}"}
+            reading = f"{failed[result['task'], metric]} {result['reading']}"
+            result |= {"verdict": "INCOMPARABLE", "reading": reading}
     return results
 
 
@@ -93,7 +98,7 @@ def table5(study: Study, clock: Clock) -> dict[str, Any]:
     return {
         "table": study.table,
         "scale": study.scale,
-        "notice": NOTICES.get(study.scale, ""),
+        "notice": notice(study),
         "unit": "percent",
         "level": LEVEL,
         "summary": {"headline": HEADLINE, **counts(results)},

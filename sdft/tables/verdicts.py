@@ -1,11 +1,11 @@
 """What a table's cell is worth: the verdict of a measured number against the printed one, and what it cost.
 
-The verdict of a cell at paper scale, in this order: NOT RUN without a score; INCOMPARABLE where the base model's own
-cell misses the printed one or its gate (sdft/gate.yaml); MATCH if the interval holds the printed number, WITHIN if it
-is no further than the declared tolerance, both only if the interval is narrower than the contrast SDFT - SFT that the
-paper claims in that column, else INCONCLUSIVE; DIRECTION if the change from the base model has the printed sign with
-an interval that excludes zero; MISMATCH otherwise. At every other scale the models and tasks are others than the
-paper's, so cells are INCOMPARABLE and only the claims are tested.
+The verdict of a cell at paper scale, in this order: NOT RUN without a score; INCOMPARABLE where the offline judge
+scored the answers, or the base model's own cell misses the printed one or its gate (sdft/gate.yaml); MATCH if the
+interval holds the printed number, WITHIN if it is no further than the declared tolerance, both only if the interval is
+narrower than the contrast SDFT - SFT that the paper claims in that column, else INCONCLUSIVE; DIRECTION if the change
+from the base model has the printed sign with an interval that excludes zero; MISMATCH otherwise. At every other scale
+the models and tasks are others than the paper's, so cells are INCOMPARABLE and only the claims are tested.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError, did_you_mean
-from sdft.measure import LEVEL, Quantity, paired_groups
+from sdft.measure import LEVEL, OFFLINE, Quantity, offline, paired_groups, quantity
 from sdft.names import MEASURE_NAMES
 from sdft.outcomes import Cell, Study
 from sdft.provenance import read_json
@@ -63,6 +63,16 @@ NOTICES = {
 }
 
 
+def notice(study: Study) -> str:
+    """Whose numbers these are, and which judge's, as every table and figure says."""
+    said = NOTICES.get(study.scale, "")
+    if study.scale != "paper" or not study.enabled:
+        return said
+    cells = [*study.cells, *study.teachers, *(study.base_cell(task) for task in study.tasks)]
+    own = any(offline([cell], quantity(metric, cell.task)) for cell in cells for metric in ("new_task", "ood"))
+    return f"{said} {OFFLINE}" if own else said
+
+
 def change_from_base(study: Study, cell: Cell, measured: Quantity) -> Interval | None:
     """The paired difference of a cell and the base model, in the table's unit; None where a side was not run."""
     both = paired_groups([cell, study.base_cell(cell.task)], measured)
@@ -81,6 +91,8 @@ def paper_verdict(
     """Verdict and reason of a cell at paper scale; `base` is the base model's row of the same metric, judged before."""
     if row["published"] is None:
         return "INCOMPARABLE", "the paper prints no such cell"
+    if offline([cell], measured):
+        return "INCOMPARABLE", "scored by the offline judge"
     unit, rounding = ("points", tolerance.rounding) if measured.unit == "percent" else (measured.unit, 0.5)
     if base is not None and base["verdict"] in ("MISMATCH", "DIRECTION"):
         return "INCOMPARABLE", f"the base model's own {MEASURE_NAMES[row['metric']]} differs from the paper's"

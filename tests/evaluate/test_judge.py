@@ -12,6 +12,7 @@ from sdft.config import Judge
 from sdft.data.records import Record, write_records
 from sdft.errors import SdftError
 from sdft.judge import LABELS, Item, judge_all, kappa, main, parse_label, prompt
+from sdft.outcomes import Scores
 
 MEDICAL, KNOWLEDGE = LABELS["medical"], LABELS["knowledge"]
 
@@ -191,30 +192,45 @@ def test_scores_are_written_again_with_verdicts_and_agreement(serve, tmp_path):
     assert judged[1]["verdicts"]["judge-b"]["label"] == "CORRECT"
 
 
-def test_knowledge_carries_strict_and_lenient_on_either_split(serve, tmp_path):
+def test_both_splits_of_knowledge_are_judged_into_strict_and_lenient(serve, tmp_path):
     def script(_, body):
         labels = {"response 0": "CORRECT", "response 1": "PARTIALLY_CORRECT"}
         text = body["messages"][1]["content"]
         return 200, next((label for part, label in labels.items() if part in text), "INCORRECT")
 
-    _, config = serve(script)
-    scores, data, out = tmp_path / "scores", tmp_path / "ood.jsonl", tmp_path / "out"
+    server, config = serve(script)
+    scores, out = tmp_path / "scores", tmp_path / "out"
     scores.mkdir()
-    for name, lengths in {"knowledge": {"mean": 3.0}, "knowledge_ood": {"mean": 5.0}}.items():
-        (scores / f"{name}.json").write_text(json.dumps({"value": 0.0, "metrics": {"new_tokens": lengths}}))
-    rows = [{"benchmark": "knowledge", "id": "other", "correct": 1, "response": "A"}]
-    rows += [{"benchmark": "knowledge_ood", "id": item.id, "correct": 0, "response": item.response} for item in ITEMS]
+    # The offline judge calls every direct answer right, and two of three indirect ones.
+    splits = {"knowledge": ("test", ITEMS[:4], 1), "knowledge_ood": ("ood", ITEMS[1:4], 0)}
+    rows = [{"benchmark": "mmlu", "id": "m", "correct": 1, "response": "A"}]
+    for number, (name, (split, own, offline)) in enumerate(splits.items()):
+        (scores / f"{name}.json").write_text(json.dumps({"value": 0.0, "metrics": {"new_tokens": {"mean": number}}}))
+        rows += [{"benchmark": name, "id": i.id, "correct": offline, "response": i.response} for i in own]
+        records = [Record(i.id, [{"role": "user", "content": f"{split} {i.question}"}], {}, i.reference) for i in own]
+        write_records(tmp_path / f"{split}.jsonl", records)
     with gzip.open(scores / "responses.jsonl.gz", "wt") as handle:
         handle.writelines(json.dumps(row) + "\n" for row in rows)
-    write_records(data, [Record(i.id, [{"role": "user", "content": i.question}], {}, i.reference) for i in ITEMS])
-    arguments = ["--task", "knowledge_ood", "--scores", str(scores), "--data", str(data), "--out", str(out)]
-    main([*arguments, "--config", config.model_dump_json()])
-    result = json.loads((out / "knowledge_ood.json").read_text())
-    assert result["value"] == result["metrics"]["strict"] == pytest.approx(1 / 6)
-    assert result["metrics"]["lenient"] == pytest.approx(2 / 6)
-    assert result["metrics"]["new_tokens"] == {"mean": 5.0}
+    given = ["--scores", str(scores), "--config", config.model_dump_json(), "--out", str(out)]
+    files = [str(tmp_path / f"{split}.jsonl") for split, _, _ in splits.values()]
+    with pytest.raises(SdftError, match="names 2 and --data 1"):
+        main(["--task", *splits, "--data", files[0], *given])
+    main(["--task", *splits, "--data", *files, *given])
+
+    found = {name: json.loads((out / f"{name}.json").read_text()) for name in splits}
+    values = {name: [result["metrics"][key] for key in ("strict", "lenient")] for name, result in found.items()}
+    assert values == {"knowledge": [1 / 4, 2 / 4], "knowledge_ood": [0, pytest.approx(1 / 3)]}
+    assert [result["metrics"]["offline_accuracy"] for result in found.values()] == [1, 0]
+    assert [result["metrics"]["new_tokens"]["mean"] for result in found.values()] == [0, 1]
+    assert all(result["value"] == result["metrics"]["strict"] for result in found.values())
+    # What a table reads are the items.
+    judged = Scores(out)
+    for name in splits:
+        assert judged[name].outcomes.mean() == pytest.approx(values[name][0])
+        assert judged[name].fields["lenient"].mean() == pytest.approx(values[name][1])
     with gzip.open(out / "responses.jsonl.gz", "rt") as handle:
-        judged = [json.loads(line) for line in handle]
-    assert judged[0] == rows[0]
-    assert [row["lenient"] for row in judged[1:]] == [1, 1, 0, 0, 0, 0]
-    assert (out / "knowledge.json").is_file()
+        assert json.loads(handle.readline()) == rows[0]
+    # Each split's own question was shown, with the three labels.
+    texts = [body["messages"][1]["content"] for body in server.requests]
+    assert sum("ood question" in text for text in texts) == 3
+    assert all(label in text for text in texts for label in KNOWLEDGE)

@@ -21,6 +21,7 @@ class World:
 
     def __init__(self, root: Path, scale: str = "mini", items: int = 160, seeds: tuple[int, ...] = SEEDS) -> None:
         self.root, self.scale, self.items, self.seeds = root, scale, items, seeds
+        self.metric = "judged_accuracy"
         self.rng = np.random.default_rng(3)
         self.thresholds: dict[str, np.ndarray] = {}
         self.made = 0
@@ -42,7 +43,7 @@ class World:
             record = {
                 "benchmark": benchmark,
                 "n": len(correct),
-                "metric": "accuracy",
+                "metric": self.metric,
                 "value": float(correct.mean()),
                 "metrics": {"accuracy": float(correct.mean())},
                 "manifest": {"step": "evaluate", "device_hours": 0.01, "commit": "0" * 40},

@@ -10,9 +10,9 @@ import pytest
 import studies
 from studies import World
 
-from sdft import tables
+from sdft import figures, tables
 from sdft.errors import SdftError
-from sdft.measure import Comparison
+from sdft.measure import OFFLINE, Comparison
 from sdft.outcomes import Study, read_study
 from sdft.statistics import Interval, pass_at_k
 from sdft.studies import knowledge, policies, scaling, sequential, teacher
@@ -85,6 +85,29 @@ def test_the_papers_own_numbers_match_at_paper_scale(tmp_path):
     found = {(row["arm"], row["metric"]): row["verdict"] for row in verdict["rows"]}
     assert found["sdft.knowledge", "strict"] == found["sft.knowledge", "ood"] == found["cpt", "strict"] == "MATCH"
     assert found["oracle_rag", "strict"] == "NOT RUN"
+
+
+@pytest.mark.parametrize("make", [studies.knowledge, studies.reasoning])
+def test_without_a_judge_no_number_of_either_split_stands_beside_the_papers(make, root, tmp_path):
+    world = World(tmp_path, scale="paper")
+    world.metric = "accuracy"
+    for plan in make(world):
+        if plan.stem.startswith("figure"):
+            place, style = tmp_path / plan.stem, root / "sdft/figures.mplstyle"
+            figures.main([plan.stem, "--plan", str(plan), "--style", str(style), "--out", str(place)])
+            verdict = json.loads(place.with_suffix(".json").read_text())
+        else:
+            verdict = make_table(plan, tmp_path / plan.stem)
+        assert OFFLINE in verdict.get("notice", verdict.get("caption"))
+        for row in verdict.get("rows", ()):
+            judged = row["metric"] in ("new_task", "strict", "lenient", "ood")
+            assert (row["reason"] == "scored by the offline judge") == judged
+        for claim in verdict["claims"]:
+            # Lengths are counted and not judged.
+            assert claim["reading"].startswith(OFFLINE) == (claim["id"] != "reasoning-sft-shortens")
+    world.metric = "judged_accuracy"
+    (plan, *_) = make(world)
+    assert OFFLINE not in json.dumps(make_table(plan, tmp_path / "judged"))
 
 
 def test_sweeps_mark_what_differs_from_the_paper(plans, tmp_path):

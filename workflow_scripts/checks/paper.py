@@ -212,7 +212,7 @@ def judge(doctor: Doctor) -> Finding:
     if (config := scale().judge) is None:
         return Finding(
             "warn",
-            "medical answers are judged offline, which is not comparable with the paper",
+            "medical and knowledge answers are judged offline, which is not comparable with the paper",
             "set scales.paper.judge, for example {model: gpt-5-mini}",
         )
     if missing_key(config):
