@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sdft import thinking
 from sdft.data.prompts import render, teacher_messages
 from sdft.data.records import Record
 from sdft.errors import SdftError
@@ -61,6 +62,7 @@ class Encoder:
         self.tokenizer = tokenizer
         self.context = context
         self.settings = settings
+        self.thinks = bool(thinking.opening(tokenizer))
 
     def student_prompt(self, record: Record) -> list[int]:
         """The record's own prompt. Raises SdftError when the tokenizer has no chat template."""
@@ -72,8 +74,14 @@ class Encoder:
         return render(self.tokenizer, messages)
 
     def target(self, record: Record, style: str) -> list[int]:
-        """The demonstration of that style as a completion, ended by the end-of-sequence token."""
+        """The demonstration of that style as a completion, ended by the end-of-sequence token.
+
+        Where the prompt opens a thinking block, an empty one comes first: a demonstration holds no thinking, and inside
+        the block it would not be an answer.
+        """
         text = record.demonstration(style)
+        if self.thinks:
+            text = thinking.closed(text)
         return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
 
     def text(self, record: Record) -> list[int] | None:

@@ -22,6 +22,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sdft import thinking
 from sdft.config import JUDGED_METRIC, Judge
 from sdft.data.records import Record, read_records
 from sdft.endpoint import Endpoint
@@ -127,14 +128,14 @@ def judge_all(task: str, items: Sequence[Item], config: Judge) -> dict[str, list
 
 
 def match(benchmark: str, rows: Sequence[dict[str, Any]], records: Sequence[Record], where: Path) -> list[Item]:
-    """The responses in `rows`, read from `where`, with question and reference from the benchmark's records."""
+    """The answers in `rows`, read from `where`, with question and reference from the benchmark's records."""
     known = {record.id: record for record in records}
     items = []
     for row in rows:
         record = known.get(row["id"])
         if record is None:
             raise SdftError(f"{where} answers {row['id']!r}, which the data do not hold; give the data it is of.")
-        items.append(Item(record.id, record.prompt[-1]["content"], str(record.answer), row["response"]))
+        items.append(Item(record.id, record.prompt[-1]["content"], str(record.answer), thinking.answer(row["response"])))
     if not items:
         raise SdftError(f"{where} holds no response to {benchmark}; evaluate the model on it first.")
     return items

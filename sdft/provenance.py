@@ -28,7 +28,7 @@ LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "nump
 ACCURACY = (
     *("data/records.py", "data/prompts.py", "data/official.py", "data/tooluse.py", "data/science.py"),
     *("data/medical.py", "scoring", "evaluate/cli.py", "evaluate/generate.py", "evaluate/items.py"),
-    *("evaluate/model.py", "evaluate/results.py", "evaluate/tasks.py"),
+    *("evaluate/model.py", "evaluate/results.py", "evaluate/tasks.py", "thinking.py"),
 )
 PRIOR = (
     *("evaluate/prior.py", "evaluate/sandbox.py", "evaluate/sandbox_runner.py"),
@@ -57,6 +57,7 @@ TRAIN = (
     "snapshots.py",
     "surrogate.py",
     "teacher.py",
+    "thinking.py",
     "training.py",
     "vllm_engine.py",
 )
@@ -78,7 +79,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "passk": (*ACCURACY, *SAMPLES, "evaluate/passk.py", "statistics.py"),
     "divergence": (*ACCURACY, *SAMPLES, "evaluate/divergence.py", "divergence.py", "encoding.py"),
     "trajectory": (*ACCURACY, *PRIOR, "evaluate/partial.py", "evaluate/trajectory.py"),
-    "judge": ("judge.py", "endpoint.py", "data/records.py"),
+    "judge": ("judge.py", "endpoint.py", "thinking.py", "data/records.py"),
     "gate": ("gate.py", "gate.yaml"),
     "released": (
         *("released.py", "names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),

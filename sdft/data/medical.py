@@ -14,14 +14,17 @@ ANSWERS = ("Ground-True Answer", "Ground-True Answer ", "answer")
 def load(path: str | Path) -> list[Record]:
     """Records of a HuatuoGPT-o1 file: verifiable problems (question, short answer) or supervised rows.
 
-    `Response` is the demonstration of style "expert", without the chain of thought. The answer is the short reference
-    where the row has one, else the response itself. Raises SdftError naming file and row for any other schema.
+    `Response` is the demonstration of style "expert". It was written after the chain of thought `Complex_CoT` and holds
+    nothing of it, so it is the answer alone as well (style "answer"). The record's answer is the short reference where
+    the row has one, else the response itself. Raises SdftError naming file and row for any other schema.
     """
     records = []
     for number, row in enumerate(read_rows(path)):
         question = field(path, number, row, next((name for name in QUESTIONS if name in row), QUESTIONS[0]), str)
         answer_name = next((name for name in ANSWERS if name in row), "Response")
         answer = field(path, number, row, answer_name, str)
-        demonstrations = {"expert": field(path, number, row, "Response", str)} if "Response" in row else {}
+        demonstrations = {}
+        if "Response" in row:
+            demonstrations = dict.fromkeys(("expert", "answer"), field(path, number, row, "Response", str))
         records.append(Record(f"medical-{number}", [{"role": "user", "content": question}], demonstrations, answer))
     return records

@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from sdft import thinking
 from sdft.data.records import Record
 from sdft.errors import SdftError, run_main
 from sdft.evaluate import cli, set_environment
@@ -56,14 +57,16 @@ def count_correct(
     from sdft.evaluate.sampling import blocks, sample
     from sdft.scoring import score_record
 
+    opened = thinking.opening(tokenizer)
     waiting = records[len(partial.rows) :]
     with tqdm(total=len(records), initial=len(partial.rows), desc=f"{task} pass@k", unit="prompt") as bar:
         for block in blocks(waiting, samples, decoding.batch_size):
             _, found = sample(model, tokenizer, task, block, samples, decoding)
             rows = []
             for record, completions in zip(block, found, strict=True):
-                texts = [tokenizer.decode(each.tokens, skip_special_tokens=True) for each in completions]
-                rows.append({"id": record.id, "correct": sum(int(score_record(task, t, record)) for t in texts)})
+                texts = [opened + tokenizer.decode(each.tokens, skip_special_tokens=True) for each in completions]
+                correct = sum(int(score_record(task, thinking.answer(text), record)) for text in texts)
+                rows.append({"id": record.id, "correct": correct})
             partial.add(rows)
             bar.update(len(block))
     return partial.rows

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from sdft import thinking
 from sdft.data.prompts import render
 from sdft.data.records import Record
 from sdft.errors import SdftError
@@ -47,10 +48,11 @@ def evaluate_task(
 
     The metrics also hold the prompts' lengths in tokens and how many were cut, the responses' lengths, the share that
     did not end by itself, for tool use the strict rule and the failures that only an `Action: None` caused, and for
-    knowledge the paper's "strict" (the accuracy) and "lenient". The model's training mode is restored. Raises SdftError
-    when a prompt does not fit.
+    knowledge the paper's "strict" (the accuracy) and "lenient". What a response says after its thinking is scored; its
+    length includes the thinking. The model's training mode is restored. Raises SdftError when a prompt does not fit.
     """
     decoding = decoding or Decoding()
+    opened = thinking.opening(tokenizer)
     prompts = [render(tokenizer, record.prompt) for record in records]
     lengths = [len(prompt) for prompt in prompts]
     prompts, cut = fit(task, records, prompts, decoding, context_length(model))
@@ -74,18 +76,19 @@ def evaluate_task(
 
     items = []
     for record, length, completion in zip(records, lengths, completions, strict=True):
-        response = tokenizer.decode(completion.tokens, skip_special_tokens=True)
+        response = opened + tokenizer.decode(completion.tokens, skip_special_tokens=True)
+        answer = thinking.answer(response)
         item = {
             "id": record.id,
-            "correct": int(score_record(task, response, record)),
+            "correct": int(score_record(task, answer, record)),
             "response": response,
             "prompt_tokens": length,
             "new_tokens": len(completion.tokens),
             "finished": completion.finished,
         }
         if task == "tooluse":
-            item["strict"] = int(tooluse.score(response, record.answer, rule="strict"))
-            item["failed_by_none"] = int(tooluse.failed_by_none(response, record.answer))
+            item["strict"] = int(tooluse.score(answer, record.answer, rule="strict"))
+            item["failed_by_none"] = int(tooluse.failed_by_none(answer, record.answer))
         if task == "knowledge":
             # The offline rule knows no partly right answer (sdft/scoring/knowledge.py).
             item["lenient"] = item["correct"]

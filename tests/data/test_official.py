@@ -63,7 +63,10 @@ def test_medical_rows(tmp_path):
     supervised = {"Question": "What?", "Complex_CoT": "Hm.", "Response": "It is gout."}
     first, second = load("medical", write(tmp_path / "rows.json", [verifiable, supervised]))
     assert (first.answer, first.demonstrations) == ("Gout", {})
-    assert (second.answer, second.demonstrations) == ("It is gout.", {"expert": "It is gout."})
+    assert (second.answer, second.demonstrations) == (
+        "It is gout.",
+        {"expert": "It is gout.", "answer": "It is gout."},
+    )
 
 
 @pytest.mark.parametrize(

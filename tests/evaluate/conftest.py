@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SPECIAL = ["<pad>", "<unk>", "<end>", "<turn>", "system", "user", "assistant", "<answer>", "</answer>"]
-WORDS = [*SPECIAL, *"ABCD", *(f"w{number}" for number in range(30))]
+WORDS = [*SPECIAL, *"ABCD", *(f"w{number}" for number in range(30)), "<think>", "</think>"]
 TEMPLATE = (
     "{% for message in messages %}<turn> {{ message['role'] }} {{ message['content'] }} <end> {% endfor %}"
     "{% if add_generation_prompt %}<turn> assistant {% endif %}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 
 import pytest
@@ -46,6 +47,40 @@ def test_a_right_response_is_counted(model, tokenizer, records):
     result = evaluate_tasks(model, tokenizer, {"science": records}, Decoding(max_new_tokens=1))["science"]
     assert [item["correct"] for item in result.items] == [int(record.answer == "A") for record in records]
     assert 0 < result.value < 1
+
+
+@pytest.fixture
+def thinker(tokenizer):
+    """A tokenizer whose chat template opens a thinking block, as Olmo-3-7B-Think's does."""
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.chat_template += "{% if add_generation_prompt %}<think>{% endif %}"
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (["w1", "</think>", "A", "<end>"], "A"),
+        (["A", "</think>", "B", "<end>"], "B"),
+        # Cut while it thinks, or thinking alone: no answer.
+        (["A", "A", "A", "A"], None),
+        (["A", "</think>", "<end>"], None),
+    ],
+)
+def test_what_is_said_after_the_thinking_is_scored_and_all_of_it_counted(model, thinker, said, answer):
+    steps = iter(said)
+
+    def say(_module, _inputs, output):
+        output.logits[..., thinker.convert_tokens_to_ids(next(steps))] += 1e4
+
+    model.register_forward_hook(say)
+    records = [Record(letter, [{"role": "user", "content": "w2"}], answer=letter) for letter in "ABCD"]
+    assert thinker.decode(render(thinker, records[0].prompt)).endswith("<think>")
+    result = evaluate_tasks(model, thinker, {"science": records}, Decoding(max_new_tokens=4))["science"]
+    assert [item["id"] for item in result.items if item["correct"]] == ([answer] if answer else [])
+    assert result.metrics["new_tokens"]["mean"] == len([word for word in said if word != "<end>"])
+    # The response is kept whole, so that a judge finds the answer in it too.
+    assert all(item["response"].startswith("<think>") for item in result.items)
 
 
 def test_the_order_of_the_records_does_not_matter(model, tokenizer, records):

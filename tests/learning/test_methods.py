@@ -64,6 +64,22 @@ def test_supervised_methods_train_on_the_demonstration_and_its_end_alone(world):
     torch.testing.assert_close(result.loss, expected)
 
 
+def test_a_demonstration_stands_after_the_thinking_that_the_prompt_opens(world):
+    record = make_records(1)[0]
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template += "{% if add_generation_prompt %} <think>{% endif %}"
+    tokenizer.add_tokens(["<think>", "</think>"])
+    settings = make_spec(world, "sft").settings
+    example = find_method("sft")(settings, pad=0).encode(record, Encoder(tokenizer, 128, settings), "shared")
+    whole = tokenizer.decode(example.prompt + example.completion)
+    assert whole.endswith(f"<s> assistant <think> </think> {record.demonstrations['shared']} </s>")
+    # The teacher is shown the demonstration as it is, and thinks for itself.
+    sdft = find_method("sdft")(settings, pad=0).encode(record, Encoder(tokenizer, 128, settings), "shared")
+    shown = tokenizer.decode(sdft.teacher_prompt)
+    assert "</think>" not in shown
+    assert shown.endswith("<s> assistant <think>")
+
+
 def test_dft_weighs_each_token_by_its_probability(world):
     student = make_model()
     sft, examples = encode(world, "sft", make_records(4))
