@@ -92,6 +92,23 @@ def run_inputs(wildcards):
     return [run.base_ready, run.data["train"], *filter(None, optional)]
 
 
+def longest_run(wildcards):
+    """The run whose prompts are counted for a task and a base model."""
+    return PLANS[wildcards.scale].longest(wildcards.task, wildcards.model)
+
+
+def base_of(wildcards):
+    """The base model behind a rule's wildcards: the one that they name, or that of the run that they name."""
+    keys = wildcards.keys()
+    if "model" in keys:
+        return wildcards.model
+    if "task" in keys or "run" in keys:
+        return run_of(wildcards).base
+    # What a measure looks at: {task}-{context}-{model}, or a run.
+    base = wildcards.study == "base"
+    return wildcards.name.split("-", 2)[2] if base else PLANS[wildcards.scale].find(wildcards.name).base
+
+
 def gpus(wildcards):
     """GPUs of one job that is not a training: one, where the scale has any."""
     return min(PLANS[wildcards.scale].scale.gpus, 1)
@@ -115,16 +132,24 @@ def benchmark_files(wildcards):
 
 def evaluation_options(wildcards, sweep=False):
     """The options of `python -m sdft.evaluate` that the scale decides."""
-    plan = PLANS[wildcards.scale]
-    evaluation = plan.scale.evaluation
-    options = {
-        "prior-config": shlex.quote(json.dumps(plan.prior_config(sweep=sweep))),
+    prior = shlex.quote(json.dumps(PLANS[wildcards.scale].prior_config(sweep=sweep)))
+    return as_options({"prior-config": prior, **decoding(wildcards)})
+
+
+def decoding(wildcards):
+    """How responses of a model are drawn."""
+    evaluation = PLANS[wildcards.scale].scale.evaluation_of(base_of(wildcards))
+    return {
         "max-new-tokens": evaluation.max_new_tokens,
         "batch-size": evaluation.batch_size,
         "dtype": evaluation.dtype,
         "limit": evaluation.limit,
     }
-    return " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
+
+
+def as_options(values):
+    """Command-line options, without those that have no value."""
+    return " ".join(f"--{name} {value}" for name, value in values.items() if value is not None)
 
 
 def miniature_options(part):
@@ -206,39 +231,24 @@ def measured_model(wildcards):
 
 def measured_base(wildcards):
     """The base model that a measured model came from."""
-    plan = PLANS[wildcards.scale]
-    base = wildcards.study == "base"
-    return measured_model(wildcards) if base else plan.base_path(plan.find(wildcards.name).base)
+    return PLANS[wildcards.scale].base_path(base_of(wildcards))
 
 
 def context_options(wildcards):
     """What a base model sees beside each question, and how it is decoded."""
-    evaluation = PLANS[wildcards.scale].scale.evaluation
-    options = {
-        "context": None if wildcards.context == items.NO_CONTEXT else wildcards.context,
-        "max-new-tokens": evaluation.max_new_tokens,
-        "batch-size": evaluation.batch_size,
-        "dtype": evaluation.dtype,
-        "limit": evaluation.limit,
-    }
-    return " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
+    context = None if wildcards.context == items.NO_CONTEXT else wildcards.context
+    return as_options({"context": context, **decoding(wildcards)})
 
 
 def measured_options(wildcards):
     """Task, data and decoding of a measure, as the steps of sdft.evaluate take them."""
     plan = PLANS[wildcards.scale]
     task, context = wildcards.name.split("-", 2)[:2]
-    if wildcards.study != "base":
-        context = items.NO_CONTEXT
-    options = {
-        "task": task,
-        "data": plan.data_path(task, "test"),
-        "context": None if context == items.NO_CONTEXT else context,
-        "max-new-tokens": plan.scale.evaluation.max_new_tokens,
-        "batch-size": plan.scale.evaluation.batch_size,
-        "dtype": plan.scale.evaluation.dtype,
-    }
-    return " ".join(f"--{name} {value}" for name, value in options.items() if value is not None)
+    if wildcards.study != "base" or context == items.NO_CONTEXT:
+        context = None
+    # The study limits a measure by itself.
+    drawn = decoding(wildcards) | {"limit": None}
+    return as_options({"task": task, "data": plan.data_path(task, "test"), "context": context, **drawn})
 
 
 def limited(study, *names):
@@ -246,8 +256,7 @@ def limited(study, *names):
 
     def options(wildcards):
         entry = PLANS[wildcards.scale].scale.studies[study or wildcards.measured]
-        values = {name.replace("_", "-"): getattr(entry, name) for name in names}
-        return " ".join(f"--{name} {value}" for name, value in values.items() if value is not None)
+        return as_options({name.replace("_", "-"): getattr(entry, name) for name in names})
 
     return options
 
@@ -281,12 +290,14 @@ def released_files(plan):
     )
 
 
-def released_options(wildcards):
-    """Where a released checkpoint comes from, as `python -m sdft.data.base_model` takes it."""
+def source_options(wildcards):
+    """Where a base model or a released checkpoint comes from, as `python -m sdft.data.base_model` takes it."""
     scale = PLANS[wildcards.scale].scale
-    source = scale.released[wildcards.model].model_dump_json(exclude={"task", "method"})
+    source = (scale.models.sources | scale.released)[wildcards.model]
+    # How a model is used decides nothing about its files.
+    text = source.model_dump_json(exclude={"task", "method", "gpus", "size", "evaluation"})
     tokenizer = f" --tokenizer {shlex.quote(scale.models.tokenizer)}" if scale.models.tokenizer else ""
-    return f"--source {shlex.quote(source)}{tokenizer}"
+    return f"--source {shlex.quote(text)}{tokenizer}"
 
 
 def judge_config(wildcards):

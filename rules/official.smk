@@ -90,10 +90,10 @@ rule base_model:
     conda:
         "../envs/train.yaml"
     params:
-        spec=lambda wildcards: PLANS[wildcards.scale].scale.models.model_dump_json(),
+        options=source_options,
         folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
     shell:
-        "python -m sdft.data.base_model --name {wildcards.model} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.data.base_model --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"
 
 
 # Lengths of the prompts, counted before anything is trained on them: too long ones are refused here and not on a GPU.
@@ -111,10 +111,8 @@ rule lengths:
         "../envs/train.yaml"
     params:
         data=lambda wildcards, input: input[0].rsplit("/", 1)[0],
-        style=lambda wildcards: PLANS[wildcards.scale].scale.demonstration,
-        settings=lambda wildcards: CONFIG.settings_of(
-            wildcards.scale, PLANS[wildcards.scale].arms[-1]
-        ).model_dump_json(),
+        style=lambda wildcards: longest_run(wildcards).demonstration,
+        settings=lambda wildcards: longest_run(wildcards).settings.model_dump_json(),
     shell:
         "python -m sdft.data.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
         "--settings {params.settings:q} --out {output} > {log} 2>&1"

@@ -22,7 +22,7 @@ rule released_model:
     conda:
         "../envs/train.yaml"
     params:
-        options=released_options,
+        options=source_options,
         folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
     shell:
         "python -m sdft.data.base_model --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"

@@ -366,10 +366,28 @@ class OfficialData(Strict):
     general: GeneralPrompts | None = None
 
 
+class Evaluation(Strict):
+    """How new-task accuracy is measured."""
+
+    max_new_tokens: Positive = 2048
+    batch_size: Positive = 16
+    limit: Positive | None = None
+    dtype: Dtype = "bfloat16"
+
+
+EvaluationOverrides = create_model(
+    "EvaluationOverrides",
+    __base__=Strict,
+    __doc__="How accuracy is measured of one base model and of all that are trained from it, where the scale differs.",
+    **{name: (field.annotation | None, None) for name, field in Evaluation.model_fields.items()},
+)
+
+
 class BaseModelSource(Strict):
     """One base model: a public repository at a revision or a local path; or, random, an architecture.
 
-    gpus: GPUs that one training of it needs, where that is not the scale's number.
+    gpus: GPUs that one training of it needs, where that is not the scale's number. size: its name in Figure 5.
+    thinking: of a random model, whether its chat template opens a thinking block; a real one's template says so itself.
     """
 
     path: str | None = None
@@ -377,6 +395,9 @@ class BaseModelSource(Strict):
     revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
     architecture: Literal["qwen2", "olmo3"] | None = None
     gpus: Positive | None = None
+    size: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?b$")] | None = None
+    evaluation: EvaluationOverrides = EvaluationOverrides()
+    thinking: bool = False
 
 
 class Models(Strict):
@@ -394,16 +415,23 @@ class Models(Strict):
 
     @model_validator(mode="after")
     def _every_model_has_a_source(self) -> Models:
-        if self.source in ("hub", "random"):
-            for name in self.names:
-                entry = self.sources.get(name)
-                if entry is None:
-                    raise ValueError(f"the model {name!r} is not in sources; {did_you_mean(name, self.sources)}")
-                if self.source == "random" and entry.architecture is None:
-                    raise ValueError(f"sources.{name} needs an architecture: qwen2 or olmo3")
-                if self.source == "hub" and not (entry.path or (entry.repository and entry.revision)):
-                    raise ValueError(f"sources.{name} needs a repository with its revision, or a local path")
+        for name in self.names:
+            self.check_source(name)
         return self
+
+    def check_source(self, name: str) -> None:
+        """Raise ValueError when nothing says where a model comes from; released and trained ones need no source."""
+        if self.source not in ("hub", "random"):
+            return
+        entry = self.sources.get(name)
+        if entry is None:
+            raise ValueError(f"the model {name!r} is not in sources; {did_you_mean(name, self.sources)}")
+        if self.source == "random" and entry.architecture is None:
+            raise ValueError(f"sources.{name} needs an architecture: qwen2 or olmo3")
+        if self.source == "hub" and not (entry.path or (entry.repository and entry.revision)):
+            raise ValueError(f"sources.{name} needs a repository with its revision, or a local path")
+        if self.source == "hub" and entry.thinking:
+            raise ValueError(f"sources.{name}: thinking is for random models; a real one's chat template says it")
 
     def revision(self, name: str) -> str | None:
         """What pins a model beside its name: the upstream revision, or the random model's architecture."""
@@ -441,15 +469,6 @@ class Prior(Strict):
         if missing:
             raise ValueError(f"the prior average needs all six benchmarks; missing: {', '.join(missing)}")
         return self
-
-
-class Evaluation(Strict):
-    """How new-task accuracy is measured."""
-
-    max_new_tokens: Positive = 2048
-    batch_size: Positive = 16
-    limit: Positive | None = None
-    dtype: Dtype = "bfloat16"
 
 
 class Judge(EndpointConfig):
@@ -495,10 +514,26 @@ class Scale(Strict):
                 raise ValueError(f"{name} needs a repository with its revision, a local path, or an architecture")
         return released
 
+    def evaluation_of(self, base: str) -> Evaluation:
+        """How accuracy is measured of a base model and of what is trained from it."""
+        source = self.models.sources.get(base)
+        own = source.evaluation.model_dump(exclude_unset=True) if source else {}
+        return Evaluation.model_validate(self.evaluation.model_dump() | own)
+
+    def every_model(self) -> list[str]:
+        """The base models of Table 5, and those that only some arm has, each once."""
+        return list(dict.fromkeys((*self.models.names, *(n for _, arm in self.every_arm() for n in arm.models or ()))))
+
     def training_gpus(self, base: str) -> int:
         """GPUs of one training of a base model; more than one cut it into shards (sdft/sharding.py)."""
         source = self.models.sources.get(base)
         return (source and source.gpus) or self.gpus
+
+    @model_validator(mode="after")
+    def _evaluations_are_whole(self) -> Scale:
+        for name in self.models.sources:
+            self.evaluation_of(name)
+        return self
 
     @model_validator(mode="after")
     def _arms_fit_together(self) -> Scale:
@@ -512,6 +547,8 @@ class Scale(Strict):
                     raise ValueError(f"two arms are named {name!r}; names are unique over Table 5 and all studies")
                 known[name] = arm
         for name, arm in known.items():
+            for model in arm.models or ():
+                self.models.check_source(model)
             if not all(character.islower() or character.isdigit() or character in "_." for character in name):
                 raise ValueError(f"the arm name {name!r} becomes part of a path: use lower case, digits, '_' and '.'")
             for key in ("like", "parent"):

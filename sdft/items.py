@@ -39,7 +39,7 @@ DIVERGENCES = ("teacher",)
 # Whose cost the paper states against SFT's, and whose sweeps it lists.
 COSTED = ("sft", "sdft")
 SWEEPS = {"table3": "table5", "table4": "knowledge"}
-# Sizes of the miniature world's models, in order.
+# Sizes of the miniature world's models, in order; the paper's are billions of parameters ("7b").
 SIZES = ("xs", "s", "m", "l")
 
 
@@ -111,17 +111,17 @@ def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
         for task, arm in product(entry.tasks, entry.arms):
             cells.append(_cell(plan, study, task, arm, plan.finals(study, task, arm)))
     bases = _bases(plan, study, entry)
-    sizes = dict.fromkeys(_size(model) for _, model in bases)
+    sizes = dict.fromkeys(_size(plan, model) for _, model in bases)
     return {
         "base": [_base_entry(plan, study, entry, seed, model) for seed, model in bases],
-        "cells": sorted(cells, key=lambda cell: SIZES.index(cell["size"]) if cell["size"] in SIZES else -1),
+        "cells": sorted(cells, key=lambda cell: _rank(cell["size"])),
         "teachers": [
             {
                 "task": task,
                 "context": context,
                 "size": size,
                 "label": context,
-                "runs": [_teacher(plan, study, task, context, *base) for base in bases if _size(base[1]) == size],
+                "runs": [_teacher(plan, study, task, context, *base) for base in bases if _size(plan, base[1]) == size],
             }
             for task, context, size in product(entry.tasks, entry.contexts, sizes)
         ],
@@ -130,11 +130,13 @@ def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
 
 
 def _bases(plan: Plan, study: str, entry: Study) -> list[tuple[int, str]]:
-    """Seed and name of every base model of a study: the scale's, and those that only some arms have."""
-    found = [(seed, plan.base_of(seed)) for seed in plan.seeds]
-    for arm in entry.arms:
-        if plan.arm(arm).models:
-            found += [(seed, plan.base_of(seed, arm)) for seed in plan.study_seeds(study)]
+    """Seed and name of every base model of a study: the scale's, where some arm starts from them, and its arms' own."""
+    found = []
+    if entry.share or not all(arm.models for arm in entry.arms.values()):
+        found += [(seed, plan.base_of(seed)) for seed in plan.seeds]
+    for name, arm in entry.arms.items():
+        if arm.models:
+            found += [(seed, plan.base_of(seed, name)) for seed in plan.study_seeds(study)]
     return list(dict.fromkeys(found))
 
 
@@ -146,10 +148,20 @@ def _teacher(plan: Plan, study: str, task: str, context: str, seed: int, model: 
     return found
 
 
-def _size(model: str) -> str | None:
-    """The size that a miniature base model's name starts with."""
+def _size(plan: Plan, model: str) -> str | None:
+    """The size of a base model: its source's, or that with which a miniature one's name starts."""
+    source = plan.scale.models.sources.get(model)
+    if source is not None:
+        return source.size
     size, found, _ = model.partition("-s")
     return size if found else None
+
+
+def _rank(size: str | None) -> float:
+    """The place of a size among others, from small to large."""
+    if size is None:
+        return -1
+    return SIZES.index(size) if size in SIZES else float(size.rstrip("b"))
 
 
 def _base(plan: Plan) -> list[dict[str, Any]]:
@@ -157,8 +169,9 @@ def _base(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int, model: str) -> dict[str, Any]:
-    found = {"seed": seed, "model": model, "size": _size(model), "scores": plan.base_scores_folder(model)}
-    if entry and not set(entry.tasks) <= set(plan.tasks):
+    found = {"seed": seed, "model": model, "size": _size(plan, model), "scores": plan.base_scores_folder(model)}
+    # A model that Table 5 does not have is measured on the study's task alone.
+    if entry and not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases):
         found["scores"] = context_folder(plan, entry.tasks[0], NO_CONTEXT, model)
     if study in PASS_AT_K and model in plan.bases:
         found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")
@@ -172,7 +185,7 @@ def _cell(plan: Plan, study: str, task: str, arm: str, runs: list[RunSpec]) -> d
         "arm": arm,
         "method": chosen.method,
         "label": arm,
-        "size": _size(runs[0].base),
+        "size": _size(plan, runs[0].base),
         "order": None,
         "stage": None,
         "selected": plan.selected_path(task, chosen.like or arm),

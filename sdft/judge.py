@@ -135,7 +135,9 @@ def match(benchmark: str, rows: Sequence[dict[str, Any]], records: Sequence[Reco
         record = known.get(row["id"])
         if record is None:
             raise SdftError(f"{where} answers {row['id']!r}, which the data do not hold; give the data it is of.")
-        items.append(Item(record.id, record.prompt[-1]["content"], str(record.answer), thinking.answer(row["response"])))
+        items.append(
+            Item(record.id, record.prompt[-1]["content"], str(record.answer), thinking.answer(row["response"]))
+        )
     if not items:
         raise SdftError(f"{where} holds no response to {benchmark}; evaluate the model on it first.")
     return items

@@ -6,6 +6,7 @@ labels and paths are not hashed, so moving or speeding up a study renames nothin
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -77,6 +78,7 @@ class Plan:
         self.config = config
         self.name = scale or config.scale
         self.root = f"results/{self.name}"
+        self._made: dict[tuple[Any, ...], RunSpec] = {}
 
     @property
     def scale(self) -> Scale:
@@ -176,6 +178,21 @@ class Plan:
         seed: int,
         values: Hyperparameters | None,
         parent: RunSpec | None = None,
+    ) -> RunSpec:
+        # Every table and figure names its runs again, and the plan of a study has hundreds.
+        key = (study, task, arm, seed, values, parent and parent.id)
+        if key not in self._made:
+            self._made[key] = self._make_run(study, task, arm, seed, values, parent)
+        return self._made[key]
+
+    def _make_run(
+        self,
+        study: str,
+        task: str,
+        arm: str,
+        seed: int,
+        values: Hyperparameters | None,
+        parent: RunSpec | None,
     ) -> RunSpec:
         method = self.arm(arm).method
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
@@ -329,8 +346,18 @@ class Plan:
             for path in self.score_files(entry["scores"], [entry["task"]])
         ]
 
+    @cached_property
+    def _by_id(self) -> dict[str, RunSpec]:
+        return {run.id: run for run in self.runs()}
+
     def find(self, run: str) -> RunSpec:
         """The run of that name. Raises KeyError when the plan has none."""
-        if not hasattr(self, "_found"):
-            self._found = {run.id: run for run in self.runs()}
-        return self._found[run]
+        return self._by_id[run]
+
+    def longest(self, task: str, model: str) -> RunSpec:
+        """The run whose prompts and completions on a task are counted for a base model before anything is trained.
+
+        SDFT's, where there is one, since its teacher is shown the demonstration beside the question.
+        """
+        own = [run for run in self._by_id.values() if (run.task, run.base) == (task, model)]
+        return max(own, key=lambda run: (run.method == "sdft", run.settings.max_new_tokens))

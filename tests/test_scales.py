@@ -15,6 +15,7 @@ from sdft.config import BENCHMARKS, load_config, parse_config
 from sdft.errors import SdftError
 from sdft.items import files, item
 from sdft.plan import Plan
+from sdft.published import document, lookup
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,11 @@ def test_the_rehearsal_has_the_papers_arms_tasks_and_metrics(config):
     assert list(paper.arms) == list(rehearsal.arms)
     assert [arm.method for arm in paper.arms.values()] == [arm.method for arm in rehearsal.arms.values()]
     assert paper.tasks == rehearsal.tasks
+    for study, entry in rehearsal.studies.items():
+        own = paper.studies[study]
+        assert (entry.tasks, entry.share, list(entry.arms)) == (own.tasks, own.share, list(own.arms))
+        for name, arm in entry.arms.items():
+            assert (arm.method, arm.demonstration) == (own.arms[name].method, own.arms[name].demonstration)
     assert {name: paper.prior.tasks[name].metric for name in BENCHMARKS} == {
         name: rehearsal.prior.tasks[name].metric for name in BENCHMARKS
     }
@@ -92,6 +98,8 @@ def changed(values, path, value):
 
 
 DATA = ["scales", "paper", "data", "tasks"]
+SOURCES = ["scales", "paper", "models", "sources"]
+REASONING = ["scales", "paper", "studies", "reasoning", "arms", "sft.answer_only"]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +116,11 @@ DATA = ["scales", "paper", "data", "tasks"]
         (["scales", "rehearsal", "models", "sources", "random-qwen2", "architecture"], "qwen", ["qwen2"]),
         (["scales", "paper", "prior", "generated_code"], "yes", ["generated_code", "sandbox"]),
         (["scales", "paper", "judge"], {"modell": "x"}, ["modell", "'model'"]),
+        ([*REASONING, "models"], ["Olmo-3-7B-Thing"], ["Olmo-3-7B-Thing", "'Olmo-3-7B-Think'"]),
+        ([*SOURCES, "Olmo-3-7B-Think", "evaluation"], {"max_new_token": 9}, ["'max_new_tokens'"]),
+        ([*SOURCES, "Olmo-3-7B-Think", "evaluation"], {"max_new_tokens": None}, ["scales.paper", "max_new_tokens"]),
+        ([*SOURCES, "Olmo-3-7B-Think", "thinking"], True, ["Olmo-3-7B-Think", "chat template"]),
+        ([*SOURCES, "Qwen2.5-3B-Instruct", "size"], "small", ["size", "small"]),
     ],
 )
 def test_a_mistake_names_the_key_and_the_remedy(values, path, value, words):
@@ -155,12 +168,64 @@ def score_folders(found):
     return {run["scores"] for run in (*found["base"], *runs)}
 
 
+def test_table_2_is_olmo_alone_taught_with_answers_and_given_room_to_think(values):
+    plan = Plan(parse_config(values | {"seeds": [0, 4]}), "paper")
+    found = item(plan, "table2")
+    assert {entry["model"] for entry in found["base"]} == {"Olmo-3-7B-Think"}
+    assert [cell["arm"] for cell in found["cells"]] == ["sft.answer_only", "sdft.answer_only"]
+    runs = [plan.find(run["run"]) for cell in found["cells"] for run in cell["runs"]]
+    assert [run.seed for run in runs] == [0, 4, 0, 4]
+    assert {(run.task, run.base, run.demonstration) for run in runs} == {("medical", "Olmo-3-7B-Think", "answer")}
+    # The longest mean that Table 2 prints is 4612 tokens; Table 5's models need no such length.
+    longest = lookup("table2", "medical", "base", "generated_tokens").value
+    assert plan.scale.evaluation_of("Olmo-3-7B-Think").max_new_tokens > 3 * longest
+    assert plan.scale.evaluation_of(plan.bases[0]) == plan.scale.evaluation
+    assert plan.config.settings_of("paper", "sdft.answer_only").max_new_tokens > longest
+
+
+@pytest.mark.parametrize("scale", ["paper", "rehearsal"])
+def test_figure_5_has_the_papers_sizes_with_a_base_model_each(config, scale):
+    plan = Plan(config, scale)
+    found = item(plan, "figure5")
+    sizes = list(dict.fromkeys(cell["size"] for cell in found["cells"]))
+    assert sizes == document()["items"]["figure5"]["columns"] == ["3b", "7b", "14b"]
+    for size in sizes:
+        cells = [cell for cell in found["cells"] if cell["size"] == size]
+        assert [cell["method"] for cell in cells] == ["sft", "sdft"]
+        seeds = [entry["seed"] for entry in found["base"] if entry["size"] == size]
+        assert seeds == [run["seed"] for run in cells[0]["runs"]] == plan.seeds
+    # pass@k is of Table 5's models and of what they started from.
+    measured = [run for cell in found["cells"] if cell["size"] == "7b" for run in cell["runs"]]
+    assert sum(path.startswith(f"{plan.root}/passk/") for path in files(plan, "figure5")) == len(measured) + len(
+        plan.bases
+    )
+
+
+def test_what_a_model_is_used_for_renames_none_of_its_runs(values):
+    def names(values):
+        return {run.id for run in Plan(parse_config(values), "paper").runs()}
+
+    model = [*SOURCES, "Olmo-3-7B-Think"]
+    assert names(changed(values, [*model, "evaluation"], {"max_new_tokens": 99})) == names(values)
+    assert names(changed(values, [*model, "gpus"], 2)) == names(values)
+    assert names(changed(values, [*model, "revision"], "0" * 40)) != names(values)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("scale", "jobs"), [("paper", 350), ("rehearsal", 80)])
-def test_the_whole_study_is_listed_within_ten_seconds(root, scale, jobs):
+@pytest.mark.parametrize(
+    ("scale", "target", "jobs"),
+    [
+        ("paper", "table5", 350),
+        ("paper", "table2", 90),
+        ("paper", "figure5", 270),
+        ("paper", "all", 900),
+        ("rehearsal", "all", 170),
+    ],
+)
+def test_the_whole_study_is_listed_within_ten_seconds(root, scale, target, jobs):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-n", "--quiet", "rules", "--config", f"scale={scale}", "--", "table5"],
+        [sys.executable, "-m", "snakemake", "-n", "-p", "--config", f"scale={scale}", "--", target],
         capture_output=True,
         text=True,
         cwd=root,
@@ -169,5 +234,8 @@ def test_the_whole_study_is_listed_within_ten_seconds(root, scale, jobs):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(re.search(r"^total +(\d+)", done.stdout, re.MULTILINE)[1]) > jobs
+    if (scale, target) == ("paper", "table2"):
+        # Candidates, final runs and the base model are all decoded at the length that their model needs.
+        assert set(re.findall(r"--max-new-tokens (\d+)", done.stdout)) == {"16384"}
     # Seconds of processor time, since other tests may run beside this one.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10

@@ -6,16 +6,14 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from sdft.config import BaseModelSource, Models
+from sdft.config import BaseModelSource
 from sdft.data.fetch import hub_reason
-from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.errors import SdftError, run_main
 from sdft.provenance import Clock, check_sha256, manifest, read_json, sha256_files, write_json
 
-Block = TypeVar("Block", bound=BaseModel)
 # What a model needs to be loaded; other formats of the same weights stay where they are.
 PATTERNS = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.txt", "tokenizer.model"]
 CHAT_TEMPLATE = (
@@ -30,35 +28,20 @@ def main(arguments: list[str] | None = None) -> None:
         description="Download a base model at its pinned revision, or make a random one, and write OUT/ready.json.",
     )
     add = parser.add_argument
-    add("--name", required=True, help="the model's name in config.yaml (scales.*.models)")
-    given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument("--spec", metavar="JSON", help="the scale's `models` block of config.yaml, as JSON text or file")
-    given.add_argument("--source", metavar="JSON", help="one source as in models.sources or released, in the same way")
-    add("--tokenizer", metavar="DIR", help="for a random model, with --source")
+    add("--name", required=True, help="the model's name in config.yaml")
+    add("--source", required=True, metavar="JSON", help="its block in models.sources or released, as JSON text or file")
+    add("--tokenizer", metavar="DIR", help="for a random model")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
-    if options.source:
-        source, tokenizer = (
-            _parse(BaseModelSource, options.source, "--source is not a model's source"),
-            options.tokenizer,
-        )
-        is_random = source.architecture is not None
-    else:
-        spec = _parse(Models, options.spec, "--spec is not the models block of a scale")
-        if options.name not in spec.sources:
-            raise SdftError(f"there is no source for {options.name!r}; {did_you_mean(options.name, spec.sources)}")
-        source, tokenizer, is_random = spec.sources[options.name], spec.tokenizer, spec.source == "random"
-    if is_random:
-        random_model(source, tokenizer, Path(options.out))
+    text = options.source
+    try:
+        source = BaseModelSource.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise SdftError(f"--source is not a model's source: {' '.join(str(error).split())[:300]}") from None
+    if source.architecture is not None:
+        random_model(source, options.tokenizer, Path(options.out))
     else:
         hub_model(options.name, source, Path(options.out))
-
-
-def _parse(kind: type[Block], text: str, problem: str) -> Block:
-    try:
-        return kind.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"{problem}: {' '.join(str(error).split())[:300]}") from None
 
 
 def unpinned(name: str, repository: str | None) -> str:
@@ -117,7 +100,7 @@ def random_model(source: BaseModelSource, tokenizer: str | None, out: Path) -> N
         folder = out / "tokenizer"
         invent_tokenizer(folder)
         print("the tokenizer is invented: there is none at models.tokenizer")
-    make(source.architecture, folder, out)
+    make(source.architecture, folder, out, thinking=source.thinking)
 
 
 def invent_tokenizer(folder: Path, size: int = 600) -> None:

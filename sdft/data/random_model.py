@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sdft.errors import SdftError, did_you_mean, run_main
 from sdft.provenance import Clock, manifest, sha256_files, write_json
+from sdft.thinking import OPEN
 
 # The architectures of the paper's base models: Qwen2.5 and Olmo 3.
 ARCHITECTURES = ("qwen2", "olmo3")
@@ -27,11 +28,13 @@ def make(
     vocabulary: int | None = None,
     dtype: str = "float32",
     seed: int = 0,
+    thinking: bool = False,
 ) -> Path:
     """Write a random-weight model with its tokenizer, and ready.json, to `out`; return the path of ready.json.
 
     context: positions; vocabulary: rows of the embedding, None for the tokenizer's size rounded up to a multiple of
-    128. Raises SdftError for an unknown architecture or a folder without a tokenizer.
+    128; thinking: let the chat template open a thinking block, as Olmo-3-7B-Think's does. Raises SdftError for an
+    unknown architecture or a folder without a tokenizer.
     """
     if architecture not in ARCHITECTURES:
         raise SdftError(f"unknown architecture {architecture!r}; {did_you_mean(architecture, ARCHITECTURES)}")
@@ -67,13 +70,21 @@ def make(
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
     model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    if thinking:
+        # A template ends with the generation prompt.
+        tokenizer.chat_template += f"{{% if add_generation_prompt %}}{OPEN}{{% endif %}}"
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     ready = out / "ready.json"
     sha256 = {name: value for name, value in sha256_files(out).items() if name != ready.name}
-    source = {"architecture": architecture, "tokenizer": str(tokenizer_folder), "weights": "random"}
+    source = {
+        "architecture": architecture,
+        "tokenizer": str(tokenizer_folder),
+        "weights": "random",
+        "thinking": thinking,
+    }
     record = manifest("base", clock=clock, seeds=[seed], inputs=source)
     write_json(ready, {"model": out.name, "path": str(out), "sha256": sha256, "manifest": record})
     return ready
@@ -99,6 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="rows of the embedding (default: the tokenizer's, rounded up to 128)",
     )
     add("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the weights (default: float32)")
+    add("--thinking", action="store_true", help="let the chat template open a thinking block")
     add("--seed", type=int, default=0, help="of the weights (default: 0)")
     options = vars(parser.parse_args(arguments))
     make(options.pop("architecture"), options.pop("tokenizer"), options.pop("out"), **options)

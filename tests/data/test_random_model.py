@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from sdft.data.base_model import invent_tokenizer
 from sdft.data.random_model import ARCHITECTURES, make
 from sdft.errors import SdftError
+from sdft.thinking import opening
 
 
 @pytest.fixture
@@ -34,6 +36,15 @@ def test_a_made_model_loads_with_its_tokenizer(tokenizer_folder, tmp_path, archi
     prompt = tokenizer("w1 w2 w3")["input_ids"]
     (completion,) = generate(model, [prompt], end={1}, max_new_tokens=3, batch_size=1)
     assert completion.finished or len(completion.tokens) == 3
+
+
+def test_a_model_that_thinks_says_so_in_its_chat_template(tmp_path):
+    from sdft.evaluate.model import load_tokenizer
+
+    invent_tokenizer(tmp_path / "tokenizer")
+    for thinks in (False, True):
+        folder = make("olmo3", tmp_path / "tokenizer", tmp_path / str(thinks), thinking=thinks).parent
+        assert opening(load_tokenizer(folder)) == ("<think>" if thinks else "")
 
 
 def test_weights_follow_the_seed(tokenizer_folder, tmp_path):
