@@ -10,15 +10,15 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sdft.config import MiniatureData, OfficialData, TrainingSettings
+from sdft.config import EMA_METHODS, MiniatureData, OfficialData, TrainingSettings
 from sdft.errors import SdftError
-from sdft.items import STUDY_OF, files
+from sdft.items import STUDY_OF, files, item
 from sdft.plan import Plan, RunSpec
 from sdft.provenance import read_json
 
@@ -35,9 +35,10 @@ def assumptions() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Job:
-    """One job that needs a device. units: sequences trained on, or 1 for an evaluation; needs: outputs of other jobs.
+    """One job that needs a device, or several at a time.
 
-    seconds: measured where the output exists and says so.
+    units: sequences that a device trains on, or evaluations, in those of the scale's first model; needs: outputs of
+    other jobs; seconds: measured where the output exists and says so; model: the base model behind it.
     """
 
     output: str
@@ -47,6 +48,8 @@ class Job:
     done: bool = False
     seconds: float | None = None
     forecast: float = 0.0
+    model: str = ""
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -92,28 +95,34 @@ def sequences(plan: Plan, run: RunSpec, values: Any) -> int:
 def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     """Every job of a target that needs a device, in an order in which each comes after what it needs.
 
-    target: gate, released_checkpoints, table5, all, or a table or figure of a study, with what it takes from Table 5.
+    target: gate, released_checkpoints, all, or a table or figure, with everything behind it.
     """
-    found: list[Job] = []
-    for model in plan.bases:
-        output = f"{plan.root}/scores/base/{model}/responses.jsonl.gz"
-        found.append(_job(output, "evaluation", len(plan.tasks), ()))
+    if target == "released_checkpoints":
+        return [
+            _job(f"{entry['scores']}/responses.jsonl.gz", "evaluation", 1, (), entry["name"])
+            for entry in plan.released()["checkpoints"]
+        ]
+    found = [
+        _job(f"{plan.root}/scores/base/{model}/responses.jsonl.gz", "evaluation", len(plan.tasks), (), model)
+        for model in plan.bases
+    ]
     if target == "gate":
         return found
-    if target == "released_checkpoints":
-        folders = [entry["scores"] for entry in plan.released()["checkpoints"]]
-        return [_job(f"{folder}/responses.jsonl.gz", "evaluation", 1, ()) for folder in folders]
+    names = tuple(STUDY_OF) if target == "all" else (target,)
     found += trainings(plan, "table5")
-    names = STUDY_OF if target == "all" else [target]
-    studies = dict.fromkeys(study for name in names if (study := STUDY_OF[name]) in plan.scale.studies)
-    for study in studies:
-        if plan.scale.studies[study].enabled:
-            found += trainings(plan, study)
-    outputs = {job.output for job in found}
+    for study, entry in plan.scale.studies.items():
+        found += trainings(plan, study) if entry.enabled else []
     for name in names:
-        found += [job for job in measures(plan, name) if job.output not in outputs]
-        outputs |= {job.output for job in found}
-    return found
+        found += measures(plan, name)
+    every = {job.output: job for job in found}
+    waiting = [_evaluated(plan, path) for name in names for path in files(plan, name)]
+    needed: set[str] = set()
+    while waiting:
+        output = waiting.pop()
+        if output in every and output not in needed:
+            needed.add(output)
+            waiting += every[output].needs
+    return [job for job in every.values() if job.output in needed]
 
 
 def trainings(plan: Plan, study: str) -> list[Job]:
@@ -123,40 +132,73 @@ def trainings(plan: Plan, study: str) -> list[Job]:
     # SFT comes first, because SFT + re-invoke starts from its final runs.
     for run in sorted(runs, key=lambda run: (run.method == "sft_reinvoke", run.study != "sweep")):
         needs = (run.parent,) if run.parent else ()
+        devices = max(1, plan.scale.training_gpus(run.base))
+        # As the time of a job on several devices is shared by them, so are its units.
+        dearer = _dearer(plan, run) / devices
         if run.study == "sweep":
-            units = sequences(plan, run, run.hyperparameters)
-            found[run.id] = _job(plan.validation_path(run), f"candidate:{run.method}", units, needs)
+            units = sequences(plan, run, run.hyperparameters) * dearer
+            output = plan.validation_path(run)
+            found[run.id] = _job(output, f"candidate:{run.method}", units, needs, run.base, devices)
             continue
         sweep = plan.candidates(run.task, plan.arm(run.arm).like or run.arm)
         outputs = tuple(plan.validation_path(candidate) for candidate in sweep)
         # Which candidate wins is not known, so the dearest is counted.
         values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
-        units = max(sequences(plan, run, entry) for entry in values)
+        units = max(sequences(plan, run, entry) for entry in values) * dearer
         model = f"{plan.run_folder(run)}/model.json"
-        found[run.id] = _job(model, run.method, units, (*outputs, *needs))
+        found[run.id] = _job(model, run.method, units, (*outputs, *needs), run.base, devices)
         scores = f"{plan.root}/scores/{run.study}/{run.id}/responses.jsonl.gz"
-        found[f"{run.id} scored"] = _job(scores, "evaluation", 1, (model,))
+        found[f"{run.id} scored"] = _job(scores, "evaluation", _longer(plan, run.base), (model,), run.base)
     return list(found.values())
+
+
+def _dearer(plan: Plan, run: RunSpec) -> float:
+    """What a sequence costs a run, in sequences of the scale's first model: by parameters, and by the rollouts' limit.
+
+    Models of unknown size count as equally large. A lower limit than Table 5's makes nothing cheaper, since rollouts
+    seldom reach theirs.
+    """
+    known = assumptions()["models"]
+    ours, usual = (known.get(name, {}).get("parameters") for name in (run.base, plan.bases[0]))
+    larger = ours / usual if ours and usual else 1.0
+    samples = run.method in (*EMA_METHODS, "sft_reinvoke", "sft_from_teacher")
+    usually = plan.config.settings_of(plan.name, plan.arms[0]).max_new_tokens
+    return larger * (max(1.0, run.settings.max_new_tokens / usually) if samples else 1.0)
+
+
+def _longer(plan: Plan, model: str) -> float:
+    """How many evaluations of the scale's usual length of responses one of a model is worth."""
+    return max(1.0, plan.scale.evaluation_of(model).max_new_tokens / plan.scale.evaluation.max_new_tokens)
+
+
+def _evaluated(plan: Plan, path: str) -> str:
+    """The scores that a judge looks at; itself needs no device."""
+    return path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
 
 
 def measures(plan: Plan, name: str) -> list[Job]:
     """What a table or figure measures beside scores: points along training, pass@k, divergence, FLOPs, contexts."""
+    shown = item(plan, name)
+    if not shown["enabled"]:
+        return []
+    runs = {run["run"]: plan.find(run["run"]).base for cell in shown["cells"] for run in cell["runs"]}
     found = []
-    for path in files(plan, name):
-        # A judge needs no device, the evaluation that it looks at does.
-        path = path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
+    for path in map(partial(_evaluated, plan), files(plan, name)):
         kind = path.removeprefix(f"{plan.root}/").split("/")[0]
         if "/scores/context/" in path and path.endswith(".gz"):
             kind = "context"
         if kind in assumptions()["measures"]:
-            found.append(_job(path, f"measure:{kind}", 1, ()))
+            subject = path.split("/")[-2] if kind == "context" else Path(path).stem
+            model = runs.get(subject) or subject.split("-", 2)[-1]
+            needs = (f"{plan.run_folder(plan.find(subject))}/model.json",) if subject in runs else ()
+            found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
     return found
 
 
-def _job(output: str, kind: str, units: float, needs: tuple[str, ...]) -> Job:
+def _job(output: str, kind: str, units: float, needs: tuple[str, ...], model: str, devices: int = 1) -> Job:
     path = Path(output)
     done = path.is_file()
-    return Job(output, kind, units, needs, done, _measured(path, kind) if done else None)
+    return Job(output, kind, units, needs, done, _measured(path, kind) if done else None, model=model, devices=devices)
 
 
 def _measured(path: Path, kind: str) -> float | None:
@@ -207,7 +249,7 @@ def study_hours(plan: Plan, study: str) -> float:
     """Device-hours of what only a study trains and scores, whether it is switched on or off."""
     found = trainings(plan, study)
     fits = {kind: fit(kind, [], plan.name) for kind in {job.kind for job in found}}
-    return sum(fits[job.kind].start + fits[job.kind].per_unit * job.units for job in found) / 3600
+    return sum((fits[job.kind].start + fits[job.kind].per_unit * job.units) * job.devices for job in found) / 3600
 
 
 def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -225,10 +267,11 @@ def forecast(plan: Plan, target: str = "table5") -> tuple[list[Job], dict[str, F
     """The target's jobs with their forecast seconds, and the fit of each kind."""
     found = jobs(plan, target)
     measured = defaultdict(list)
-    for job in found:
+    every = {job.output: job for job in (*found, *(jobs(plan, "all")))}
+    for job in every.values():
         if job.seconds:
             measured[job.kind].append((job.units, job.seconds))
-    for kind, points in measured_elsewhere(plan, {job.output for job in found}).items():
+    for kind, points in measured_elsewhere(plan, set(every)).items():
         measured[kind] += points
     fits = {kind: fit(kind, measured[kind], plan.name) for kind in dict.fromkeys(job.kind for job in found)}
     return [replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found], fits
@@ -290,7 +333,7 @@ def outcomes(found: Sequence[Job], scale: str) -> list[Outcome]:
 
 def device_hours(found: Sequence[Job]) -> float:
     """Forecast of what is still to be done."""
-    return sum(job.forecast for job in found if not job.done) / 3600
+    return sum(job.forecast * job.devices for job in found if not job.done) / 3600
 
 
 def devices(plan: Plan) -> int:
@@ -304,9 +347,10 @@ def job_start(scale: str) -> float:
 
 
 def makespan(found: Sequence[Job], devices: int, start: float = 0.0) -> float:
-    """Seconds until the last job ends with so many devices: each free device takes the next job whose needs are met.
+    """Seconds until the last job ends with so many devices: free ones take the next job whose needs are met.
 
-    start: seconds that every job takes beside its forecast (`job_start`).
+    start: seconds that every job takes beside its forecast (`job_start`). A job that needs more devices than there are
+    is counted as if these sufficed.
     """
     ends = {job.output: 0.0 for job in found if job.done}
     waiting = [job for job in found if not job.done]
@@ -320,37 +364,43 @@ def makespan(found: Sequence[Job], devices: int, start: float = 0.0) -> float:
         ]
         at, number = min(ready)
         job = waiting.pop(number)
-        ends[job.output] = max(heapq.heappop(free), at) + start + job.forecast
-        heapq.heappush(free, ends[job.output])
+        taken = [heapq.heappop(free) for _ in range(min(job.devices, devices))]
+        ends[job.output] = max(*taken, at) + start + job.forecast
+        for _ in taken:
+            heapq.heappush(free, ends[job.output])
     return max(ends.values(), default=0.0)
 
 
 def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] | None:
     """GiB of base models, final weights, and the checkpoints of runs under way; None for models of unknown size."""
-    sizes = assumptions()["models"]
-    if any(name not in sizes for name in plan.bases):
+    sizes, found = assumptions()["models"], jobs(plan, target)
+    names = dict.fromkeys(job.model for job in found)
+    if not names or any(name not in sizes for name in names):
         return None
-    base = sum(2 * sizes[name]["parameters"] for name in plan.bases) / GIB
-    found = {"base models": base, "final weights": 0.0, "checkpoints under way": 0.0}
-    if target == "gate":
-        return found
-    studies = {STUDY_OF[name] for name in (STUDY_OF if target == "all" else [target])} | {"table5"}
+    room = {
+        "base models": sum(2 * sizes[name]["parameters"] for name in names) / GIB,
+        "final weights": 0.0,
+        "checkpoints under way": 0.0,
+    }
+    outputs = {job.output: job for job in found}
     for run in plan.runs():
-        if run.study not in studies:
+        job = outputs.get(f"{plan.run_folder(run)}/model.json")
+        if job is None:
             continue
-        parameters = sizes[run.base]["parameters"]
-        found["final weights"] += parameters * BYTES[run.settings.weights_dtype] / GIB
+        room["final weights"] += sizes[run.base]["parameters"] * BYTES[run.settings.weights_dtype] / GIB
         state = memory(run.base, run.settings)
         checkpoint = state["weights"] + state["optimizer"] + state["teacher"]
-        found["checkpoints under way"] = max(found["checkpoints under way"], devices * checkpoint)
-    return found
+        under_way = max(1, devices // job.devices)
+        room["checkpoints under way"] = max(room["checkpoints under way"], under_way * checkpoint)
+    return room
 
 
-def memory(model: str, settings: TrainingSettings, tokens: int = 4096) -> dict[str, float]:
-    """GiB that training one of the paper's models takes on a GPU, by arithmetic, one sequence of `tokens` at a time.
+def memory(model: str, settings: TrainingSettings, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
+    """GiB that training one of the paper's models takes on each of `gpus`, by arithmetic, a sequence at a time.
 
-    Activations are those of gradient checkpointing: a layer's input each, and one layer in full. The teacher is a copy
-    in the weights' dtype, and the average beside it where that has another dtype. Raises KeyError for another model.
+    tokens: of that sequence. Activations are those of gradient checkpointing: a layer's input each, and one layer in
+    full. The GPUs share everything else. The teacher is a copy in the weights' dtype, and the average beside it where
+    that has another dtype. Raises KeyError for another model.
     """
     size = assumptions()["models"][model]
     parameters, weights = size["parameters"], BYTES[settings.weights_dtype]
@@ -369,5 +419,5 @@ def memory(model: str, settings: TrainingSettings, tokens: int = 4096) -> dict[s
         "teacher": parameters * teacher,
         "activations": size["layers"] * tokens * size["hidden"] * 2 + layer + logits,
     }
-    found = {name: value / GIB for name, value in found.items()}
+    found = {name: value / GIB / (1 if name == "activations" else gpus) for name, value in found.items()}
     return found | {"total": sum(found.values())}

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from sdft.config import TrainingSettings, load_config
+from sdft.config import Judge, TrainingSettings, load_config
 from sdft.cost import Job, assumptions, device_hours, fit, forecast, jobs, makespan, memory, outcomes, sequences
 from sdft.plan import Plan
 from workflow_scripts.budget import report
@@ -28,6 +28,45 @@ def test_every_job_of_the_study_is_counted_once_and_after_what_it_needs(plan):
     for job in found:
         assert set(job.needs) <= seen
         seen.add(job.output)
+
+
+def test_a_target_counts_what_is_behind_it_and_no_more(plan):
+    table2, figure5, table5 = (jobs(plan, name) for name in ("table2", "figure5", "table5"))
+    assert {job.model for job in table2} == {"Olmo-3-7B-Think"}
+    # Two sweeps, three final runs each with their scores, and the base model.
+    assert len(table2) == (18 + 54) + 2 * 3 * 2 + 1
+    assert {job.model for job in figure5} == {f"Qwen2.5-{size}-Instruct" for size in ("3B", "7B", "14B")}
+    assert sum(job.kind == "measure:passk" for job in figure5) == 2 * 3 + 1
+    # 7B's runs on science are Table 5's.
+    outputs = {job.output for job in table5}
+    shared = [job for job in figure5 if job.model == plan.bases[0] and not job.kind.startswith("measure")]
+    assert shared
+    assert all(job.output in outputs for job in shared)
+    assert {job.output for job in (*table2, *figure5, *table5)} <= {job.output for job in jobs(plan, "all")}
+
+
+def test_larger_models_and_longer_rollouts_cost_more_and_several_devices_share_the_time(plan):
+    def units(target, output):
+        (job,) = (job for job in jobs(plan, target) if job.output == output)
+        return job.units * job.devices, job.devices
+
+    first = {arm: plan.candidates("science", arm)[0] for arm in ("sdft", "sdft.3b", "sdft.14b")}
+    sizes = {arm: assumptions()["models"][run.base]["parameters"] for arm, run in first.items()}
+    cost = {arm: units("figure5", plan.validation_path(run)) for arm, run in first.items()}
+    assert {arm: devices for arm, (_, devices) in cost.items()} == {"sdft": 1, "sdft.3b": 1, "sdft.14b": 4}
+    for arm in ("sdft.3b", "sdft.14b"):
+        assert cost[arm][0] / cost["sdft"][0] == pytest.approx(sizes[arm] / sizes["sdft"])
+    # Rollouts of up to 8,192 tokens in the place of 2,048; SFT samples none.
+    olmo = {arm: plan.candidates("medical", f"{arm}.answer_only")[0] for arm in ("sft", "sdft")}
+    cost = {arm: units("table2", plan.validation_path(run))[0] for arm, run in olmo.items()}
+    assert cost["sdft"] == pytest.approx(4 * cost["sft"])
+
+
+def test_with_a_judge_the_evaluations_behind_its_verdicts_are_counted(plan):
+    paper = plan.scale.model_copy(update={"judge": Judge(model="gpt-5-mini")})
+    config = plan.config.model_copy(update={"scales": plan.config.scales | {"paper": paper}})
+    for target in ("table1", "table2", "table5"):
+        assert jobs(Plan(config, "paper"), target) == jobs(plan, target)
 
 
 def test_sequences_are_full_batches(plan):
@@ -123,6 +162,10 @@ def test_the_wall_clock_respects_order_and_number_of_devices():
     assert makespan([*chain, *rest], 100) == 20
     # The chain's two jobs start one after the other.
     assert makespan([*chain, *rest], 100, start=3) == 26
+    wide = Job("d", "x", 1, (), forecast=10, devices=4)
+    assert device_hours([wide]) == pytest.approx(4 * 10 / 3600)
+    assert makespan([wide, *rest], 4) == 20
+    assert makespan([wide, *rest], 6) == makespan([wide], 2) == 10
 
 
 def test_memory_follows_the_arithmetic_of_the_choices():

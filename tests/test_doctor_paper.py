@@ -36,7 +36,8 @@ def test_a_missing_local_file_and_a_wrong_one_are_found(tmp_path):
 def test_every_upstream_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr(paper, "request", lambda url, method: (None, "no answer"))
     found = [*paper.data(Doctor()), *paper.models(Doctor())]
-    assert len(found) == 8
+    # Three tasks' two files, general prompts, and the models of Table 5, Table 2 and Figure 5.
+    assert len(found) == 7 + 4
     assert {one.status for one in found} == {"fail"}
     config = '{"max_position_embeddings": 32768, "chat_template": ""}'
     monkeypatch.setattr(paper, "request", lambda url, method: (config, None))
@@ -51,7 +52,7 @@ def test_a_tokenizer_without_chat_template_is_found(scale, tmp_path):
     models = paper.scale().models
     name = models.names[0]
     source = models.sources[name].model_copy(update={"path": str(tmp_path)})
-    scale(models=models.model_copy(update={"sources": {name: source}}))
+    scale(models=models.model_copy(update={"sources": {name: source}}), studies={})
     (found,) = paper.models(Doctor())
     assert found.status == "fail"
     (tmp_path / "config.json").write_text("{}")
@@ -65,6 +66,11 @@ def test_a_tokenizer_without_chat_template_is_found(scale, tmp_path):
     (found,) = paper.models(Doctor())
     assert found.status == "fail"
     assert "4095 tokens is too short: 4096 are needed" in found.message
+
+
+def test_a_model_that_thinks_needs_a_longer_context():
+    assert paper.context_needed("Olmo-3-7B-Think") == 16384 + paper.LONGEST_PROMPT
+    assert paper.context_needed("Qwen2.5-14B-Instruct") == 2048 + paper.LONGEST_PROMPT
 
 
 def test_a_judge_without_key_fails_and_no_judge_is_disclosed(scale, monkeypatch):

@@ -86,11 +86,14 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
         parts = ", ".join(f"{name} {value:.0f} GiB" for name, value in room.items())
         lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
     lines += comparison(found, plan.name)
-    known = [name for name in plan.bases if name in assumptions()["models"]]
-    for name in known:
-        lines += ["", f"memory of one GPU that trains {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
+    for name in dict.fromkeys(job.model for job in found):
+        if name not in assumptions()["models"]:
+            continue
+        shared = max(1, plan.scale.training_gpus(name))
+        place = "one GPU that trains" if shared == 1 else f"each of {shared} GPUs that train"
+        lines += ["", f"memory of {place} {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
         for label, dtypes in NUMERICS.items():
-            total = memory(name, TrainingSettings(**dtypes))["total"]
+            total = memory(name, TrainingSettings(**dtypes), gpus=shared)["total"]
             fits_on = "fits 141 GiB" if total < 0.95 * 141 else "does not fit 141 GiB"
             lines.append(f"  {label:34} {total:6.0f} GiB  {fits_on}")
     return "\n".join(lines), left

@@ -119,11 +119,12 @@ def part(source: BaseModelSource, file: str) -> tuple[str | None, str | None]:
     return (path.read_text(encoding="utf-8"), None) if path.is_file() else (None, f"{path} does not exist")
 
 
-def context_needed() -> int:
-    """Tokens that the longest prompt and its completion take, in training or evaluation."""
-    settings = [study().settings_of("paper", arm) for arm in scale().arms]
-    training = max(one.max_new_tokens + (one.max_prompt_tokens or LONGEST_PROMPT) for one in settings)
-    return max(training, scale().evaluation.max_new_tokens + LONGEST_PROMPT)
+def context_needed(name: str) -> int:
+    """Tokens that the longest prompt and its completion take, in training or evaluation of a model."""
+    arms = [arm for arm, entry in scale().every_arm() if name in (entry.models or scale().models.names)]
+    settings = [study().settings_of("paper", arm) for arm in arms]
+    training = [one.max_new_tokens + (one.max_prompt_tokens or LONGEST_PROMPT) for one in settings]
+    return max([*training, scale().evaluation_of(name).max_new_tokens + LONGEST_PROMPT])
 
 
 def model_findings(name: str, source: BaseModelSource) -> Iterator[Finding]:
@@ -143,11 +144,10 @@ def model_findings(name: str, source: BaseModelSource) -> Iterator[Finding]:
     except (ValueError, AttributeError):
         context = None
         faults.append(("its config.json is not a model's configuration", "download the model again"))
-    if context is not None and context < context_needed():
+    if context is not None and context < (needed := context_needed(name)):
         faults.append(
             (
-                f"its context of {context} tokens is too short: {context_needed()} are needed for a prompt and its "
-                "completion",
+                f"its context of {context} tokens is too short: {needed} are needed for a prompt and its completion",
                 "use another model, or lower training.max_prompt_tokens or max_new_tokens",
             )
         )
@@ -159,7 +159,7 @@ def model_findings(name: str, source: BaseModelSource) -> Iterator[Finding]:
 
 @check("paper", "base models")
 def models(doctor: Doctor) -> Iterator[Finding]:
-    for name in scale().models.names:
+    for name in scale().every_model():
         yield from model_findings(name, scale().models.sources[name])
 
 
