@@ -7,7 +7,7 @@ TARGET = next((word for word in sys.argv if word in ("all", "gate", *items.STUDY
 
 def forecast_hours():
     """Device-hours that the target still needs at the configured scale."""
-    return device_hours(forecast(PLAN, TARGET)[0])
+    return 0.0 if CONFIG.partial else device_hours(forecast(PLAN, TARGET)[0])
 
 
 if workflow.is_main_process and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):

@@ -65,7 +65,7 @@ def paper_files(plan, *names):
 
 
 def wanted(paths):
-    """Inputs of a step that shows what is there: all of them, or, with `partial`, those that exist."""
+    """Inputs of a step that shows what is there: all of them, or, with `partial`, those that exist already."""
     return [path for path in paths if not CONFIG.partial or Path(path).exists()]
 
 

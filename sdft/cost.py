@@ -198,14 +198,14 @@ def measures(plan: Plan, name: str) -> list[Job]:
 def _job(output: str, kind: str, units: float, needs: tuple[str, ...], model: str, devices: int = 1) -> Job:
     path = Path(output)
     done = path.is_file()
-    return Job(output, kind, units, needs, done, _measured(path, kind) if done else None, model=model, devices=devices)
+    return Job(output, kind, units, needs, done, _measured(path) if done else None, model=model, devices=devices)
 
 
-def _measured(path: Path, kind: str) -> float | None:
-    """Seconds that a finished job recorded."""
-    if kind == "evaluation":
+def _measured(path: Path) -> float | None:
+    """Seconds that a finished job recorded; for responses, in the scores beside them."""
+    if path.suffix == ".gz":
         files = [read_json(entry) for entry in path.parent.glob("*.json")]
-        return sum(entry["manifest"]["seconds"] for entry in files if "manifest" in entry) or None
+        return sum(entry.get("manifest", {}).get("seconds") or 0 for entry in files) or None
     return read_json(path).get("manifest", {}).get("seconds")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import subprocess
@@ -106,6 +107,18 @@ def test_what_was_measured_replaces_the_assumption_and_what_is_done_costs_nothin
     assert fits["candidate:sft"].per_unit == pytest.approx(0.1)
     assert sum(job.done for job in after) == 4
     assert device_hours(after) < device_hours(before)
+
+
+@pytest.mark.parametrize("target", ["table2", "figure5", "table5"])
+def test_the_seconds_of_every_kind_of_finished_job_are_found(plan, tmp_path, target):
+    for job in jobs(plan, target):
+        path = tmp_path / job.output
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record = path.with_name("science.json") if path.suffix == ".gz" else path
+        path.write_bytes(gzip.compress(b"{}"))
+        record.write_text(json.dumps({"manifest": {"seconds": 7}}))
+    assert {job.seconds for job in jobs(plan, target)} == {7}
+    assert device_hours(forecast(plan, target)[0]) == 0
 
 
 def test_finished_runs_of_another_plan_are_measurements_too(plan, tmp_path):
