@@ -47,7 +47,7 @@ wildcard_constraints:
     model="[A-Za-z0-9_.-]+",
     table="|".join(items.TABLES),
     figure="|".join(items.FIGURES),
-    context="[a-z_]+",
+    context="[a-z_.]+",
 
 
 def paper_files(plan, *names):
@@ -236,19 +236,37 @@ def measured_base(wildcards):
 
 def context_options(wildcards):
     """What a base model sees beside each question, and how it is decoded."""
-    context = None if wildcards.context == items.NO_CONTEXT else wildcards.context
-    return as_options({"context": context, **decoding(wildcards)})
+    context, split = items.context_parts(wildcards.context)
+    return as_options({"context": context, "split": None if split == "test" else split, **decoding(wildcards)})
 
 
-def measured_options(wildcards):
-    """Task, data and decoding of a measure, as the steps of sdft.evaluate take them."""
-    plan = PLANS[wildcards.scale]
-    task, context = wildcards.name.split("-", 2)[:2]
-    if wildcards.study != "base" or context == items.NO_CONTEXT:
-        context = None
-    # The study limits a measure by itself.
-    drawn = decoding(wildcards) | {"limit": None}
-    return as_options({"task": task, "data": plan.data_path(task, "test"), "context": context, **drawn})
+def context_data(wildcards):
+    """The split on which a base model is measured with something in its context."""
+    split = items.context_parts(wildcards.context)[1]
+    return PLANS[wildcards.scale].data_path(wildcards.task, split)
+
+
+def measured_data(study):
+    """The data on which a study takes a measure of a model."""
+
+    def path(wildcards):
+        plan = PLANS[wildcards.scale]
+        return plan.data_path(wildcards.name.split("-", 1)[0], plan.scale.studies[study].split)
+
+    return path
+
+
+def measured_options(study):
+    """Task, data and decoding of a study's measure, as the steps of sdft.evaluate take them."""
+
+    def options(wildcards):
+        task, shown = wildcards.name.split("-", 2)[:2]
+        context = items.context_parts(shown)[0] if wildcards.study == "base" else None
+        # The study limits a measure by itself.
+        drawn = decoding(wildcards) | {"limit": None}
+        return as_options({"task": task, "data": measured_data(study)(wildcards), "context": context, **drawn})
+
+    return options
 
 
 def limited(study, *names):

@@ -51,7 +51,7 @@ use rule judge as judge_context with:
     input:
         "results/{scale}/scores/context/{task}-{context}-{model}/{task}.json",
         responses="results/{scale}/scores/context/{task}-{context}-{model}/responses.jsonl.gz",
-        data=["results/{scale}/data/{task}/test.jsonl"],
+        data=context_data,
     output:
         "results/{scale}/judged/context/{task}-{context}-{model}/{task}.json",
         responses="results/{scale}/judged/context/{task}-{context}-{model}/responses.jsonl.gz",

@@ -6,7 +6,7 @@
 rule evaluate_context:
     input:
         model="results/{scale}/base/{model}/ready.json",
-        test="results/{scale}/data/{task}/test.jsonl",
+        test=context_data,
     output:
         "results/{scale}/scores/context/{task}-{context}-{model}/{task}.json",
         responses="results/{scale}/scores/context/{task}-{context}-{model}/responses.jsonl.gz",
@@ -74,7 +74,7 @@ rule trajectory:
 rule pass_at_k:
     input:
         model=measured_model,
-        test=lambda wildcards: PLANS[wildcards.scale].data_path(wildcards.name.split("-", 1)[0], "test"),
+        test=measured_data("scaling"),
     output:
         "results/{scale}/passk/{study}/{name}.json",
     log:
@@ -86,7 +86,7 @@ rule pass_at_k:
     resources:
         gpu=gpus,
     params:
-        options=measured_options,
+        options=measured_options("scaling"),
         limits=limited("scaling", "limit", "samples"),
         code=code_digest("passk"),
     shell:
@@ -98,7 +98,7 @@ rule divergence:
     input:
         model=measured_model,
         base=measured_base,
-        test=lambda wildcards: PLANS[wildcards.scale].data_path(wildcards.name.split("-", 1)[0], "test"),
+        test=measured_data("teacher"),
     output:
         "results/{scale}/divergence/{study}/{name}.json",
     log:
@@ -110,7 +110,7 @@ rule divergence:
     resources:
         gpu=gpus,
     params:
-        options=measured_options,
+        options=measured_options("teacher"),
         limits=limited("teacher", "limit", "samples"),
         code=code_digest("divergence"),
     shell:

@@ -202,8 +202,9 @@ class Study(Strict):
     """One result of the paper beside Table 5, with the arms that only it has.
 
     share: arms of Table 5 whose runs it uses. orders: task sequences (sequential learning). contexts: demonstrations
-    that the base model is measured with. limit, prior_limit, samples: items and samples of the measures a study takes
-    beside the scores (points along training, pass@k, divergence from the base model).
+    that the base model is measured with, and split: of the data on which that and the divergence are measured. limit,
+    prior_limit, samples: items and samples of the measures a study takes beside the scores (points along training,
+    pass@k, divergence from the base model).
     """
 
     enabled: bool = True
@@ -213,6 +214,7 @@ class Study(Strict):
     seeds: list[NonNegative] | None = Field(default=None, min_length=1)
     orders: list[list[SkillTask]] = []
     contexts: list[str] = []
+    split: Literal["test", "validation"] = "test"
     limit: Positive | None = None
     prior_limit: Positive | None = None
     samples: Positive = 1

@@ -121,7 +121,11 @@ def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
                 "context": context,
                 "size": size,
                 "label": context,
-                "runs": [_teacher(plan, study, task, context, *base) for base in bases if _size(plan, base[1]) == size],
+                "runs": [
+                    _teacher(plan, study, task, _shown(entry, context), *base)
+                    for base in bases
+                    if _size(plan, base[1]) == size
+                ],
             }
             for task, context, size in product(entry.tasks, entry.contexts, sizes)
         ],
@@ -138,6 +142,11 @@ def _bases(plan: Plan, study: str, entry: Study) -> list[tuple[int, str]]:
         if arm.models:
             found += [(seed, plan.base_of(seed, name)) for seed in plan.study_seeds(study)]
     return list(dict.fromkeys(found))
+
+
+def _shown(entry: Study, context: str) -> str:
+    """A context as paths name it: with the split that is measured, where that is not test."""
+    return context if entry.split == "test" else f"{context}.{entry.split}"
 
 
 def _teacher(plan: Plan, study: str, task: str, context: str, seed: int, model: str) -> dict[str, Any]:
@@ -170,9 +179,9 @@ def _base(plan: Plan) -> list[dict[str, Any]]:
 
 def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int, model: str) -> dict[str, Any]:
     found = {"seed": seed, "model": model, "size": _size(plan, model), "scores": plan.base_scores_folder(model)}
-    # A model that Table 5 does not have is measured on the study's task alone.
-    if entry and not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases):
-        found["scores"] = context_folder(plan, entry.tasks[0], NO_CONTEXT, model)
+    # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split.
+    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases)):
+        found["scores"] = context_folder(plan, entry.tasks[0], _shown(entry, NO_CONTEXT), model)
     if study in PASS_AT_K and model in plan.bases:
         found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")
     return found
@@ -260,6 +269,12 @@ def passk_path(plan: Plan, name: str) -> str:
 
 def divergence_path(plan: Plan, name: str) -> str:
     return f"{plan.root}/divergence/{name}.json"
+
+
+def context_parts(shown: str) -> tuple[str | None, str]:
+    """Context (None for the question alone) and split that a path names."""
+    context, _, split = shown.partition(".")
+    return (None if context == NO_CONTEXT else context), split or "test"
 
 
 def context_folder(plan: Plan, task: str, context: str, model: str) -> str:

@@ -13,7 +13,7 @@ import yaml
 
 from sdft.config import BENCHMARKS, load_config, parse_config
 from sdft.errors import SdftError
-from sdft.items import files, item
+from sdft.items import context_parts, files, item
 from sdft.plan import Plan
 from sdft.published import document, lookup
 
@@ -199,6 +199,19 @@ def test_figure_5_has_the_papers_sizes_with_a_base_model_each(config, scale):
     assert sum(path.startswith(f"{plan.root}/passk/") for path in files(plan, "figure5")) == len(measured) + len(
         plan.bases
     )
+
+
+@pytest.mark.parametrize("scale", ["paper", "rehearsal"])
+def test_figure_2_asks_for_demonstrations_where_the_official_data_has_them(config, scale):
+    plan = Plan(config, scale)
+    found = item(plan, "figure2")
+    measured = [*found["base"], *(run for teacher in found["teachers"] for run in teacher["runs"])]
+    folders = [entry["scores"].rsplit("/", 1)[1] for entry in measured]
+    shown = {folder.split("-")[1] for folder in folders}
+    # The base model answers the same questions alone, so that the two can be compared.
+    assert shown == {"none.validation", "expert.validation"}
+    assert [context_parts(name) for name in sorted(shown)] == [("expert", "validation"), (None, "validation")]
+    assert context_parts("shared") == ("shared", "test")
 
 
 def test_what_a_model_is_used_for_renames_none_of_its_runs(values):
