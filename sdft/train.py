@@ -51,7 +51,8 @@ def parse_spec(values: Any, source: str) -> RunSpec:
 
 
 def resolve(spec: RunSpec) -> RunSpec:
-    """The run with its hyper-parameters, which a final run takes from the sweep's winner in the file `selected`.
+    """The run with its hyper-parameters, which a final run takes from the sweep's winner in the file `selected`, with
+    the values of `replace` in it.
 
     Raises SdftError when the method cannot be trained or has no use for the estimator, when there is no such file or
     no winner in it, or when an EMA teacher has no rate.
@@ -66,7 +67,7 @@ def resolve(spec: RunSpec) -> RunSpec:
             raise SdftError(f"run {spec.id} has neither hyperparameters nor a file 'selected'; give one of them.")
         found = read_json(spec.selected)
         try:
-            winner = Hyperparameters.model_validate(found["winner"])
+            winner = Hyperparameters.model_validate(found["winner"] | spec.replace)
         except (KeyError, TypeError, ValidationError) as error:
             raise SdftError(
                 f"{spec.selected} has no 'winner' with learning_rate, batch_size, epochs and ema_rate "

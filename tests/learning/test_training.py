@@ -331,6 +331,9 @@ def test_hyperparameters_come_from_the_selection(world, tmp_path):
     record = train(spec, tmp_path / "run", quiet=True)
     assert record["run"]["hyperparameters"] == winner
     assert record["steps"] == 2
+    longer = train(spec.model_copy(update={"replace": {"epochs": 3}}), tmp_path / "longer", quiet=True)
+    assert longer["run"]["hyperparameters"] == winner | {"epochs": 3}
+    assert longer["steps"] == 6
     write_json(tmp_path / "selected.json", {"ranking": []})
     with pytest.raises(SdftError, match=r"selected.json has no 'winner'"):
         train(spec, tmp_path / "other", quiet=True)
