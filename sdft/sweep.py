@@ -16,7 +16,7 @@ from sdft.evaluate.prior import evaluate_prior, prior_config
 from sdft.plan import RunSpec
 from sdft.processes import find_processes, launch
 from sdft.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
-from sdft.train import read_spec, train
+from sdft.train import Inputs, fingerprint, read_spec, resolve, train
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
 (what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. A training that
@@ -56,12 +56,16 @@ def main(arguments: list[str] | None = None) -> None:
     records = read_items(spec.task, options.validation, options.limit)
     passing = {"run", "out", "wait", "keep_weights", "processes"}
     settings = {name: value for name, value in vars(options).items() if name not in passing}
-    code = [code_digest("train"), code_digest("evaluate")]
-    key = digest([spec.model_dump(mode="json"), settings, code, sha256_file(options.validation)], 16)
+    spec, files = resolve(spec), [options.validation]
+    if prior["data_dir"]:
+        files += [str(Path(prior["data_dir"]) / f"{name}.jsonl") for name in prior["tasks"]]
+    read = [sha256_file(path) for path in files if Path(path).is_file()]
+    key = digest([fingerprint(spec, Inputs(spec)), settings, code_digest("evaluate"), read], 16)
     # A twin that a killed workflow left behind may finish this candidate, and delete its weights, meanwhile.
-    clock, crew = Clock(), find_processes(options.wait)
-    with crew.held(lambda: only_writer(out.parent / "candidate", options.wait)):
-        if crew.first(lambda: out.is_file() and read_json(out).get("key") == key):
+    clock, crew, state = Clock(), find_processes(options.wait), out.parent / "candidate"
+    with crew.held(lambda: only_writer(state, options.wait)):
+        kept = (out.parent / "weights").is_dir() or not options.keep_weights
+        if crew.first(lambda: kept and finished(out, state, key)):
             return
         try:
             record = train(spec, out.parent, wait_minutes=options.wait)
@@ -74,11 +78,22 @@ def main(arguments: list[str] | None = None) -> None:
             return
         if record is not None:
             content = score(spec, record, out.parent, records, prior, options, clock)
+        write_json(state / out.name, content | {"key": key})
         write_json(out, content | {"key": key})
         if not options.keep_weights:
             # The record goes with the weights: it says that they are there.
             (out.parent / "model.json").unlink(missing_ok=True)
             shutil.rmtree(out.parent / "weights", ignore_errors=True)
+
+
+def finished(out: Path, state: Path, key: str) -> bool:
+    """Whether this candidate has its result, also where Snakemake has deleted it: it is put back from `state`."""
+    for path in (out, state / out.name):
+        if path.is_file() and (record := read_json(path)).get("key") == key:
+            if path != out:
+                write_json(out, record)
+            return True
+    return False
 
 
 def score(
@@ -108,7 +123,7 @@ def score(
         record["manifest"]["inputs"],
         validation={"value": validation.value, "n": validation.n},
         prior=priors,
-        prior_average=sum(priors.values()) / len(priors),
+        prior_average=sum(priors.values()) / len(priors) if priors else None,
         prior_limit=prior["limit"],
         steps=record["steps"],
         seconds=record["seconds"],

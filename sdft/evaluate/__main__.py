@@ -20,8 +20,8 @@ from sdft.scoring import SCORERS
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
 the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and OUT/{benchmark}.json, and
-OUT/responses.jsonl.gz with one line an item. Repeating an interrupted command continues after the last finished
-benchmark (kept in OUT/state until the end). Note that prior benchmarks which generate programs run them."""
+OUT/responses.jsonl.gz with one line an item. Repeating a command measures nothing again
+that it has finished (kept in OUT/state). Note that prior benchmarks which generate programs run them."""
 
 OOD = "_ood"
 
@@ -203,7 +203,6 @@ def main(arguments: list[str] | None = None) -> None:
 
         step(name, options.split, {**common, **prior, "tasks": prior["tasks"][name]}, data, run)
     write_results(options.out, finished)
-    state.clear()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,11 @@ class Result:
 
 
 class State:
-    """Finished benchmarks of an evaluation that has not ended, so that repeating it continues.
+    """Finished benchmarks of an evaluation, so that repeating it measures none of them again.
 
-    An entry counts only under the key it was saved with: a digest of the code, the model, the data and the settings.
+    Snakemake deletes a job's outputs when it starts the job once more, for example because a file that it reads has
+    been damaged or touched; what was measured stays here. An entry counts only under the key it was saved with: a
+    digest of the code, the model, the data and the settings.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -52,10 +53,6 @@ class State:
         """Keep one finished benchmark."""
         saved = {"key": key, "result": asdict(result), "manifest": manifest}
         write_json(self.folder / f"{result.benchmark}.json", saved)
-
-    def clear(self) -> None:
-        """Forget everything; called once the final files are in place."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def write_results(out: str | Path, finished: list[tuple[Result, dict[str, Any]]]) -> None:

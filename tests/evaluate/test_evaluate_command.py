@@ -44,7 +44,8 @@ def lines(folder):
 
 def test_files_of_several_tasks(evaluate):
     out = evaluate(task=("science", "medical"))
-    assert {path.name for path in out.iterdir()} == {"science.json", "medical.json", "responses.jsonl.gz"}
+    names = {path.name for path in out.iterdir() if path.is_file()}
+    assert names == {"science.json", "medical.json", "responses.jsonl.gz"}
     items = lines(out)
     for name in ("science", "medical"):
         summary = json.loads((out / f"{name}.json").read_text())
@@ -110,7 +111,16 @@ def test_an_interrupted_evaluation_continues(evaluate, monkeypatch):
     out = evaluate(task=("science", "medical"), out="cut")
     assert asked == ["science", "medical", "medical"]
     assert lines(out) == lines(whole)
-    assert not (out / "state").exists()
+
+
+def test_finished_scores_that_were_deleted_are_put_back(evaluate, monkeypatch):
+    out = evaluate(task=("science", "medical"), out="done")
+    files = {path: path.read_bytes() for path in out.glob("*.json*")}
+    for path in files:
+        path.unlink()
+    monkeypatch.setattr(tasks, "evaluate_task", None)
+    evaluate(task=("science", "medical"), out="done")
+    assert {path: path.read_bytes() for path in out.glob("*.json*")} == files
 
 
 def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
@@ -161,7 +171,7 @@ def test_a_tokenizer_without_chat_template_is_refused(evaluate, model_folder, tm
 @pytest.mark.slow
 def test_a_damaged_row_ends_the_command_in_one_paragraph_and_leaves_the_results(evaluate, model_folder, data):
     out = evaluate()
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    before = {path.name: path.read_bytes() for path in out.glob("*.json*")}
     rows = data / "science" / "test.jsonl"
     rows.write_bytes(rows.read_bytes()[:-30])
     command = [sys.executable, "-m", "sdft.evaluate", "--model", model_folder, "--task", "science"]
@@ -171,7 +181,7 @@ def test_a_damaged_row_ends_the_command_in_one_paragraph_and_leaves_the_results(
     assert "test.jsonl:3: the line is not valid JSON" in " ".join(done.stderr.split())
     assert "\n\n" not in done.stderr.strip()
     assert "Traceback" not in done.stderr
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in out.glob("*.json*")} == before
 
 
 # Lengths of the official prompts under the real tokenizer (median, 90th percentile, longest).
