@@ -23,6 +23,7 @@ configfile: "config.yaml"
 
 include: "rules/common.smk"
 include: "rules/recovery.smk"
+include: "rules/errors.smk"
 include: "rules/slurm.smk"
 include: "rules/budget.smk"
 

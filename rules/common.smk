@@ -15,6 +15,7 @@ from sdft.cost import study_hours
 from sdft.errors import SdftError
 from sdft.plan import Plan
 from sdft.provenance import code_digest, digest
+from workflow_scripts.failures import read_failures
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
 # Neither this nor a moved environment reruns anything, as a parameter would.

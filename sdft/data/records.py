@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError
-from sdft.provenance import write_text
+from sdft.provenance import read_json, write_text
 
 FIELDS = ("id", "prompt", "demonstrations", "answer", "meta")
 
@@ -72,7 +72,11 @@ def fault(row: Any) -> str | None:
 
 
 def read_records(path: str | Path) -> list[Record]:
-    """Read a records file. Raises SdftError naming file and line at the first row that is not a whole Record."""
+    """Read a records file.
+
+    Raises SdftError naming file and line at the first row that is not a whole Record, and naming both numbers where
+    the manifest.json beside the file says that it has another number of rows.
+    """
     path = Path(path)
     if not path.is_file():
         raise SdftError(f"{path} does not exist; make the data first (ask snakemake for this file), or check the path.")
@@ -99,6 +103,10 @@ def read_records(path: str | Path) -> list[Record]:
         records.append(Record(**row))
     if not records:
         raise refuse(1, "the file holds no rows")
+    listing = path.with_name("manifest.json")
+    listed = read_json(listing).get("files", {}).get(path.name, {}) if listing.is_file() else {}
+    if listed.get("rows", len(records)) != len(records):
+        raise refuse(len(records), f"the file ends here, and {listing} says that it has {listed['rows']} rows")
     return records
 
 

@@ -58,6 +58,16 @@ def test_a_file_cut_in_the_middle_of_a_row_is_refused(tmp_path):
         read_records(path)
 
 
+def test_rows_that_are_missing_are_noticed(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(GOOD | {"id": str(number)}) + "\n" for number in range(3)))
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": {"rows.jsonl": {"rows": 3}}}))
+    assert len(read_records(path)) == 3
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(SdftError, match=r"rows.jsonl:2: the file ends here, and .*manifest.json says that it has 3"):
+        read_records(path)
+
+
 def test_missing_empty_and_binary_files_are_refused(tmp_path):
     with pytest.raises(SdftError, match="does not exist"):
         read_records(tmp_path / "absent.jsonl")

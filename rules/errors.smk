@@ -1,0 +1,7 @@
+# What a failed step says is one paragraph with the remedy, and it says so into its log. Without this the terminal would
+# show a command and the name of that log.
+
+
+onerror:
+    for said in read_failures(*log):
+        print(f"\n{said}", file=sys.stderr)

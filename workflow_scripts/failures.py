@@ -1,0 +1,25 @@
+"""What failed steps said, for whoever looks at the terminal."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+FAILED = re.compile(r"^Error in rule (\w+):\n(?:.*\n)*?    log: (.+?)(?: \(check log file.*)?$", re.M)
+
+
+def read_failures(*logs: str) -> list[str]:
+    """One paragraph for each different error of the jobs that failed, by Snakemake's own `logs`.
+
+    It is the last paragraph of the step's log that begins with "error:", where there is one, with the log's name.
+    """
+    found: dict[str, str] = {}
+    text = "\n".join(Path(path).read_text(errors="replace") for path in logs)
+    for rule, names in FAILED.findall(text):
+        for path in map(Path, names.split(", ")):
+            said = path.read_text(errors="replace") if path.is_file() else ""
+            start = said.rfind("\nerror: ") + 1 if "\nerror: " in said else 0
+            if said[start:].startswith("error: "):
+                paragraph = said[start:].split("\n\n")[0].strip()
+                found.setdefault(paragraph, f"{paragraph}\n(rule {rule}, {path})")
+    return list(found.values())
