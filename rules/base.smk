@@ -22,8 +22,8 @@ rule base_released:
         "--out {output} > {log} 2>&1"
 
 
-# Trained again from nothing, as the released ones were. The weights lie in a folder that is not an output, so that
-# an interrupted training continues.
+# Trained again from nothing, as the released ones were, and held to the same requirements. The weights lie in a folder
+# that is not an output, so that an interrupted training continues.
 rule base_trained:
     output:
         "results/{scale}/base/{model}/ready.json",
@@ -38,7 +38,8 @@ rule base_trained:
     params:
         folder=lambda wildcards, output: output[0].replace("ready.json", "weights"),
         options=base_options,
+        check=base_check,
         code=code_digest("base"),
     shell:
-        "(python -m sdft.miniature.base {params.options} --out {params.folder} && "
+        "(python -m sdft.miniature.base {params.options} --out {params.folder} && {params.check}"
         "python -m sdft.base --model {wildcards.model} --folder {params.folder} --out {output}) > {log} 2>&1"

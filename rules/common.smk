@@ -188,6 +188,14 @@ def base_options(wildcards):
     return f"--size {size} --seed {seed}{documents}"
 
 
+def base_check(wildcards):
+    """The measurement of a trained miniature base model, where it has to be fit for the study: size m, in full."""
+    if not wildcards.model.startswith("m-") or PLANS[wildcards.scale].scale.models.documents:
+        return ""
+    folder = f"results/{wildcards.scale}/base/{wildcards.model}"
+    return f"python -m sdft.miniature.check --model {folder}/weights --out {folder}/requirements.json && "
+
+
 def item_plan(wildcards):
     """What a table or figure is made of, as text for its plan.json."""
     name = wildcards.table if "table" in wildcards.keys() else wildcards.figure

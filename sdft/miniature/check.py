@@ -2,8 +2,8 @@
 
     python -m sdft.miniature.check --model DIR [--out FILE]
 
-Exit status 0 if all are met, 1 if not. The requirements say what a base must be able to do before methods are compared
-on it; they do not look at any method's result.
+Exit status 2 where some are not met, after they have been printed and written. The requirements say what a base must be
+able to do before methods are compared on it; they do not look at any method's result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 
 from sdft.data.prompts import render, teacher_messages
 from sdft.data.records import Record
-from sdft.errors import run_main
+from sdft.errors import SdftError, run_main
 from sdft.evaluate.generate import Completion, end_tokens, generate
 from sdft.evaluate.model import find_model, load_model, load_tokenizer
 from sdft.evaluate.prior import evaluate_prior
@@ -249,7 +249,13 @@ def main(arguments: list[str] | None = None) -> int:
             "manifest": manifest("base", clock=clock, inputs=files.sha256, seeds={"world": options.world_seed}),
         }
         write_json(options.out, report)
-    return 0 if all(r.met for r in listed) else 1
+    missed = [r.name for r in listed if not r.met]
+    if missed:
+        raise SdftError(
+            f"the base model in {files.folder} misses {len(missed)} of {len(listed)} requirements of "
+            f"docs/miniature.md: {'; '.join(missed)}. Train one from another seed."
+        )
+    return 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from sdft.config import load_config
+from sdft.errors import SdftError
+from sdft.miniature import base
 from sdft.miniature.check import Probe, main, old_records, requirements
 from sdft.miniature.data import SIZES, task_records
 from sdft.miniature.tokenizer import vocabulary
@@ -67,3 +69,16 @@ def test_a_demonstration_is_what_makes_the_difference(name, task):
 @pytest.mark.parametrize("name", REQUIRED)
 def test_released_models_meet_every_requirement(name):
     assert main(["--model", str(RELEASED / name)]) == 0
+
+
+@pytest.mark.slow
+def test_trained_from_nothing_a_base_model_can_do_what_its_released_twin_can(tmp_path, capsys):
+    # The smallest, since it takes minutes; the rule that trains one of size m holds it to every requirement.
+    folder = tmp_path / "xs-s0"
+    base.main(["--size", "xs", "--seed", "0", "--out", str(folder)])
+    with pytest.raises(SdftError, match="demonstration article"):
+        main(["--model", str(folder), "--out", str(tmp_path / "requirements.json")])
+    found, recorded = (read_json(place / "requirements.json") for place in (tmp_path, RELEASED / "xs-s0"))
+    assert {r["name"] for r in found["requirements"] if r["met"]} == {
+        r["name"] for r in recorded["requirements"] if r["met"]
+    }
