@@ -23,7 +23,7 @@ rule candidate:
         spec=run_spec,
         options=lambda wildcards: evaluation_options(wildcards, sweep=True),
         keep="--keep-weights" if CONFIG.keep_sweep_weights else "",
-        code=code_digest("train") + code_digest("evaluate"),
+        code=code_digest("sweep"),
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
         "python -m sdft.sweep --processes {resources.processes} --run {output.run} --validation {input.validation} --out {output.validation} "

@@ -24,7 +24,7 @@ from sdft.checkpoint import Checkpoints
 from sdft.errors import SdftError, run_main
 from sdft.plan import RunSpec
 from sdft.provenance import Clock, manifest, write_json
-from sdft.train import Inputs, read_spec, resolve
+from sdft.resolve import Inputs, read_spec, resolve
 
 DESCRIPTION = """Count the floating-point operations of the first steps of a run, by what they are spent on. Nothing of
 the run itself is touched."""

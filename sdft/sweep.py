@@ -16,7 +16,8 @@ from sdft.evaluate.prior import evaluate_prior, prior_config
 from sdft.plan import RunSpec
 from sdft.processes import find_processes, launch
 from sdft.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
-from sdft.train import Inputs, fingerprint, read_spec, resolve, train
+from sdft.resolve import Inputs, fingerprint, read_spec, resolve
+from sdft.train import train
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
 (what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. A training that
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     if prior["data_dir"]:
         files += [str(Path(prior["data_dir"]) / f"{name}.jsonl") for name in prior["tasks"]]
     read = [sha256_file(path) for path in files if Path(path).is_file()]
-    key = digest([fingerprint(spec, Inputs(spec)), settings, code_digest("evaluate"), read], 16)
+    key = digest([fingerprint(spec, Inputs(spec)), settings, code_digest("sweep"), read], 16)
     # A twin that a killed workflow left behind may finish this candidate, and delete its weights, meanwhile.
     clock, crew, state = Clock(), find_processes(options.wait), out.parent / "candidate"
     with crew.held(lambda: only_writer(state, options.wait)):

@@ -36,7 +36,7 @@ DISTANCE_STEPS = 10
 class Training:
     """One run of `spec` (with hyper-parameters) into `out`, from the last of `checkpoints` if there is one.
 
-    inputs: the checked files (sdft.train.Inputs). engine: what samples; transformers' generate by default. The
+    inputs: the checked files (sdft.resolve.Inputs). engine: what samples; transformers' generate by default. The
     processes that train together are those of `checkpoints`.
     """
 

@@ -89,6 +89,7 @@ ENTRIES = {
     "knowledge": ["data/knowledge.py"],
     "base": ["miniature/base.py"],
     "train": ["train.py"],
+    "sweep": ["sweep.py"],
     "flops": ["flops.py"],
     "estimators": ["estimators.py"],
     "evaluate": ["evaluate/__main__.py"],

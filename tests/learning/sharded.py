@@ -4,7 +4,8 @@ import sys
 
 import torch
 
-from sdft.train import read_spec, train
+from sdft.resolve import read_spec
+from sdft.train import train
 
 torch.set_num_threads(1)
 names = sys.argv[1:]

@@ -10,7 +10,7 @@ from sdft.checkpoint import Checkpoints
 from sdft.errors import SdftError
 from sdft.flops import PARTS, Meter, count, main
 from sdft.provenance import read_json
-from sdft.train import Inputs
+from sdft.resolve import Inputs
 from sdft.training import Training
 
 

@@ -17,10 +17,11 @@ from sdft.errors import SdftError
 from sdft.methods import CLASSES, ROWS, find_method
 from sdft.methods.base import MicroBatch
 from sdft.optimization import derived_seed
+from sdft.resolve import Inputs
 from sdft.rollout import GenerateEngine
 from sdft.samples import ROWS as SAMPLED_AT_A_TIME
 from sdft.samples import draw
-from sdft.train import Inputs, train
+from sdft.train import train
 from sdft.training import Training
 
 CPU = torch.device("cpu")

@@ -22,7 +22,8 @@ from sdft.errors import SdftError
 from sdft.evaluate.model import find_model, load_model, load_tokenizer
 from sdft.methods import CLASSES
 from sdft.provenance import read_json, sha256_files, write_json
-from sdft.train import main, read_spec, train
+from sdft.resolve import read_spec
+from sdft.train import main, train
 
 TIMES = ("seconds", "tokens_per_second")
 
@@ -264,7 +265,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path, capfd):
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"learning_rate": 0.02}, {"skip_tokens": 2}, {"max_new_tokens": 5}])
 def test_what_decides_the_result_makes_another_run(world, whole, changes):
-    from sdft.train import Inputs, fingerprint
+    from sdft.resolve import Inputs, fingerprint
 
     spec, other = make_spec(world, epochs=4), make_spec(world, epochs=4, **changes)
     same = make_spec(world, epochs=4, micro_batch_size=1, checkpoint_minutes=1, id="another-name")
