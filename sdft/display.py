@@ -286,8 +286,8 @@ def not_run(evidence: Evidence) -> str:
     return "<h2>What was not run</h2>" + table(["Item", "", "What"], body)
 
 
-def provenance(evidence: Evidence, deviations: str) -> str:
-    """Where the numbers come from: code, tolerance, software, the runs behind each line, and our deviations."""
+def provenance(evidence: Evidence) -> str:
+    """Where the numbers come from: code, tolerance, software, the runs behind each line, our deviations."""
     verdict = evidence.verdict
     manifest = verdict["manifest"]
     runs = [
@@ -304,6 +304,7 @@ def provenance(evidence: Evidence, deviations: str) -> str:
         f"<dt>Code digest</dt><dd><code>{escape(str(manifest.get('code')))}</code></dd>"
         f"<dt>Tolerance, declared before running</dt><dd>{escape(tolerance)}</dd>"
         f"<dt>Software</dt><dd>{escape(versions)}</dd>"
-        f'<dt>Deviations from the paper</dt><dd><a href="{escape(deviations)}">{escape(deviations)}</a></dd>'
+        # A path and no link: the page is read from wherever it was copied to.
+        "<dt>Deviations from the paper</dt><dd><code>docs/deviations.md</code> in the repository</dd>"
         f"</dl><details><summary>Runs behind each line</summary>{table(['Task', 'Method', 'Runs'], runs)}</details>"
     )
