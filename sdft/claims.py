@@ -65,7 +65,7 @@ SENTENCES = (
     ("sdft-forgets-less", "After {task}, SDFT has forgotten less than SFT.", "better", "sdft", "sft", "prior_average"),
     (
         "sdft-keeps-base",
-        "After {task}, the prior average of SDFT is within {margin:g} percentage points of the base model's.",
+        "After {task}, the prior average of SDFT is within {margin} of the base model's.",
         "unchanged",
         "sdft",
         "base",
@@ -83,13 +83,18 @@ SENTENCES = (
 )
 
 
+def points(margin: float) -> str:
+    """A margin in words."""
+    return f"{margin:g} percentage point{'' if margin == 1 else 's'}"
+
+
 def claims(tasks: Sequence[str], margin: float = 1.0) -> list[Claim]:
     """The claims that Table 5 is about, for each task; `margin` is in percentage points."""
     return [
         Claim(
             id=f"{name}-{task}",
             task=task,
-            statement=sentence.format(task=TASK_NAMES[task], margin=margin),
+            statement=sentence.format(task=TASK_NAMES[task], margin=points(margin)),
             place="Table 5, new task" if metric == "new_task" else "Table 5, average",
             kind=kind,
             one=one,
@@ -130,8 +135,8 @@ def _finite(value: float | None, digits: int = 3) -> float | None:
     return round(value, digits) if value is not None and math.isfinite(value) else None
 
 
-def _points(low: float | None, high: float | None) -> str:
-    ends = ["unbounded" if end is None else f"{end:+.1f}" for end in (low, high)]
+def _ends(low: float | None, high: float | None) -> str:
+    ends = ["unbounded" if end is None else f"{end:+z.1f}" for end in (low, high)]
     return " to ".join(ends)
 
 
@@ -211,8 +216,8 @@ def judge(claim: Claim, study: Study, margin: float) -> dict[str, Any]:
         bounded = math.isfinite(share.low) and math.isfinite(share.high)
         verdict = verdict_part(share.low, share.high)
         reading = (
-            f"{100 * share.fraction:.0f} % of SFT's loss is restored "
-            f"(95 % interval {100 * share.low:.0f} to {100 * share.high:.0f} %)."
+            f"{100 * share.fraction:z.0f} % of SFT's loss is restored "
+            f"(95 % interval {100 * share.low:z.0f} to {100 * share.high:z.0f} %)."
             if bounded
             else "SFT's loss is too small against its interval for a restored share to mean anything."
         )
@@ -226,8 +231,8 @@ def judge(claim: Claim, study: Study, margin: float) -> dict[str, Any]:
             verdict = verdict_unchanged(scaled, margin)
             evidence["margin"] = margin
         reading = (
-            f"{METHOD_NAMES[claim.one]} minus {METHOD_NAMES[claim.other]}: {scaled.mean:+.1f} points "
-            f"(95 % interval {_points(evidence['low'], evidence['high'])})."
+            f"{METHOD_NAMES[claim.one]} minus {METHOD_NAMES[claim.other]}: {scaled.mean:+z.1f} points "
+            f"(95 % interval {_ends(evidence['low'], evidence['high'])})."
         )
     if verdict == "MISMATCH":
         reading = f"Against the paper: {reading}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError
-from sdft.layout import cell_text, items_text, lines, printed_rows
+from sdft.layout import INTERVALS, items_text, lines, printed_rows, value_text
 from sdft.names import METHOD_NAMES, METRIC_NAMES, TASK_NAMES
 from sdft.provenance import read_json
 from sdft.published import document
@@ -131,7 +131,7 @@ def claims(evidence: Evidence) -> str:
         paper = found.get("published") or {}
         value, printed = paper.get("value"), ""
         if value is not None:
-            printed = f"{100 * value:.0f} % of the loss" if "fraction" in found else f"{value:+.1f} points"
+            printed = f"{100 * value:z.0f} % of the loss" if "fraction" in found else f"{value:+z.1f} points"
         body.append(
             [
                 badge(claim["verdict"]),
@@ -169,7 +169,7 @@ def ours(evidence: Evidence) -> str:
         under = ""
         if paper_scale and row["published"] is not None:
             under = f"<br><small>paper {row['published']:.1f}</small><br>{badge(row['verdict'])}"
-        return f'<span title="{escape(title)}">{escape(cell_text(row))}</span>{under}'
+        return f'<span title="{escape(title)}">{value_text(row, between="<br>")}</span>{under}'
 
     body = [
         [label(TASK_NAMES[task]), label(name), *(cell(row) for row in cells)]
@@ -180,7 +180,7 @@ def ours(evidence: Evidence) -> str:
     return (
         f"<h2>Table 5 at scale {escape(verdict['scale'])}</h2>"
         + table(["Task", "Method", *METRIC_NAMES.values()], body, numbers_from=2)
-        + "<p><small>Percent, mean ± half-width of the 95 % interval over seeds and test items. "
+        + f"<p><small>Percent, {INTERVALS}. "
         + f"{escape(items_text(verdict['rows']))}{cells_note}</small></p>"
     )
 
@@ -286,8 +286,8 @@ def not_run(evidence: Evidence) -> str:
     return "<h2>What was not run</h2>" + table(["Item", "", "What"], body)
 
 
-def provenance(evidence: Evidence, deviations: str) -> str:
-    """Where the numbers come from: code, tolerance, software, the runs behind each line, and our deviations."""
+def provenance(evidence: Evidence) -> str:
+    """Where the numbers come from: code, tolerance, software, the runs behind each line, our deviations."""
     verdict = evidence.verdict
     manifest = verdict["manifest"]
     runs = [
@@ -304,6 +304,7 @@ def provenance(evidence: Evidence, deviations: str) -> str:
         f"<dt>Code digest</dt><dd><code>{escape(str(manifest.get('code')))}</code></dd>"
         f"<dt>Tolerance, declared before running</dt><dd>{escape(tolerance)}</dd>"
         f"<dt>Software</dt><dd>{escape(versions)}</dd>"
-        f'<dt>Deviations from the paper</dt><dd><a href="{escape(deviations)}">{escape(deviations)}</a></dd>'
+        # A path and no link: the page is read from wherever it was copied to.
+        "<dt>Deviations from the paper</dt><dd><code>docs/deviations.md</code> in the repository</dd>"
         f"</dl><details><summary>Runs behind each line</summary>{table(['Task', 'Method', 'Runs'], runs)}</details>"
     )

@@ -14,6 +14,8 @@ COLUMNS = (
     *("task", "method", "arm", "metric", "published", "mean", "low", "high", "n_seeds", "n_items", "sd_seeds"),
     *("verdict", "reason", "by_seed", "runs", "not_run", "published_note", "notes"),
 )
+# What `value_text` shows, for the line under a table.
+INTERVALS = "mean [low, high] with the 95 % interval over seeds and test items"
 
 
 def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
@@ -27,12 +29,18 @@ def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def cell_text(row: dict[str, Any], plus_minus: str = "±") -> str:
-    """A cell as it is shown: mean and half-width in percent, or NOT RUN."""
+def value_text(row: dict[str, Any], form: str | None = None, between: str = " ") -> str:
+    """A value as every table and figure shows it: mean [low, high] in the row's unit, or NOT RUN.
+
+    The ends are shown and no half-width, which an interval that is cut at the ends of its scale does not have. `form`
+    formats all three numbers; "z" in it keeps a rounded zero from being shown as -0.
+    """
     if row["mean"] is None:
         return "NOT RUN"
-    half = max(row["high"] - row["mean"], row["mean"] - row["low"])
-    return f"{row['mean']:.1f} {plus_minus} {half:.1f}"
+    if form is None:
+        form = "z.0f" if row.get("unit") == "tokens" and row["mean"] >= 100 else "z.1f"
+    mean, low, high = ("" if row[name] is None else format(row[name], form) for name in ("mean", "low", "high"))
+    return f"{mean}{between}[{low}, {high}]" if low and high else f"{mean}{between}(one number, no interval)"
 
 
 def lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, Any]]]]:
@@ -83,7 +91,7 @@ def markdown(verdict: dict[str, Any]) -> str:
     """table.md: our table, the paper's beside it, and the claims."""
     rows, scale = verdict["rows"], verdict["scale"]
     header = ["Task", "Method", *METRIC_NAMES.values()]
-    body = [[TASK_NAMES[task], name, *map(cell_text, cells)] for task, name, cells in lines(rows)]
+    body = [[TASK_NAMES[task], name, *map(value_text, cells)] for task, name, cells in lines(rows)]
     if scale == "paper":
         for line, (_, _, cells) in zip(body, lines(rows), strict=True):
             for k, row in enumerate(cells):
@@ -91,7 +99,7 @@ def markdown(verdict: dict[str, Any]) -> str:
                 line[2 + k] += f"{printed} {row['verdict']}" if row["mean"] is not None else printed
     parts = [
         f"# Table 5, scale {scale}",
-        f"{verdict['notice']} Percent, mean ± half-width of the 95 % interval over seeds and test items.",
+        f"{verdict['notice']} Percent, {INTERVALS}.",
         _markdown_table(header, body),
         items_text(rows),
     ]
@@ -120,13 +128,11 @@ def latex(verdict: dict[str, Any]) -> str:
     for task, name, cells in lines(verdict["rows"]):
         if previous not in (None, task):
             body.append(r"\midrule")
-        shown = [cell_text(row, r"\pm") for row in cells]
-        values = [text if text == "NOT RUN" else f"${text}$" for text in shown]
-        body.append(" & ".join([TASK_NAMES[task].replace("&", r"\&"), name.replace("_", r"\_"), *values]) + r" \\")
+        words = [TASK_NAMES[task].replace("&", r"\&"), name.replace("_", r"\_")]
+        body.append(" & ".join([*words, *map(value_text, cells)]) + r" \\")
         previous = task
-    caption = (
-        f"{verdict['notice']} Percent, mean $\\pm$ half-width of the 95\\,\\% interval over seeds and test items. "
-    )
+    intervals = INTERVALS.replace(" %", r"\,\%")
+    caption = f"{verdict['notice']} Percent, {intervals}. "
     return "\n".join(
         [
             r"\begin{table}",

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sdft.claims import SENTENCES, claims
+from sdft.claims import SENTENCES, claims, points
 from sdft.errors import SdftError, run_main
 from sdft.names import TASK_NAMES
 from sdft.outcomes import Study
@@ -32,7 +32,7 @@ WORDS = ("MATCH", "WITHIN", "DIRECTION", "INCONCLUSIVE", "MISMATCH", "INCOMPARAB
 WHICH = {
     "sdft-learns": "SDFT learns every new task at least as well as SFT.",
     "sdft-forgets-less": "SDFT forgets less than SFT, whichever the task.",
-    "sdft-keeps-base": "After SDFT the prior average is the base model's, within {margin:g} percentage points.",
+    "sdft-keeps-base": "After SDFT the prior average is the base model's, within {margin}.",
     "dft-forgets-less": "DFT forgets less than SFT.",
     "reinvoke-restores-part": "Re-invocation restores part of what SFT has forgotten, not all.",
 }
@@ -87,7 +87,7 @@ def table5_lines(verdict: dict[str, Any] | None, scale: str) -> list[dict[str, A
                 "id": name,
                 "item": "table5",
                 "place": claim.place,
-                "statement": WHICH[name].format(margin=margin),
+                "statement": WHICH[name].format(margin=points(margin)),
                 "ours": False,
                 "test": claim.test(margin),
                 "verdict": verdict_word,

@@ -54,11 +54,6 @@ class Interval:
     def __iter__(self) -> Iterator[float]:
         return iter((self.mean, self.low, self.high, self.n))
 
-    @property
-    def half_width(self) -> float:
-        """Half of the interval's width, before it was cut at the ends of the scale on one side."""
-        return max(self.high - self.mean, self.mean - self.low)
-
     def scaled(self, factor: float) -> Interval:
         """The same estimate in another unit, such as 100 for percent."""
         return replace(

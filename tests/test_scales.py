@@ -7,13 +7,16 @@ import re
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from sdft.config import BENCHMARKS, load_config, parse_config
 from sdft.errors import SdftError
+from sdft.evaluate.prior import MINI, PAPER, check_config
 from sdft.items import context_parts, files, item
+from sdft.miniature.data import BENCHMARK_ITEMS, GENERAL_PROMPTS, SIZES
 from sdft.plan import Plan
 from sdft.published import document, lookup
 
@@ -68,6 +71,19 @@ def test_the_prior_protocol_is_the_authors(config):
         "winogrande": ("winogrande", "acc"),
     }
     assert (prior.apply_chat_template, prior.num_fewshot, prior.limit) == (False, None, None)
+
+
+def test_a_step_by_hand_measures_and_makes_what_the_configuration_says(config, root):
+    for scale, by_hand in (("mini", MINI), ("paper", PAPER)):
+        own, known = Plan(config, scale).prior_config(), check_config(by_hand)
+        same = set(known) - {"include_path", "data_dir", "batch_size"}
+        assert {key: own[key] for key in same} == {key: known[key] for key in same}
+    mini = config.scales["mini"]
+    assert (root / mini.prior.include_path, mini.prior.batch_size) == (Path(MINI["include_path"]), MINI["batch_size"])
+    assert {task: size.model_dump() for task, size in mini.data.sizes.items()} == {
+        task: vars(size) for task, size in SIZES.items()
+    }
+    assert (mini.data.benchmark_items, mini.data.general_prompts) == (BENCHMARK_ITEMS, GENERAL_PROMPTS)
 
 
 def test_the_rehearsal_has_the_papers_arms_tasks_and_metrics(config):

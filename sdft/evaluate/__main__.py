@@ -26,10 +26,10 @@ that it has finished (kept in OUT/state). Note that prior benchmarks which gener
 OOD = "_ood"
 
 EXAMPLES = """examples:
-  python -m sdft.evaluate --model results/mini/base/main-0 --task science --out /tmp/scores
-  python -m sdft.evaluate --model results/mini/base/main-0 --task tooluse medical --benchmarks all --out /tmp/scores
-  python -m sdft.evaluate --model results/mini/base/main-0 --task knowledge knowledge_ood --out /tmp/scores
-  python -m sdft.evaluate --model results/mini/base/main-0 --task tooluse --context shared --out /tmp/teacher
+  python -m sdft.evaluate --model results/mini/base/m-s0 --task science --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/m-s0 --task tooluse medical --benchmarks all --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/m-s0 --task knowledge knowledge_ood --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/m-s0 --task tooluse --context shared --out /tmp/teacher
   python -m sdft.evaluate --model Qwen2.5-7B-Instruct/ --task tooluse --data eval_data/ --out /tmp/scores
 """
 

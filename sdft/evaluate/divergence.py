@@ -40,9 +40,9 @@ interrupted command continues it (what is done so far lies in OUT.partial).
 definition: """
 
 EXAMPLES = """examples:
-  python -m sdft.evaluate.divergence --model results/mini/runs/table5/RUN/model.json --base results/mini/base/main-0 \\
+  python -m sdft.evaluate.divergence --model results/mini/runs/table5/RUN/model.json --base results/mini/base/m-s0 \\
     --task tooluse --data results/mini/data/tooluse/test.jsonl --max-new-tokens 64 --out /tmp/sft.json
-  python -m sdft.evaluate.divergence --model results/mini/base/main-0 --base results/mini/base/main-0 \\
+  python -m sdft.evaluate.divergence --model results/mini/base/m-s0 --base results/mini/base/m-s0 \\
     --context shared --task tooluse --data results/mini/data/tooluse/test.jsonl --out /tmp/teacher.json
 """
 

@@ -40,6 +40,14 @@ PAPER = {
     },
 }
 BENCHMARKS = tuple(PAPER["tasks"])
+# The miniature world's tasks; whoever uses it adds the data_dir where they lie. config.yaml says the same of its scale.
+MINI = {
+    "include_path": str(PACKAGE / "miniature" / "benchmarks"),
+    "batch_size": 128,
+    "tasks": {
+        name: {"task": f"mini_{name}", "metric": "pass@1" if name == "humaneval" else "acc"} for name in BENCHMARKS
+    },
+}
 # lm_eval's default for drawing few-shot examples.
 FEWSHOT_SEED = 1234
 
@@ -70,12 +78,7 @@ def prior_config(text: str, data_root: Path) -> dict[str, Any]:
     if text == "paper":
         return check_config(PAPER)
     if text == "mini":
-        metric = {name: "pass@1" if name == "humaneval" else "acc" for name in BENCHMARKS}
-        tasks = {name: {"task": f"mini_{name}", "metric": metric[name]} for name in BENCHMARKS}
-        folder = PACKAGE / "miniature" / "benchmarks"
-        return check_config(
-            {"include_path": str(folder), "data_dir": str(data_root / "benchmarks"), "batch_size": 64, "tasks": tasks}
-        )
+        return check_config({**MINI, "data_dir": str(data_root / "benchmarks")})
     if not text.lstrip().startswith("{"):
         return check_config(read_json(text))
     try:

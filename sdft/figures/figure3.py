@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sdft.figures.style import LOOKS, TASK_LOOKS, band, counted, ends, gap, notice, opening, page_not_run, paper_panel
+from sdft.layout import value_text
 from sdft.names import TASK_NAMES
 from sdft.outcomes import Study
 from sdft.studies import sequential
@@ -58,11 +59,11 @@ def figure3(study: Study) -> tuple[Figure, dict[str, Any]]:
     ]
     caption = (
         f"{opening(study, 'figure3')} One model trained on several tasks in turn, in {len(numbers['panels'])} orders, "
-        f"measured on every task along the way; {counted(points)}, bands and bars are 95 % intervals over seeds and "
-        "items. Normalised: 0 is the base model, 1 the best mean that either method reaches on the task in that order. "
-        "Backward transfer: end minus after the task's own stage; forward transfer: before its own stage minus base; "
-        "forgetting: the best earlier stage minus the end; each a mean over tasks. Lowest row: the paper's normalised "
-        "values at the end, read off its plot."
+        f"measured on every task along the way; {counted(points)}, bands, bars and brackets are 95 % intervals "
+        "over seeds and items. Normalised: 0 is the base model, 1 the best mean that either method reaches on the task "
+        "in that order. Backward transfer: end minus after the task's own stage; forward transfer: before its own "
+        "stage minus base; forgetting: the best earlier stage minus the end; each a mean over tasks. Lowest row: the "
+        "paper's normalised values at the end, read off its plot."
     )
     if "medical" in tasks:
         caption += " Medical answers along the way are scored by the offline judge at every scale."
@@ -159,9 +160,8 @@ def _matrix(axes: Axes, panel: dict[str, Any], arm: dict[str, Any] | None, title
     axes.imshow(values, cmap="Greys", vmin=0, vmax=160, aspect="auto")
     for i, row in enumerate(matrix):
         for j, cell in enumerate(row):
-            half = "" if None in (cell["low"], cell["high"]) else f" ± {(cell['high'] - cell['low']) / 2:.0f}"
-            own = i - 1 == j
-            axes.text(j, i, f"{cell['mean']:.0f}{half}", ha="center", va="center", weight="bold" if own else "normal")
+            shown = value_text(cell, "z.0f", "\n")
+            axes.text(j, i, shown, ha="center", va="center", weight="bold" if i - 1 == j else "normal")
     axes.set_xticks(range(len(panel["order"])), [TASK_NAMES[task] for task in panel["order"]])
     axes.set_yticks(range(len(matrix)), ["Base", *(f"after {TASK_NAMES[task]}" for task in panel["order"])])
     axes.grid(False)

@@ -99,6 +99,11 @@ def _caption(study: Study, panels: list[dict[str, Any]]) -> str:
     )
 
 
+def _layer(method: str) -> int:
+    """The base lies above the methods, since one that leaves the model nearly as it was would cover it."""
+    return 6 if method == "base" else 5
+
+
 def _draw_panel(axes: Axes, panel: dict[str, Any]) -> None:
     for candidate in panel["candidates"]:
         colour, marker = LOOKS[candidate["method"]]
@@ -121,7 +126,7 @@ def _draw_panel(axes: Axes, panel: dict[str, Any]) -> None:
             mec="white",
             mew=0.8,
             elinewidth=1.1,
-            zorder=5,
+            zorder=_layer(point["method"]),
         )
     axes.set_title(TASK_NAMES[panel["task"]])
 
@@ -138,7 +143,9 @@ def _draw_paper(axes: Axes, panel: dict[str, Any]) -> None:
                 (base["prior_average"], base["new_task"]),
                 arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.0, "shrinkA": 3, "shrinkB": 4},
             )
-        axes.plot(x, y, marker, ms=9 if marker == "*" else 5.5, color=colour, mec="white", mew=0.5, zorder=4)
+        axes.plot(
+            x, y, marker, ms=9 if marker == "*" else 5.5, color=colour, mec="white", mew=0.5, zorder=_layer(method)
+        )
     axes.set_title("the paper's numbers (Qwen2.5-7B)", fontsize=8, color="#555555", style="italic")
     axes.set_facecolor("#f6f6f6")
     axes.margins(0.14)

@@ -23,7 +23,7 @@ from sdft.data.records import Record
 from sdft.errors import SdftError, run_main
 from sdft.evaluate.generate import Completion, end_tokens, generate
 from sdft.evaluate.model import find_model, load_model, load_tokenizer
-from sdft.evaluate.prior import evaluate_prior
+from sdft.evaluate.prior import MINI, evaluate_prior
 from sdft.miniature import style
 from sdft.miniature.data import BENCHMARK_ITEMS, SIZES, TASKS, task_records, write_part
 from sdft.miniature.science import CHOICES
@@ -32,18 +32,6 @@ from sdft.miniature.world import World, make_world
 from sdft.provenance import Clock, manifest, write_json
 from sdft.scoring import score_record
 
-PRIOR = {
-    "include_path": str(Path(__file__).parent / "benchmarks"),
-    "batch_size": 128,
-    "tasks": {
-        "hellaswag": {"task": "mini_hellaswag", "metric": "acc"},
-        "humaneval": {"task": "mini_humaneval", "metric": "pass@1"},
-        "ifeval": {"task": "mini_ifeval", "metric": "acc"},
-        "mmlu": {"task": "mini_mmlu", "metric": "acc"},
-        "truthfulqa": {"task": "mini_truthfulqa", "metric": "acc"},
-        "winogrande": {"task": "mini_winogrande", "metric": "acc"},
-    },
-}
 PRIOR_CHANCE = {
     "hellaswag": 1 / 4,
     "humaneval": 0.0,
@@ -170,7 +158,7 @@ def measure(
     world, found = probe.world, {}
     with tempfile.TemporaryDirectory() as folder:
         write_part("benchmarks", Path(folder), world.seed, None, benchmark_items, 0)
-        config = {**PRIOR, "data_dir": f"{folder}/benchmarks"}
+        config = {**MINI, "data_dir": f"{folder}/benchmarks"}
         found["prior"] = {n: r.value for n, r in evaluate_prior(probe.model, probe.tokenizer, config).items()}
     for task in tasks:
         splits = task_records(world, task, SIZES[task])

@@ -298,7 +298,7 @@ def combine(words: Sequence[str], complete: bool) -> str:
 
 
 def _signed(value: float | None, digits: int) -> str:
-    return "unbounded" if value is None else f"{value:+.{digits}f}"
+    return "unbounded" if value is None else f"{value:+z.{digits}f}"
 
 
 def _evidence(comparison: Comparison, p_holm: float | None, word: str) -> dict[str, Any]:

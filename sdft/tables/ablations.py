@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError
+from sdft.layout import INTERVALS, value_text
 from sdft.names import MEASURE_NAMES, TASK_NAMES
 from sdft.outcomes import Study
 from sdft.provenance import Clock, read_json
 from sdft.studies.ablations import ABLATIONS, METRICS, ablation_claims, arm_rows
 from sdft.tables.measured import envelope, table_manifest
-from sdft.tables.sections import items_text, value_text
+from sdft.tables.sections import items_text
 
 
 def ablations(study: Study, clock: Clock) -> dict[str, Any]:
@@ -90,5 +91,5 @@ def section(ablation: str, title: str, rows: list[dict[str, Any]]) -> dict[str, 
         "header": ["Task", "", *(MEASURE_NAMES[name] for name in METRICS)],
         "body": body or [["", "NOT RUN", "", ""]],
         "words": 2,
-        "note": "Percent, mean ± half-width of the 95 % interval over seeds and test items. " + items_text(own),
+        "note": f"Percent, {INTERVALS}. {items_text(own)}",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sdft.layout import value_text
 from sdft.names import TASK_NAMES
 from sdft.outcomes import Study
 from sdft.provenance import Clock
@@ -16,14 +17,11 @@ def cost(study: Study, clock: Clock) -> dict[str, Any]:
     rows = ratio_rows(study)
     claims = cost_claims(study, rows)
 
-    def text(row: dict[str, Any]) -> str:
-        if row["mean"] is None:
-            return "NOT RUN"
-        ends = "" if row["low"] is None else f" ({row['low']:.2f} to {row['high']:.2f})"
-        return f"{row['mean']:.2f}{ends}"
-
     body = [
-        [TASK_NAMES[row["task"]], row["label"], text(row), str(row["n_seeds"]), f"{row['published']:g}", row["verdict"]]
+        [
+            *(TASK_NAMES[row["task"]], row["label"], value_text(row, ".2f"), str(row["n_seeds"])),
+            *(f"{row['published']:g}", row["verdict"]),
+        ]
         for row in rows
     ]
     return {
@@ -37,8 +35,8 @@ def cost(study: Study, clock: Clock) -> dict[str, Any]:
                 "header": ["Task", "", "SDFT over SFT", "Seeds", "Paper", "Verdict"],
                 "body": body,
                 "words": 2,
-                "note": "A training sequence of SDFT over one of SFT: geometric mean over seeds with "
-                "its 95 % interval. FLOPs are counted by torch, seconds are what the run took over its sequences.",
+                "note": "A training sequence of SDFT over one of SFT: geometric mean [low, high] over seeds "
+                "with its 95 % interval. FLOPs are counted by torch, seconds are what the run took over its sequences.",
             }
         ],
         "manifest": table_manifest(study, clock),

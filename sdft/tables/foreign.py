@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sdft.layout import value_text
 from sdft.measure import compare, quantity
 from sdft.names import MEASURE_NAMES, METHOD_NAMES, TASK_NAMES
 from sdft.outcomes import Study
@@ -49,12 +50,13 @@ def _differences(study: Study) -> dict[str, Any]:
                     line.append("NOT RUN")
                     continue
                 rows.append({"n_seeds": len(found.seeds), "n_items": found.interval.n_items})
-                line.append(f"{found.interval.mean:+.1f} ({found.interval.low:+.1f} to {found.interval.high:+.1f})")
+                line.append(value_text(vars(found.interval), "+z.1f"))
             body.append(line)
     return {
         "title": "SDFT minus SFT",
         "header": ["Task", "", *(MEASURE_NAMES[name] for name in METRICS)],
         "body": body,
         "words": 2,
-        "note": "Percentage points with the 95 % interval, paired by item and seed. " + items_text(rows),
+        "note": "Percentage points, mean [low, high] with the 95 % interval, paired by item and seed. "
+        + items_text(rows),
     }

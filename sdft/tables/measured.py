@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
+from sdft.layout import INTERVALS, value_text
 from sdft.measure import LEVEL, measured_row, quantity
 from sdft.names import MEASURE_NAMES
 from sdft.outcomes import Cell, Study
 from sdft.provenance import Clock, manifest
 from sdft.published import document, lookup
 from sdft.studies import knowledge, reasoning
-from sdft.tables.sections import items_text, value_text
+from sdft.tables.sections import items_text
 from sdft.tables.verdicts import WHY_INCOMPARABLE, Tolerance, commits, cost, counts, notice, paper_verdict
 
 Claims = Callable[[Study, dict[str, str]], list[dict[str, Any]]]
@@ -125,7 +126,7 @@ def _ours(study: Study, rows: Sequence[dict[str, Any]], metrics: Sequence[str]) 
         "title": "",
         "header": ["Method", *(MEASURE_NAMES[metric] for metric in metrics)],
         "body": [[name, *map(text, cells)] for name, cells in lines.items()],
-        "note": "Mean ± half-width of the 95 % interval over seeds and test items. " + items_text(rows),
+        "note": f"{INTERVALS.capitalize()}. {items_text(rows)}",
     }
 
 

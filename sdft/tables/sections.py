@@ -11,21 +11,6 @@ from typing import Any
 LEADING = ("task", "label", "method", "arm", "metric", "unit", "published", "mean", "low", "high", "n_seeds", "n_items")
 
 
-def half_width(row: dict[str, Any]) -> float | None:
-    """Half of an interval's width, None where it is unbounded."""
-    ends = [row["low"], row["high"]]
-    return None if None in ends else max(row["high"] - row["mean"], row["mean"] - row["low"])
-
-
-def value_text(row: dict[str, Any]) -> str:
-    """A cell as it is shown: mean and half-width in the row's unit, or NOT RUN."""
-    if row["mean"] is None:
-        return "NOT RUN"
-    digits = 0 if row.get("unit") == "tokens" and row["mean"] >= 100 else 1
-    half = half_width(row)
-    return f"{row['mean']:.{digits}f}" + (" (one number, no interval)" if half is None else f" ± {half:.{digits}f}")
-
-
 def items_text(rows: Sequence[dict[str, Any]]) -> str:
     """How many seeds and items are behind the rows, as a sentence."""
 
@@ -85,7 +70,7 @@ def off_text(verdict: dict[str, Any]) -> str:
     return f"The study is switched off in the configuration; it would cost {cost} device-hours."
 
 
-SPECIAL = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$"}
+SPECIAL = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#"}
 
 
 def escape(text: str) -> str:

@@ -113,13 +113,13 @@ def paper_verdict(
                 f"the interval is {width:.1f} {unit} wide, the claimed contrast SDFT - SFT {contrast:.1f}; "
                 f"about {factor} times as many seeds and items would decide"
             )
-        return ("MATCH", "") if inside else ("WITHIN", f"{difference:+.1f} {unit}, at most {allowed:.1f} allowed")
+        return ("MATCH", "") if inside else ("WITHIN", f"{difference:+z.1f} {unit}, at most {allowed:.1f} allowed")
     if base is not None:
         change = change_from_base(study, cell, measured)
         claimed = row["published"] - base["published"]
         if change is not None and claimed and (change.low * claimed > 0 and change.high * claimed > 0):
-            return "DIRECTION", f"{difference:+.1f} {unit} from the paper; the change from the base model has its sign"
-    return "MISMATCH", f"{difference:+.1f} {unit} from the paper, at most {allowed:.1f} allowed"
+            return "DIRECTION", f"{difference:+z.1f} {unit} from the paper; the change from the base model has its sign"
+    return "MISMATCH", f"{difference:+z.1f} {unit} from the paper, at most {allowed:.1f} allowed"
 
 
 def _seconds(manifests: Sequence[dict[str, Any]], field: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import matplotlib.pyplot as plt
 import pytest
 import studies
 from studies import World
@@ -11,6 +12,7 @@ from world import make_world
 
 from sdft import figures
 from sdft.errors import SdftError
+from sdft.figures.figure4 import draw_pareto
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,19 @@ def test_what_was_not_run_is_listed_and_not_drawn(tmp_path, style):
     numbers = draw(plan, style, tmp_path / "figure4")
     assert "sdft" not in [point["arm"] for point in numbers["panels"][0]["final"]]
     assert {entry["arm"] for entry in numbers["not_drawn"]} == {"sdft", "dft"}
+
+
+def test_a_method_that_changes_nothing_does_not_hide_the_base():
+    at = {"mean": 50.0, "low": 40.0, "high": 60.0, "by_seed": [50.0]}
+    ours = [{"method": method, "new_task": at, "prior_average": at} for method in ("base", "dft")]
+    printed = {method: {"new_task": 50.0, "prior_average": 50.0} for method in ("base", "dft")}
+    panel = {"task": "tooluse", "final": ours, "candidates": [], "paper": printed}
+    figure = draw_pareto({"panels": [panel]})
+    for axes in figure.axes:
+        markers = [line for line in axes.get_lines() if line.get_marker() in "*s"]
+        # Of two with the same zorder the later covers the earlier, and a sort keeps their order.
+        assert sorted(markers, key=lambda line: line.get_zorder())[-1].get_marker() == "*"
+    plt.close(figure)
 
 
 def test_methods_differ_by_marker_alone():

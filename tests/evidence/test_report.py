@@ -63,10 +63,12 @@ def test_the_page_shows_everything_and_repeats_to_the_byte(results, render, tmp_
     for word in {entry["verdict"] for entry in verdict["rows"] + verdict["claims"]}:
         assert word in page
     for row in verdict["rows"]:
-        assert (f"{row['mean']:.1f} ±" if row["mean"] is not None else "NOT RUN") in page
+        assert (f"{row['mean']:.1f}<br" if row["mean"] is not None else "NOT RUN") in page
     assert "<svg" in page
     assert 'name="viewport"' in page
     assert "docs/deviations.md" in page
+    # A copy of the page elsewhere has no link that leads nowhere.
+    assert not re.search('href="(?!#)', page)
     # Nothing is fetched: no address with a scheme, no script, no linked style, image or font.
     assert not re.search(r"https?://|<script|<link|<img|<iframe|@import|url\((?!#)", page)
     # No code: neither the notebook's names nor its imports.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 
 from sdft import tables
-from sdft.claims import verdict_not_worse, verdict_part, verdict_unchanged
+from sdft.claims import claims, judge, verdict_not_worse, verdict_part, verdict_unchanged
 from sdft.errors import SdftError
+from sdft.layout import value_text
+from sdft.outcomes import read_study
 from sdft.published import lookup
-from sdft.statistics import Interval
+from sdft.statistics import Fraction, Interval
 
 FIELDS = {"task", "method", "metric", "published", "mean", "low", "high", "n_seeds", "n_items", "verdict", "runs"}
 
@@ -40,6 +43,35 @@ def test_effects_with_the_papers_signs_are_found(paper_like):
     share = claim(verdict, "reinvoke-restores-part")["evidence"]
     assert share["fraction_low"] < (0.74 - 0.60) / (0.85 - 0.60) < share["fraction_high"]
     assert claim(verdict, "sdft-keeps-base")["verdict"] in ("WITHIN", "INCONCLUSIVE")
+
+
+def test_an_interval_is_shown_by_its_ends_wherever_it_is_cut():
+    shown = {"mean": 43.0, "low": 0.0, "high": 100.0}
+    assert value_text(shown) == "43.0 [0.0, 100.0]"
+    assert value_text(shown, "z.0f", "\n") == "43\n[0, 100]"
+    assert value_text({"mean": -0.04, "low": -2.0, "high": 2.0}, "+z.1f") == "+0.0 [-2.0, +2.0]"
+    assert value_text({"mean": 43.0, "low": None, "high": None}) == "43.0 (one number, no interval)"
+    assert value_text({"mean": None, "low": None, "high": None}) == "NOT RUN"
+
+
+def test_every_form_of_the_table_shows_the_same_text_and_says_what_it_is(paper_like):
+    folder, verdict = paper_like
+    for suffix in ("md", "tex"):
+        text = (folder / f"tables/table5/table.{suffix}").read_text()
+        assert "mean [low, high]" in text
+        assert not re.search(r"±|\\pm|half-width", text)
+        assert all(value_text(entry) in text for entry in verdict["rows"])
+
+
+def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeypatch):
+    assert "within 1 percentage point of" in claims(["science"], 1.0)[2].statement
+    assert "within 0.5 percentage points of" in claims(["science"], 0.5)[2].statement
+    share = Fraction(-0.001, -0.004, 0.03, 3, 900)
+    monkeypatch.setattr("sdft.claims.restored_fraction", lambda *_: share)
+    restores = claims(["science"])[-1]
+    reading = judge(restores, read_study(paper_like[0] / "tables/table5/plan.json"), 1.0)["reading"]
+    assert "0 % of SFT's loss is restored (95 % interval 0 to 3 %)" in reading
+    assert "-0" not in reading
 
 
 def test_equal_methods_are_inconclusive_and_opposite_ones_are_against_the_paper(tmp_path, tabulate):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from sdft.miniature.benchmarks import utils
-from sdft.miniature.check import PRIOR
 from sdft.miniature.data import benchmark_rows
 from sdft.miniature.priors import instructions
 from sdft.miniature.sandbox import outputs
@@ -43,13 +42,13 @@ def test_instructions_are_checked_strictly():
 
 @pytest.mark.slow
 def test_lm_eval_runs_every_benchmark_on_local_rows(tmp_path):
-    from sdft.evaluate.prior import evaluate_prior
+    from sdft.evaluate.prior import MINI, evaluate_prior
     from sdft.miniature.base import new_model
     from sdft.miniature.data import write_part
     from sdft.miniature.tokenizer import make_tokenizer
 
     write_part("benchmarks", tmp_path, 0, None, 8, 0)
-    config = {**PRIOR, "data_dir": str(tmp_path / "benchmarks")}
+    config = {**MINI, "data_dir": str(tmp_path / "benchmarks")}
     found = evaluate_prior(new_model("xs", 0), make_tokenizer(), config)
-    assert {name: len(result.items) for name, result in found.items()} == dict.fromkeys(PRIOR["tasks"], 8)
+    assert {name: len(result.items) for name, result in found.items()} == dict.fromkeys(MINI["tasks"], 8)
     assert found["humaneval"].value == found["ifeval"].value == 0.0
