@@ -24,6 +24,7 @@ configfile: "config.yaml"
 include: "rules/common.smk"
 include: "rules/recovery.smk"
 include: "rules/errors.smk"
+include: "rules/scheduling.smk"
 include: "rules/slurm.smk"
 include: "rules/budget.smk"
 
@@ -46,6 +47,11 @@ include: "rules/gate.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/reports.smk"
+
+
+onstart:
+    refuse_dear_start()
+    ease_scheduling()
 
 
 localrules:

@@ -18,7 +18,8 @@ if workflow.is_main_process and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
     )
 
 
-onstart:
+def refuse_dear_start():
+    """Raise WorkflowError where the forecast exceeds the configured budget."""
     if CONFIG.budget.device_hours is not None and (hours := forecast_hours()) > CONFIG.budget.device_hours:
         raise WorkflowError(
             f"the forecast of {hours:.1f} device-hours exceeds budget.device_hours: {CONFIG.budget.device_hours:g}; "
