@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from sdft import items
-from sdft.config import BENCHMARKS, STUDIES, TASKS, parse_config
+from sdft.config import BENCHMARKS, SKILLS, STUDIES, TASKS, parse_config
 from sdft.cost import study_hours
 from sdft.errors import SdftError
 from sdft.plan import Plan
@@ -31,7 +31,6 @@ try:
 except SdftError as error:
     raise WorkflowError(str(error)) from None
 
-SKILLS = ("science", "tooluse", "medical")
 PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
 PLAN = PLANS[CONFIG.scale]
 

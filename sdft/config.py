@@ -39,6 +39,7 @@ StudyName = Literal[
     "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
 ]
 
+SKILLS: tuple[str, ...] = get_args(SkillTask)
 TASKS: tuple[str, ...] = get_args(Task)
 METHODS: tuple[str, ...] = get_args(Method)
 BENCHMARKS: tuple[str, ...] = get_args(Benchmark)
