@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from sdft import items
+from sdft.checks import check_files
 from sdft.config import BENCHMARKS, SKILLS, STUDIES, TASKS, parse_config
 from sdft.cost import study_hours
 from sdft.errors import SdftError
@@ -28,6 +29,7 @@ container: "envs/sdft.sif"
 
 try:
     CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
+    check_files(CONFIG)
 except SdftError as error:
     raise WorkflowError(str(error)) from None
 
@@ -172,10 +174,14 @@ def miniature_options(part):
     return options
 
 
+def released_digests(wildcards):
+    """The digests that are released with a scale's base models."""
+    return f"{PLANS[wildcards.scale].scale.models.path}/sha256.json"
+
+
 def released_digest(wildcards):
     """A digest over the released files of a base model; null where there is none of that name."""
-    folder = Path(PLANS[wildcards.scale].scale.models.path)
-    return digest(json.loads((folder / "sha256.json").read_text()).get(wildcards.model))
+    return digest(json.loads(Path(released_digests(wildcards)).read_text()).get(wildcards.model))
 
 
 def base_options(wildcards):

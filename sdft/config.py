@@ -440,6 +440,8 @@ class Models(Strict):
 
     @model_validator(mode="after")
     def _every_model_has_a_source(self) -> Models:
+        if self.source == "released" and self.path is None:
+            raise ValueError("released models need path, the folder that holds them and their sha256.json")
         for name in self.names:
             self.check_source(name)
         return self
@@ -743,10 +745,15 @@ def _explain(error: ValidationError, source: str) -> str:
 
 def parse_config(values: dict[str, Any], source: str = "config.yaml") -> Config:
     """Check a mapping (config.yaml with the command line's --config merged in). Raises SdftError."""
+    # Imported here, since it reads this module's types.
+    from sdft.checks import check_world
+
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise SdftError(_explain(error, source)) from None
+    check_world(config)
+    return config
 
 
 def load_config(path: str | Path = "config.yaml") -> Config:
@@ -775,7 +782,10 @@ def main(arguments: list[str] | None = None) -> None:
     if options.schema:
         print(json_schema(), end="")
     else:
+        from sdft.checks import check_files
+
         config = load_config(options.path)
+        check_files(config)
         print(f"{options.path} is valid; scale {config.scale}, seeds {config.seeds_of(config.scale)}")
 
 
