@@ -30,11 +30,12 @@ container: "envs/sdft.sif"
 try:
     CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
     check_files(CONFIG)
+    PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
+    PLAN = PLANS[CONFIG.scale]
+    # A sweep that the scale has no recipe for is refused here, before a rule asks for its runs.
+    PLAN.hyperparameters(PLAN.arms[0])
 except SdftError as error:
     raise WorkflowError(str(error)) from None
-
-PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
-PLAN = PLANS[CONFIG.scale]
 
 
 wildcard_constraints:

@@ -64,6 +64,7 @@ def test_building_the_dag_imports_nothing_heavy(root):
         ("sede=3", ["sede", "did you mean"]),
         ("sweep=all", ["sweep", "published"]),
         ("seeds=[0,0]", ["repeat"]),
+        ("sweep=published", ["scales.mini.published_recipe", "sweep: full"]),
     ],
 )
 def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, setting, words):
