@@ -5,7 +5,7 @@
 # its own digests change, not when another model's do.
 rule base_released:
     input:
-        digests=ancient("released/mini/sha256.json"),
+        digests=ancient(released_digests),
     output:
         "results/{scale}/base/{model}/ready.json",
     log:

@@ -1,6 +1,6 @@
 # A start that would cost more than budget.device_hours is refused; a dry run says what it would cost.
 
-from sdft.cost import device_hours, forecast
+from sdft.cost import check_budget, device_hours, forecast
 
 TARGET = next((word for word in sys.argv if word in ("all", "gate", *items.STUDY_OF)), "table5")
 
@@ -20,8 +20,8 @@ if workflow.is_main_process and {"-n", "--dry-run", "--dryrun"} & set(sys.argv):
 
 def refuse_dear_start():
     """Raise WorkflowError where the forecast exceeds the configured budget."""
-    if CONFIG.budget.device_hours is not None and (hours := forecast_hours()) > CONFIG.budget.device_hours:
-        raise WorkflowError(
-            f"the forecast of {hours:.1f} device-hours exceeds budget.device_hours: {CONFIG.budget.device_hours:g}; "
-            "raise that key in config.yaml, or do less (sweep: published, fewer seeds or tasks)"
-        )
+    if CONFIG.budget.device_hours is not None:
+        try:
+            check_budget(PLAN, forecast_hours())
+        except SdftError as error:
+            raise WorkflowError(str(error)) from None

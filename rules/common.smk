@@ -10,7 +10,8 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from sdft import items
-from sdft.config import BENCHMARKS, STUDIES, TASKS, parse_config
+from sdft.checks import check_files
+from sdft.config import BENCHMARKS, SKILLS, STUDIES, TASKS, parse_config
 from sdft.cost import study_hours
 from sdft.errors import SdftError
 from sdft.plan import Plan
@@ -29,12 +30,13 @@ container: "envs/sdft.sif"
 
 try:
     CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
+    check_files(CONFIG)
+    PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
+    PLAN = PLANS[CONFIG.scale]
+    # A sweep that the scale has no recipe for is refused here, before a rule asks for its runs.
+    PLAN.hyperparameters(PLAN.arms[0])
 except SdftError as error:
     raise WorkflowError(str(error)) from None
-
-SKILLS = ("science", "tooluse", "medical")
-PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
-PLAN = PLANS[CONFIG.scale]
 
 
 wildcard_constraints:
@@ -174,10 +176,14 @@ def miniature_options(part):
     return options
 
 
+def released_digests(wildcards):
+    """The digests that are released with a scale's base models."""
+    return f"{PLANS[wildcards.scale].scale.models.path}/sha256.json"
+
+
 def released_digest(wildcards):
     """A digest over the released files of a base model; null where there is none of that name."""
-    folder = Path(PLANS[wildcards.scale].scale.models.path)
-    return digest(json.loads((folder / "sha256.json").read_text()).get(wildcards.model))
+    return digest(json.loads(Path(released_digests(wildcards)).read_text()).get(wildcards.model))
 
 
 def base_options(wildcards):

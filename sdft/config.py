@@ -11,23 +11,31 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from sdft.errors import SdftError, did_you_mean, run_main
 
 SkillTask = Literal["science", "tooluse", "medical"]
 Task = Literal["science", "tooluse", "medical", "knowledge"]
+# Methods that train. The base model, alone or with an article in its context (oracle RAG), is measured without an arm.
 Method = Literal[
-    "base",
     "sft",
     "sft_reinvoke",
     "dft",
     "sdft",
     "cpt",
-    "oracle_rag",
     "offline_distillation",
     "sft_from_teacher",
     "off_policy_fresh",
@@ -39,6 +47,7 @@ StudyName = Literal[
     "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
 ]
 
+SKILLS: tuple[str, ...] = get_args(SkillTask)
 TASKS: tuple[str, ...] = get_args(Task)
 METHODS: tuple[str, ...] = get_args(Method)
 BENCHMARKS: tuple[str, ...] = get_args(Benchmark)
@@ -59,6 +68,25 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
+
+
+def _distinct(reason: str) -> AfterValidator:
+    """Refuses a list that has a value twice, and says for what reason."""
+
+    def check(values: list[Any]) -> list[Any]:
+        repeated = [value for place, value in enumerate(values) if value in values[:place]]
+        if repeated:
+            raise ValueError(f"{values} repeats {repeated[0]!r}; {reason}")
+        return values
+
+    return AfterValidator(check)
+
+
+Value = TypeVar("Value")
+Candidates = Annotated[list[Value], Field(min_length=1), _distinct("a candidate is trained once, so name it once")]
+Seeds = Annotated[list[NonNegative], Field(min_length=1), _distinct("equal seeds are not independent runs")]
+Tasks = Annotated[list[Value], Field(min_length=1), _distinct("a task counts once, so name it once")]
+Names = Annotated[list[str], _distinct("name each once")]
 
 
 class Strict(BaseModel):
@@ -139,19 +167,10 @@ TrainingOverrides = create_model(
 class Grid(Strict):
     """The candidates of one method: the product of its lists."""
 
-    learning_rate: list[Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=1)
-    epochs: list[Positive] = Field(min_length=1)
-    batch_size: list[Positive] = Field(min_length=1)
-    ema_rate: list[Rate] | None = None
-
-    @field_validator("*")
-    @classmethod
-    def _no_repeats(cls, values: list[float] | None) -> list[float] | None:
-        if values is not None and len(set(values)) != len(values):
-            raise ValueError(f"the same value twice in {values}; a candidate is trained once")
-        if values is not None and not values:
-            raise ValueError("an empty grid trains nothing; give at least one value, or null where it does not apply")
-        return values
+    learning_rate: Candidates[Annotated[float, Field(gt=0, lt=1)]]
+    epochs: Candidates[Positive]
+    batch_size: Candidates[Positive]
+    ema_rate: Candidates[Rate] | None = None
 
 
 class Replacement(Strict):
@@ -208,16 +227,20 @@ class Study(Strict):
     """
 
     enabled: bool = True
-    tasks: list[Task] = Field(min_length=1)
-    share: list[str] = []
+    tasks: Tasks[Task]
+    share: Names = []
     arms: dict[str, Arm] = {}
-    seeds: list[NonNegative] | None = Field(default=None, min_length=1)
+    seeds: Seeds | None = None
     orders: list[list[SkillTask]] = []
-    contexts: list[str] = []
+    contexts: Names = []
     split: Literal["test", "validation"] = "test"
     limit: Positive | None = None
     prior_limit: Positive | None = None
     samples: Positive = 1
+
+    def every_task(self) -> list[str]:
+        """The tasks of the study and of its sequences, each once."""
+        return list(dict.fromkeys((*self.tasks, *(task for order in self.orders for task in order))))
 
 
 class DataSize(Strict):
@@ -417,6 +440,8 @@ class Models(Strict):
 
     @model_validator(mode="after")
     def _every_model_has_a_source(self) -> Models:
+        if self.source == "released" and self.path is None:
+            raise ValueError("released models need path, the folder that holds them and their sha256.json")
         for name in self.names:
             self.check_source(name)
         return self
@@ -490,9 +515,9 @@ class Released(BaseModelSource):
 class Scale(Strict):
     """One scale of the same study."""
 
-    seeds: list[NonNegative] | None = Field(default=None, min_length=1)
-    tasks: list[SkillTask] = Field(min_length=1)
-    task_epochs: dict[Task, list[Positive]] = {}
+    seeds: Seeds | None = None
+    tasks: Tasks[SkillTask]
+    task_epochs: dict[Task, Candidates[Positive]] = {}
     demonstration: str
     models: Models
     data: Annotated[MiniatureData | OfficialData, Field(discriminator="source")]
@@ -501,7 +526,7 @@ class Scale(Strict):
     judge: Judge | None = None
     prior: Prior
     released: dict[str, Released] = {}
-    arms: dict[str, Arm]
+    arms: dict[str, Arm] = Field(min_length=1)
     studies: dict[StudyName, Study] = {}
     published_recipe: dict[Literal["learning_rate", "epochs", "batch_size", "ema_rate"], float] = {}
     gpus: NonNegative = 0
@@ -538,6 +563,21 @@ class Scale(Strict):
         return self
 
     @model_validator(mode="after")
+    def _every_task_has_data(self) -> Scale:
+        if isinstance(self.data, MiniatureData):
+            place, known = "data.sizes", set(self.data.sizes)
+        else:
+            place, known = "data.tasks", {*self.data.tasks, *(["knowledge"] if self.data.knowledge else [])}
+        # Base models are measured on every skill, whichever are trained on.
+        users = dict.fromkeys(SKILLS, "base models are measured on every skill")
+        users |= {task: f"studies.{name} has it" for name, study in self.studies.items() for task in study.every_task()}
+        for task, why in users.items():
+            if task not in known:
+                where = "data" if (place, task) == ("data.tasks", "knowledge") else place
+                raise ValueError(f"{where} lacks the task {task}, and {why}; add {where}.{task}")
+        return self
+
+    @model_validator(mode="after")
     def _arms_fit_together(self) -> Scale:
         known = dict(self.arms)
         for study, entry in self.studies.items():
@@ -547,6 +587,10 @@ class Scale(Strict):
             for name, arm in entry.arms.items():
                 if name in known:
                     raise ValueError(f"two arms are named {name!r}; names are unique over Table 5 and all studies")
+                if entry.orders and arm.like is None:
+                    raise ValueError(
+                        f"arm {name}: in a study with orders an arm takes the winner on each task, and so needs like"
+                    )
                 known[name] = arm
         for name, arm in known.items():
             for model in arm.models or ():
@@ -598,7 +642,7 @@ class Config(Strict):
     """The whole of config.yaml."""
 
     scale: ScaleName = "mini"
-    seeds: list[NonNegative] = Field(default=[0, 1, 2], min_length=1)
+    seeds: Seeds = [0, 1, 2]
     sweep: Literal["full", "published"] = "full"
     sweep_seed: NonNegative = 0
     keep_sweep_weights: bool = False
@@ -607,13 +651,6 @@ class Config(Strict):
     tolerance: Tolerance = Tolerance()
     budget: Budget = Budget()
     scales: dict[ScaleName, Scale]
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError(f"seeds {seeds} repeat a seed; equal seeds are not independent runs")
-        return seeds
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -688,14 +725,19 @@ def _explain(error: ValidationError, source: str) -> str:
     sentences = []
     for problem in error.errors()[:3]:
         location = [part for part in problem["loc"] if part not in ("[key]", "miniature", "official")]
-        key = ".".join(str(part) for part in location) or "the top level"
+        key = ".".join(str(part) for part in location)
         if problem["type"] == "extra_forbidden" or "[key]" in problem["loc"]:
             known = _keys_at(problem["loc"][:-1] if "[key]" not in problem["loc"] else problem["loc"][:-2])
             sentences.append(f"there is no key {key!r}: {did_you_mean(str(location[-1]), known)}")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            given = "" if problem["type"] == "missing" else f" (given: {problem['input']!r:.80})"
-            sentences.append(f"{key}: {message}{given}.")
+            if problem["type"] == "too_short":
+                message = "it is empty, which leaves nothing to run; give at least one entry"
+            # A mapping or a list is too long to show, and its message says what is wrong in it.
+            shown = problem["type"] != "missing" and not isinstance(problem["input"], dict | list)
+            given = f" (given: {problem['input']!r:.80})" if shown else ""
+            # The whole configuration has no key; what is checked in it as a whole names its own.
+            sentences.append(f"{key}: {message}{given}." if key else f"{message}{given}.")
     rest = len(error.errors()) - len(sentences)
     more = f" There are {rest} more problems." if rest > 0 else ""
     return f"{source} is not a valid study: " + " ".join(sentences) + more + " config.yaml explains every key."
@@ -703,10 +745,15 @@ def _explain(error: ValidationError, source: str) -> str:
 
 def parse_config(values: dict[str, Any], source: str = "config.yaml") -> Config:
     """Check a mapping (config.yaml with the command line's --config merged in). Raises SdftError."""
+    # Imported here, since it reads this module's types.
+    from sdft.checks import check_world
+
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise SdftError(_explain(error, source)) from None
+    check_world(config)
+    return config
 
 
 def load_config(path: str | Path = "config.yaml") -> Config:
@@ -735,7 +782,10 @@ def main(arguments: list[str] | None = None) -> None:
     if options.schema:
         print(json_schema(), end="")
     else:
+        from sdft.checks import check_files
+
         config = load_config(options.path)
+        check_files(config)
         print(f"{options.path} is valid; scale {config.scale}, seeds {config.seeds_of(config.scale)}")
 
 

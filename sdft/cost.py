@@ -336,6 +336,25 @@ def device_hours(found: Sequence[Job]) -> float:
     return sum(job.forecast * job.devices for job in found if not job.done) / 3600
 
 
+def check_budget(plan: Plan, hours: float) -> None:
+    """Raise SdftError when a forecast exceeds the configured bound, with what can be done about it at this scale."""
+    bound = plan.config.budget.device_hours
+    if bound is None or hours <= bound:
+        return
+    grids = any(arm.grid and len(plan.hyperparameters(name)) > 1 for name, arm in plan.scale.every_arm())
+    ways = {
+        "sweep: published": plan.config.sweep == "full" and bool(plan.scale.published_recipe),
+        "shorter grids": grids,
+        "fewer seeds": len(plan.seeds) > 1,
+        "fewer tasks": len(plan.tasks) > 1,
+    }
+    less = ", ".join(way for way, possible in ways.items() if possible)
+    raise SdftError(
+        f"the forecast of {hours:.1f} device-hours at scale {plan.name} exceeds budget.device_hours: {bound:g}; raise "
+        f"that key in config.yaml{f', or do less ({less})' if less else ''}."
+    )
+
+
 def devices(plan: Plan) -> int:
     """Jobs that work at a time: as many as the budget has GPUs, or processors where the scale uses no GPU."""
     return plan.config.budget.gpus if plan.scale.gpus else plan.config.budget.cores

@@ -22,7 +22,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]!r}?"
-    return "valid names: " + ", ".join(known) + "."
+    return f"valid names: {', '.join(known)}." if known else "there is none to name."
 
 
 def run_main(main: Callable[[], int | None]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
-from sdft.config import Study
+from sdft.config import SKILLS, Study
 from sdft.plan import Plan, RunSpec
 
 # The study that a table or figure shows; None where it is Table 5's.
@@ -180,7 +180,7 @@ def _base(plan: Plan) -> list[dict[str, Any]]:
 def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int, model: str) -> dict[str, Any]:
     found = {"seed": seed, "model": model, "size": _size(plan, model), "scores": plan.base_scores_folder(model)}
     # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split.
-    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases)):
+    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(SKILLS) and model in plan.bases)):
         found["scores"] = context_folder(plan, entry.tasks[0], _shown(entry, NO_CONTEXT), model)
     if study in PASS_AT_K and model in plan.bases:
         found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")

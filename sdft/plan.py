@@ -6,13 +6,14 @@ labels and paths are not hashed, so moving or speeding up a study renames nothin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import product
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from sdft.config import BENCHMARKS, JUDGED, SPEED_SETTINGS, Arm, Config, OfficialData, Scale, TrainingSettings
+from sdft.config import BENCHMARKS, JUDGED, SKILLS, SPEED_SETTINGS, Arm, Config, OfficialData, Scale, TrainingSettings
 from sdft.errors import SdftError
 from sdft.provenance import digest
 
@@ -281,7 +282,8 @@ class Plan:
         return f"{self.root}/{self.scored(run.task)}/{run.study}/{run.id}"
 
     def base_scores_folder(self, model: str) -> str:
-        return f"{self.root}/{self.scored(*self.tasks)}/base/{model}"
+        """Scores of a base model, which is measured on every skill, whether Table 5 has it or a study alone."""
+        return f"{self.root}/{self.scored(*SKILLS)}/base/{model}"
 
     def scored(self, *tasks: str) -> str:
         """The folder of scores on these tasks: what evaluations write, or that with a judge's verdicts in it."""
@@ -306,18 +308,31 @@ class Plan:
         return values
 
     def runs(self) -> list[RunSpec]:
-        """Every run of Table 5 and of the studies, each once."""
-        found = {}
-        for study, tasks, arms in [
-            ("table5", self.tasks, self.scale.arms),
-            *((name, entry.tasks, entry.arms) for name, entry in self.scale.studies.items()),
+        """Every run of Table 5 and of the studies, each once, with all that these runs start from."""
+        found: dict[str, RunSpec] = {}
+        for study, tasks, arms, shared, orders in [
+            ("table5", self.tasks, self.scale.arms, (), ()),
+            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.studies.items()),
         ]:
-            orders = self.scale.studies[study].orders if study in self.scale.studies else []
             for task, arm in product(tasks, arms):
                 chains = [self.stages(arm, order, seed) for order in orders for seed in self.study_seeds(study)]
                 finals = [run for chain in chains for run in chain] if orders else self.finals(study, task, arm)
-                found |= {run.id: run for run in (*self.candidates(task, arm), *finals)}
+                self._add(found, (*self.candidates(task, arm), *finals))
+            # A study may have tasks that Table 5 lacks, on which the shared arms are then trained for it alone.
+            for task, arm in product(tasks, shared):
+                self._add(found, self.finals("table5", task, arm))
         return list(found.values())
+
+    def _add(self, found: dict[str, RunSpec], runs: Iterable[RunSpec]) -> None:
+        """Add runs, the sweeps whose winners they take, and the runs they start from."""
+        for run in runs:
+            if run.id not in found:
+                found[run.id] = run
+                if run.selected:
+                    self._add(found, self.candidates(run.task, self.arm(run.arm).like or run.arm))
+                # That of a later task of a sequence is the run before it, which stands in the sequence itself.
+                parent = self._parent(run.task, run.arm, run.seed)
+                self._add(found, [parent] if parent else [])
 
     def released(self) -> dict[str, Any]:
         """What `sdft.released` reads: the released checkpoints and where their scores lie."""

@@ -10,8 +10,9 @@ import sys
 import pytest
 import yaml
 
-from sdft.config import json_schema, load_config, parse_config
+from sdft.config import METHODS, json_schema, load_config, parse_config
 from sdft.errors import SdftError
+from sdft.methods import CLASSES
 
 
 @pytest.fixture
@@ -42,8 +43,14 @@ def test_every_key_of_the_training_settings_is_explained_in_the_manual(root, val
     assert set(values["training"]) == set(TrainingSettings.model_fields)
 
 
+def test_an_arm_may_have_every_method_that_can_be_trained_and_no_other():
+    assert sorted(METHODS) == sorted(CLASSES)
+
+
 SDFT_SETTINGS = ["scales", "mini", "arms", "sdft", "settings"]
 GRID = {"learning_rate": [1e-4], "epochs": [1], "batch_size": [8]}
+STUDIES = ["scales", "mini", "studies"]
+SIZES = {task: {"train": 8, "validation": 8, "test": 8} for task in ("science", "tooluse")}
 FRESH = {
     "method": "off_policy_fresh",
     "grid": GRID | {"ema_rate": [0.01]},
@@ -62,11 +69,26 @@ FRESH = {
         (["scales", "papr"], {}, ["'paper'"]),
         (["training", "skip_tokens"], -3, ["training.skip_tokens", "-3"]),
         (["training", "ema_dtype"], "float16", ["training.ema_dtype", "float32"]),
-        (["scales", "mini", "arms", "sft", "grid", "learning_rate"], [], ["learning_rate", "at least 1"]),
+        (
+            ["scales", "mini", "arms", "sft", "grid", "learning_rate"],
+            [],
+            ["sft.grid.learning_rate", "give at least one"],
+        ),
+        (["scales", "mini", "arms", "sdft", "grid", "ema_rate"], [], ["sdft.grid.ema_rate", "give at least one"]),
+        (["scales", "mini", "task_epochs"], {"science": []}, ["task_epochs.science", "give at least one"]),
+        (["scales", "mini", "arms"], {}, ["scales.mini.arms", "give at least one"]),
         (["scales", "mini", "arms", "sdft", "grid", "ema_rate"], [1.5], ["ema_rate", "1.5"]),
         (["scales", "mini", "arms", "sdft", "grid", "ema_rate"], None, ["ema_rate", "0.01"]),
         (["scales", "mini", "arms", "sft", "grid", "ema_rate"], [0.01], ["no EMA teacher"]),
-        (["scales", "mini", "arms", "sft", "grid", "epochs"], [1, 1], ["twice"]),
+        (["scales", "mini", "arms", "sft", "grid", "epochs"], [1, 1], ["sft.grid.epochs", "repeats 1", "once"]),
+        (["scales", "mini", "tasks"], ["science", "science"], ["scales.mini.tasks", "repeats 'science'", "once"]),
+        (["scales", "mini", "seeds"], [0, 0], ["scales.mini.seeds", "repeats 0", "independent"]),
+        ([*STUDIES, "scaling", "seeds"], [0, 0], ["studies.scaling.seeds", "repeats 0", "independent"]),
+        ([*STUDIES, "teacher", "share"], ["sft", "sft"], ["studies.teacher.share", "repeats 'sft'", "once"]),
+        ([*STUDIES, "sequential", "arms", "sft.seq"], {"method": "sft", "grid": GRID}, ["sft.seq", "like"]),
+        (["scales", "mini", "data", "sizes"], SIZES, ["scales.mini", "data.sizes.medical", "add"]),
+        (["scales", "mini", "arms", "sft", "method"], "base", ["arms.sft.method", "'base'", "'sft_reinvoke'"]),
+        (["scales", "mini", "arms", "sft", "method"], "oracle_rag", ["arms.sft.method", "'oracle_rag'", "'sdft'"]),
         (["training", "estimator"], "token", ["training", "divergence: reverse_kl", "loss_reduction: token_sum"]),
         (SDFT_SETTINGS, {"estimator": "token"}, ["scales.mini.arms.sdft", "needs divergence: reverse_kl"]),
         (["scales", "mini", "arms", "sdft"], FRESH | {"grid": GRID}, ["off_policy_fresh needs grid.ema_rate"]),
@@ -81,6 +103,7 @@ def test_a_mistake_names_the_key_and_the_remedy(values, path, value, words):
         parse_config(change(values, path, value))
     message = str(caught.value)
     assert "\n" not in message
+    assert "(given: {" not in message
     for word in words:
         assert word in message
 

@@ -10,8 +10,21 @@ import sys
 
 import pytest
 
-from sdft.config import Judge, TrainingSettings, load_config
-from sdft.cost import Job, assumptions, device_hours, fit, forecast, jobs, makespan, memory, outcomes, sequences
+from sdft.config import Budget, Judge, TrainingSettings, load_config
+from sdft.cost import (
+    Job,
+    assumptions,
+    check_budget,
+    device_hours,
+    fit,
+    forecast,
+    jobs,
+    makespan,
+    memory,
+    outcomes,
+    sequences,
+)
+from sdft.errors import SdftError
 from sdft.plan import Plan
 from workflow_scripts.budget import report
 
@@ -203,3 +216,22 @@ def test_a_start_above_the_budget_is_refused_with_the_figure_and_the_key(root, t
     assert done.returncode == 2
     assert "budget.device_hours" in done.stderr
     assert "candidate:sdft" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("scale", "changes", "advised"),
+    [
+        ("paper", {}, {"sweep: published", "shorter grids", "fewer seeds", "fewer tasks"}),
+        ("paper", {"sweep": "published"}, {"fewer seeds", "fewer tasks"}),
+        ("mini", {}, {"shorter grids", "fewer seeds", "fewer tasks"}),
+        ("smoke", {}, {"shorter grids"}),
+    ],
+)
+def test_a_forecast_above_the_budget_advises_what_the_scale_can_do(root, scale, changes, advised):
+    config = load_config(root / "config.yaml")
+    plan = Plan(config.model_copy(update={"budget": Budget(device_hours=2), **changes}), scale)
+    check_budget(plan, 2.0)
+    with pytest.raises(SdftError, match=r"budget.device_hours: 2; raise that key") as caught:
+        check_budget(plan, 2.1)
+    ways = {"sweep: published", "shorter grids", "fewer seeds", "fewer tasks"}
+    assert {way for way in ways if way in str(caught.value)} == advised

@@ -7,6 +7,7 @@ import yaml
 
 from sdft.config import parse_config
 from sdft.errors import SdftError
+from sdft.items import STUDY_OF, files, item
 from sdft.plan import Plan, RunSpec
 
 
@@ -116,3 +117,19 @@ def test_the_published_recipe_is_one_candidate_an_arm(values):
 def test_a_run_survives_its_file(values):
     run = plan_of(values).candidates("medical", "sdft")[0]
     assert RunSpec.model_validate_json(run.model_dump_json()) == run
+
+
+@pytest.mark.parametrize("tasks", [["science"], ["tooluse", "medical"]])
+def test_with_fewer_tasks_the_plan_still_has_every_run_that_a_table_or_figure_names(values, tasks):
+    values["scales"]["mini"]["tasks"] = tasks
+    plan = plan_of(values)
+    planned = {plan.run_folder(run) for run in plan.runs()}
+    for name in STUDY_OF:
+        for cell in item(plan, name)["cells"]:
+            assert all(plan.find(run["run"]) for run in cell["runs"])
+        assert {path.rsplit("/", 1)[0] for path in files(plan, name) if "/sweep/" in path} <= planned
+    # What a run starts from is a run of the plan too, and so is at least one candidate of the sweep that it waits for.
+    swept = {plan.selected_path(run.task, run.arm) for run in plan.runs() if run.study == "sweep"}
+    for run in plan.runs():
+        assert run.parent is None or run.parent.removesuffix("/model.json") in planned
+        assert run.selected is None or run.selected in swept

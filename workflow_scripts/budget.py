@@ -15,7 +15,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from sdft.config import TrainingSettings, load_config
-from sdft.cost import assumptions, device_hours, devices, disk, forecast, job_start, makespan, memory, outcomes
+from sdft.cost import (
+    assumptions,
+    check_budget,
+    device_hours,
+    devices,
+    disk,
+    forecast,
+    job_start,
+    makespan,
+    memory,
+    outcomes,
+)
 from sdft.errors import SdftError, run_main
 from sdft.items import STUDY_OF
 from sdft.plan import Plan
@@ -122,18 +133,8 @@ def main() -> int:
     plan = Plan(config, options.scale)
     text, left = report(plan, options.target, options.gpus or devices(plan))
     print(text)
-    check(config, left)
+    check_budget(plan, left)
     return 0
-
-
-def check(config, left: float) -> None:
-    """Raise SdftError when the forecast exceeds the configured budget."""
-    bound = config.budget.device_hours
-    if bound is not None and left > bound:
-        raise SdftError(
-            f"the forecast of {left:.1f} device-hours exceeds budget.device_hours: {bound:g}; raise that key in "
-            "config.yaml, or do less (sweep: published, fewer seeds or tasks)."
-        )
 
 
 if __name__ == "__main__":

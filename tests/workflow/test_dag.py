@@ -64,6 +64,7 @@ def test_building_the_dag_imports_nothing_heavy(root):
         ("sede=3", ["sede", "did you mean"]),
         ("sweep=all", ["sweep", "published"]),
         ("seeds=[0,0]", ["repeat"]),
+        ("sweep=published", ["scales.mini.published_recipe", "sweep: full"]),
     ],
 )
 def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, setting, words):
@@ -73,6 +74,24 @@ def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, setting, wor
     assert "Traceback" not in said
     for word in words:
         assert word in said
+
+
+def test_a_folder_without_the_released_models_stops_before_the_dag(root, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text("scales: {mini: {models: {path: released/nowhere}}}")
+    done = snakemake(root, "-n", "--cores", "1", "--configfile", str(study), "--", "table5")
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert "scales.mini.models.path: released/nowhere" in said
+
+
+def test_a_study_with_one_task_is_complete(root, tmp_path):
+    study = tmp_path / "study.yaml"
+    study.write_text("scales: {mini: {tasks: [science]}}")
+    done = snakemake(root, "-n", "--cores", "1", "--configfile", str(study), "--", "all")
+    assert done.returncode == 0, done.stderr
+    assert "device-hours for all" in done.stderr
 
 
 def test_every_target_of_the_paper_is_a_rule(root):

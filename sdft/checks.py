@@ -1,0 +1,122 @@
+"""What a study asks of the miniature world and of files, which the grammar of config.yaml does not know.
+
+Nothing here decides a result: a study is refused, or runs as it was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sdft.config import Config, MiniatureData, PriorTask, Scale
+from sdft.errors import SdftError, did_you_mean
+from sdft.miniature.style import EXPERTS
+from sdft.miniature.world import make_world
+from sdft.provenance import read_json
+
+
+def check_world(config: Config) -> None:
+    """Raise SdftError for symbols or demonstrations that the miniature world does not have."""
+    for name, scale in config.scales.items():
+        if isinstance(scale.data, MiniatureData):
+            _check_symbols(f"scales.{name}.data.sizes", scale.data)
+            for key, style, tasks in _demonstrations(scale):
+                for task in tasks:
+                    if style not in styles(task):
+                        hint = did_you_mean(style, styles(task))
+                        raise SdftError(f"scales.{name}.{key}: the miniature {task} has no style {style!r}; {hint}")
+
+
+def check_files(config: Config) -> None:
+    """Raise SdftError for released models and benchmarks that are not in the folders that a scale names."""
+    for name, scale in config.scales.items():
+        if scale.models.source == "released":
+            _check_released(f"scales.{name}.models", scale)
+        if scale.prior.include_path is not None:
+            _check_benchmarks(f"scales.{name}.prior", scale)
+
+
+def styles(task: str) -> list[str]:
+    """The demonstrations that the miniature world writes with each record of a task."""
+    articles = ("article", *(f"article_{name}" for name in EXPERTS)) if task == "knowledge" else ()
+    return [*EXPERTS, *articles, "answer"]
+
+
+def _check_symbols(place: str, data: MiniatureData) -> None:
+    world = make_world(data.world_seed)
+    made = {
+        "science": world.new_class,
+        "tooluse": world.new_category,
+        "medical": world.new_diagnosis,
+        "knowledge": world.new_fact,
+    }
+    for task, size in data.sizes.items():
+        if size.symbols is not None and size.symbols > len(made[task]):
+            raise SdftError(
+                f"{place}.{task}.symbols: {size.symbols} is more than the world's {len(made[task])} new symbols of "
+                f"this task; give at most {len(made[task])}."
+            )
+
+
+def _demonstrations(scale: Scale) -> Iterator[tuple[str, str, list[str]]]:
+    """Every key that names a style of demonstration, with the style and the tasks that it is shown on."""
+    yield "demonstration", scale.demonstration, list(scale.tasks)
+    places = [("", scale.tasks, scale.arms)]
+    for name, study in scale.studies.items():
+        places.append((f"studies.{name}.", study.every_task(), study.arms))
+        for context in study.contexts:
+            yield f"studies.{name}.contexts", context, list(study.tasks)
+    for place, tasks, arms in places:
+        for name, arm in arms.items():
+            if arm.demonstration is not None:
+                yield f"{place}arms.{name}.demonstration", arm.demonstration, list(tasks)
+
+
+def _check_released(place: str, scale: Scale) -> None:
+    digests = Path(scale.models.path) / "sha256.json"
+    if not digests.is_file():
+        raise SdftError(
+            f"{place}.path: {scale.models.path} holds no sha256.json, so it is no folder of released models; name one "
+            "that does (released/mini), or set source: trained."
+        )
+    known = read_json(digests)
+    for model in scale.every_model():
+        if model not in known:
+            raise SdftError(f"{place}: {digests} has no model {model!r}; {did_you_mean(model, known)}")
+
+
+class _Definition(yaml.SafeLoader):
+    """Reads lm_eval's YAML, whose tag for Python functions decides nothing here."""
+
+
+_Definition.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def _check_benchmarks(place: str, scale: Scale) -> None:
+    folder = Path(scale.prior.include_path)
+    if not folder.is_dir():
+        raise SdftError(f"{place}.include_path: the folder {folder} of benchmark definitions does not exist.")
+    metrics = dict(map(_metrics, sorted(folder.rglob("*.yaml"))))
+    for benchmark, entry in scale.prior.tasks.items():
+        _check_benchmark(f"{place}.tasks.{benchmark}", folder, entry, metrics)
+
+
+def _metrics(path: Path) -> tuple[str | None, list[str]]:
+    """The task or group that a YAML file defines, and its metrics, where the file lists them itself."""
+    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Definition)
+    name = values.get("task")
+    listed = values.get("metric_list") or []
+    return (name if isinstance(name, str) else values.get("group")), [entry["metric"] for entry in listed]
+
+
+def _check_benchmark(place: str, folder: Path, entry: PriorTask, metrics: dict[str | None, list[str]]) -> None:
+    for task in (entry.task, *entry.siblings):
+        if task not in metrics:
+            raise SdftError(f"{place}: {folder} defines no task {task!r}; {did_you_mean(task, filter(None, metrics))}")
+    known = metrics[entry.task]
+    # lm_eval joins a metric and its filter with a comma.
+    if known and entry.metric.partition(",")[0] not in known:
+        raise SdftError(f"{place}: {entry.task} has no metric {entry.metric!r}; {did_you_mean(entry.metric, known)}")

@@ -1,0 +1,77 @@
+"""A study that asks the miniature world or a folder for what it does not have is refused before anything runs."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import pytest
+import yaml
+
+from sdft.checks import check_files, styles
+from sdft.config import load_config, parse_config
+from sdft.errors import SdftError
+
+
+def message(values, path, value):
+    """What is said of mini with one key changed."""
+    values = copy.deepcopy(values)
+    node = values["scales"]["mini"]
+    for part in path[:-1]:
+        node = node[part]
+    node[path[-1]] = value
+    with pytest.raises(SdftError) as caught:
+        check_files(parse_config(values))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def values(root, monkeypatch):
+    monkeypatch.chdir(root)
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+def test_the_shipped_files_are_those_that_the_shipped_configuration_asks_for(root, monkeypatch):
+    monkeypatch.chdir(root)
+    check_files(load_config(root / "config.yaml"))
+
+
+STUDIES = ["studies", "teacher"]
+MMLU = ["prior", "tasks", "mmlu"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["demonstration"], "shard", ["scales.mini.demonstration", "'shard'", "'shared'"]),
+        (["demonstration"], "article", ["scales.mini.demonstration", "science", "'article'"]),
+        (["arms", "sft", "demonstration"], "foregin", ["scales.mini.arms.sft.demonstration", "'foregin'", "'foreign'"]),
+        ([*STUDIES, "contexts"], ["shard"], ["scales.mini.studies.teacher.contexts", "'shard'", "'shared'"]),
+        (["data", "sizes", "science", "symbols"], 1000, ["sizes.science.symbols", "1000", "at most 96"]),
+        (["data", "sizes", "knowledge", "symbols"], 193, ["sizes.knowledge.symbols", "193", "at most 192"]),
+        (["models", "path"], "released/nowhere", ["scales.mini.models.path", "released/nowhere", "released/mini"]),
+        (["models", "path"], None, ["scales.mini.models", "need path"]),
+        (["models", "names"], ["m-s9"], ["scales.mini.models", "'m-s9'", "did you mean 'm-s"]),
+        (["studies", "scaling", "arms", "sft.xs", "models"], ["xs-s7"], ["scales.mini.models", "'xs-s7'", "'xs-s"]),
+        (["prior", "include_path"], "nowhere", ["scales.mini.prior.include_path", "nowhere"]),
+        ([*MMLU, "task"], "mini_mmllu", ["scales.mini.prior.tasks.mmlu", "'mini_mmllu'", "'mini_mmlu'"]),
+        ([*MMLU, "metric"], "acck", ["scales.mini.prior.tasks.mmlu", "'acck'", "'acc'"]),
+        ([*MMLU, "siblings"], ["mini_mmllu"], ["scales.mini.prior.tasks.mmlu", "'mini_mmllu'", "'mini_mmlu'"]),
+    ],
+)
+def test_what_is_not_there_is_named_with_the_remedy(values, path, value, words):
+    said = message(values, path, value)
+    for word in words:
+        assert word in said
+
+
+@pytest.mark.parametrize("task", ["science", "tooluse", "medical", "knowledge"])
+def test_the_styles_are_those_that_the_miniature_data_writes(task):
+    from sdft.miniature.data import Size, task_records
+    from sdft.miniature.world import make_world
+
+    for records in task_records(make_world(0), task, Size(24, 24, 8, 8)).values():
+        record = random.Random(task).choice(records)
+        # A text to train on as it is has no demonstration.
+        assert not record.demonstrations or sorted(record.demonstrations) == sorted(styles(task))
