@@ -14,7 +14,7 @@ import yaml
 from sdft.config import Config, MiniatureData, PriorTask, Scale
 from sdft.errors import SdftError, did_you_mean
 from sdft.miniature.style import EXPERTS
-from sdft.miniature.world import make_world
+from sdft.miniature.world import make_world, new_symbols
 from sdft.provenance import read_json
 
 
@@ -46,18 +46,12 @@ def styles(task: str) -> list[str]:
 
 
 def _check_symbols(place: str, data: MiniatureData) -> None:
-    world = make_world(data.world_seed)
-    made = {
-        "science": world.new_class,
-        "tooluse": world.new_category,
-        "medical": world.new_diagnosis,
-        "knowledge": world.new_fact,
-    }
+    most = new_symbols(make_world(data.world_seed))
     for task, size in data.sizes.items():
-        if size.symbols is not None and size.symbols > len(made[task]):
+        if size.symbols is not None and size.symbols > most[task]:
             raise SdftError(
-                f"{place}.{task}.symbols: {size.symbols} is more than the world's {len(made[task])} new symbols of "
-                f"this task; give at most {len(made[task])}."
+                f"{place}.{task}.symbols: {size.symbols} is more than the world's {most[task]} new symbols of "
+                f"this task; give at most {most[task]}."
             )
 
 

@@ -20,7 +20,7 @@ from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.item import Item
 from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd
 from sdft.miniature.tokenizer import chat_prompt, encode
-from sdft.miniature.world import World, make_world
+from sdft.miniature.world import World, make_world, new_symbols
 from sdft.provenance import Clock, manifest, sha256_file, write_json, write_text
 
 TASKS = {"science": science, "tooluse": tooluse, "medical": medical, "knowledge": knowledge}
@@ -80,6 +80,10 @@ def task_records(world: World, task: str, size: Size) -> dict[str, list[Record]]
     its demonstrations also come as an article, alone and ahead of each expert's answer. Every task has the
     demonstration "answer": the answer alone.
     """
+    if size.symbols > (most := new_symbols(world)[task]):
+        raise SdftError(
+            f"the world has {most} new symbols for {task}, fewer than {size.symbols}; ask for fewer symbols."
+        )
     counts = {"symbols": size.symbols, "demonstrations": size.train, "validation": size.validation, "test": size.test}
     try:
         items = TASKS[task].splits(world, random.Random(f"{task} splits/{world.seed}"), **counts)

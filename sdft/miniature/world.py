@@ -78,6 +78,17 @@ def make_world(seed: int = 0) -> World:
     )
 
 
+def new_symbols(world: World) -> dict[str, int]:
+    """How many symbols each task could teach at most: substances, verbs, pairs of symptoms, and facts of lands."""
+    new = {
+        "science": world.new_class,
+        "tooluse": world.new_category,
+        "medical": world.new_diagnosis,
+        "knowledge": world.new_fact,
+    }
+    return {task: len(truth) for task, truth in new.items()}
+
+
 def reserved(*parts: str, one_in: int = 6) -> bool:
     """Whether a combination belongs to the benchmarks, and so must appear in no pre-training document.
 

@@ -175,5 +175,7 @@ def test_lengths_are_those_of_the_rendered_prompts(records):
 def test_sizes_that_the_world_cannot_fill_are_refused(world):
     with pytest.raises(SdftError, match="too few distinct questions"):
         task_records(world, "science", Size(symbols=6, train=200))
+    with pytest.raises(SdftError, match="the world has 80 new symbols for tooluse, fewer than 81"):
+        task_records(world, "tooluse", Size(symbols=81))
     with pytest.raises(SdftError, match="too few questions"):
         benchmark_rows(world, "mmlu", 10_000)
