@@ -1,16 +1,13 @@
 # Snakemake's own work beside the jobs.
 
-from snakemake.scheduling.job_scheduler import JobRateLimiter
-from snakemake.settings.types import MaxJobsPerTimespan
-
 
 def ease_scheduling():
-    """Ask for no limit of jobs a second, unless the command line asks for one.
+    """Ask for no limit of jobs a second, unless the command line asks for another one.
 
     Under such a limit Snakemake looks at all waiting jobs again one time span after every look, for ever. Its default
     span of a second ends in looking without a pause: over hundreds of jobs, half a core's work. Cores and `jobs` bound
     what runs here.
     """
     limiter = workflow.scheduler.job_rate_limiter
-    if limiter is not None and limiter.timespan == 1:
-        workflow.scheduler.job_rate_limiter = JobRateLimiter(MaxJobsPerTimespan(100_000, "1d"))
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
