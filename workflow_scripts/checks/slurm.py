@@ -17,8 +17,6 @@ from typing import Any
 from workflow_scripts.checks import Answer, Doctor, Finding, check
 from workflow_scripts.slurm_guard import CHECKED_VERSION, PLUGIN, POLL_SECONDS
 
-# Rules that ask for a GPU.
-GPU_RULES = ("candidate", "train", "evaluate", "evaluate_base")
 # MB of memory of a GPU job: what the profile asks for, and what to fall back to on smaller nodes.
 GPU_JOB_MEMORY = (120000, 96000, 64000, 48000, 32000)
 # Seconds that squeue must remember a finished job: a few polls and an outage of the controller.
@@ -154,7 +152,7 @@ def partition(doctor: Doctor) -> Iterator[Finding]:
     limit = next(row[1] for row in rows if row[0].rstrip("*") == name)
     minutes = limit_minutes(limit)
     if minutes is not None and minutes < 1440:
-        for rule in GPU_RULES:
+        for rule in doctor.profile["set-resources"]:
             doctor.propose(rule, {"runtime": f"min(480 * attempt, {minutes})"}, under="set-resources")
         yield Finding("warn", f"jobs may last {limit} there; a third attempt asks for 24 h", "see the proposed lines")
 
@@ -180,7 +178,8 @@ def gpu(doctor: Doctor) -> Finding:
                 continue
             if memory < GPU_JOB_MEMORY[0]:
                 lines = {**lines, "mem_mb": str(memory)}
-            for rule in GPU_RULES if lines else ():
+            # The rules with resources of their own are those that ask for a GPU.
+            for rule in doctor.profile["set-resources"] if lines else ():
                 doctor.propose(rule, lines, under="set-resources")
             said = f"{flag} with 8 CPUs and {memory // 1000} GB is accepted"
             return (
