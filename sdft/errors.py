@@ -30,6 +30,8 @@ def run_main(main: Callable[[], int | None]) -> None:
     try:
         status = main() or 0
     except SdftError as error:
+        # So that in a log of both streams the error stands last.
+        sys.stdout.flush()
         print(textwrap.fill(f"error: {error}", width=110, break_long_words=False), file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
