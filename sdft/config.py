@@ -173,6 +173,15 @@ class Grid(Strict):
     ema_rate: Candidates[Rate] | None = None
 
 
+class Recipe(Strict):
+    """One candidate for every arm (`sweep: published`); ema_rate is used by the methods that have a teacher."""
+
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    epochs: Positive
+    batch_size: Positive
+    ema_rate: Rate
+
+
 class Replacement(Strict):
     """Hyper-parameters that an arm replaces in those of the winner it takes over."""
 
@@ -528,7 +537,7 @@ class Scale(Strict):
     released: dict[str, Released] = {}
     arms: dict[str, Arm] = Field(min_length=1)
     studies: dict[StudyName, Study] = {}
-    published_recipe: dict[Literal["learning_rate", "epochs", "batch_size", "ema_rate"], float] = {}
+    published_recipe: Recipe | None = None
     gpus: NonNegative = 0
 
     @field_validator("released")

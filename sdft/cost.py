@@ -343,7 +343,7 @@ def check_budget(plan: Plan, hours: float) -> None:
         return
     grids = any(arm.grid and len(plan.hyperparameters(name)) > 1 for name, arm in plan.scale.every_arm())
     ways = {
-        "sweep: published": plan.config.sweep == "full" and bool(plan.scale.published_recipe),
+        "sweep: published": plan.config.sweep == "full" and plan.scale.published_recipe is not None,
         "shorter grids": grids,
         "fewer seeds": len(plan.seeds) > 1,
         "fewer tasks": len(plan.tasks) > 1,

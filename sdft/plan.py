@@ -132,14 +132,12 @@ class Plan:
         all_epochs = self.scale.task_epochs.get(task, grid.epochs) if own_rows else grid.epochs
         if self.config.sweep == "published":
             recipe = self.scale.published_recipe
-            if not recipe:
+            if recipe is None:
                 raise SdftError(
                     f"sweep is 'published' but scales.{self.name}.published_recipe is empty; "
                     "give the recipe there or set sweep: full."
                 )
-            values = dict(recipe)
-            if grid.ema_rate is None:
-                values.pop("ema_rate", None)
+            values = recipe.model_dump(exclude={"ema_rate"} if grid.ema_rate is None else None)
             return [Hyperparameters.model_validate(values)]
         return [
             Hyperparameters(learning_rate=rate, batch_size=batch, epochs=epochs, ema_rate=ema)

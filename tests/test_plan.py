@@ -114,6 +114,12 @@ def test_the_published_recipe_is_one_candidate_an_arm(values):
     assert [run.ema_rate for run in plan.hyperparameters("sft")] == [None]
 
 
+def test_a_published_recipe_that_lacks_a_value_is_named(values):
+    values["scales"]["mini"]["published_recipe"] = {"learning_rate": 5e-5, "epochs": 2, "ema_rate": 0.01}
+    with pytest.raises(SdftError, match="published_recipe.batch_size"):
+        plan_of(values)
+
+
 def test_a_run_survives_its_file(values):
     run = plan_of(values).candidates("medical", "sdft")[0]
     assert RunSpec.model_validate_json(run.model_dump_json()) == run

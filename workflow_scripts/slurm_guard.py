@@ -38,9 +38,6 @@ CHECKED_VERSION = "2.8.0"
 # What SLURM job names begin with: slurm-jobname-prefix in slurm/profile.yaml.
 PREFIX = "sdft"
 
-# Upper bound, in seconds, of the pause between two looks at the jobs.
-POLL_SECONDS = float(os.environ.get("SDFT_SLURM_POLL", "60"))
-
 # States in which SLURM may still start a job again (or, missing, may not list it yet), and what they mean if they stay.
 LASTING = {"PREEMPTED": "FAILED", "NODE_FAIL": "FAILED", "missing": "UNKNOWN"}
 LASTING_POLLS = 3
@@ -196,11 +193,16 @@ def _refresh_status_page(scale: str, last: list[float]) -> None:
     threading.Thread(target=_write_status_page, args=(scale,), daemon=True).start()
 
 
+def poll_seconds(scale: str) -> float:
+    """Upper bound, in seconds, of the pause between two looks at the jobs: jobs of a small scale last seconds."""
+    return float(os.environ.get("SDFT_SLURM_POLL", "60" if scale == "paper" else "2"))
+
+
 def install(scale: str, plugin: Any = None) -> None:
     """Put the cures into the plugin, once. To be called in the process that submits, before it makes its executor.
 
-    scale: of the status page that is written now and then. With another version of the plugin than the one that these
-    cures were tested with, SLURM runs are refused.
+    scale: of the jobs, and of the status page that is written now and then. With another version of the plugin than
+    the one that these cures were tested with, SLURM runs are refused.
     """
     plugin = plugin or sys.modules.get("snakemake_executor_plugin_slurm")
     if plugin is None or getattr(plugin, "sdft_watch", None) is not None:
@@ -222,6 +224,7 @@ def install(scale: str, plugin: Any = None) -> None:
     if found != CHECKED_VERSION:
         return
 
+    longest_pause = poll_seconds(scale)
     watch = plugin.sdft_watch = Watch(plugin.query_job_status)
     plugin.query_job_status = watch.ask
     plugin.get_min_job_age = lambda: sys.maxsize
@@ -246,7 +249,7 @@ def install(scale: str, plugin: Any = None) -> None:
         _refresh_status_page(scale, page_written_at)
 
     async def sleep(self: Any) -> None:
-        await asyncio.sleep(min(self.next_seconds_between_status_checks, POLL_SECONDS))
+        await asyncio.sleep(min(self.next_seconds_between_status_checks, longest_pause))
 
     def start(self: Any, workflow: Any, logger: Any) -> None:
         _refuse_orphans(workflow.executor_settings.jobname_prefix)

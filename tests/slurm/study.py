@@ -13,18 +13,17 @@ from cluster import ROOT, Cluster
 
 
 class Study:
-    """Starts of Snakemake in one working directory, with the shipped profile and fast polling."""
+    """Starts of Snakemake in one working directory, with the shipped profile."""
 
     def __init__(self, cluster: Cluster, folder: Path, snakefile: Path) -> None:
         self.cluster, self.folder, self.snakefile = cluster, folder, snakefile
-        self.env = cluster.env | {"SDFT_SLURM_POLL": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "0"}
+        self.env = cluster.env | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "0"}
         self.started: list[subprocess.Popen] = []
         self.peak_mib = 0.0
 
     def command(self, *arguments: str) -> list[str]:
-        # --profile's value is what a clone's `--profile slurm` resolves to. The first look at a job comes sooner here.
-        quick = ["--latency-wait", "5", "--slurm-init-seconds-before-status-checks", "2"]
-        return ["-s", str(self.snakefile), "--profile", str(ROOT / "slurm"), *quick, *arguments]
+        # --profile's value is what a clone's `--profile slurm` resolves to. A test's missing outputs are missed soon.
+        return ["-s", str(self.snakefile), "--profile", str(ROOT / "slurm"), "--latency-wait", "5", *arguments]
 
     def start(self, *arguments: str, program: tuple[str, ...] = ("-m", "snakemake"), **env: str) -> subprocess.Popen:
         """Start Snakemake; its output goes to the file `log` of the working directory."""

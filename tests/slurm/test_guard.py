@@ -142,9 +142,11 @@ def test_jobs_are_kept_while_slurm_gives_no_answer(monkeypatch):
 
 def test_the_pause_between_two_looks_has_a_bound(monkeypatch):
     monkeypatch.setattr(slurm_guard, "jobs_here", lambda *_: [])
-    monkeypatch.setattr(slurm_guard, "POLL_SECONDS", 0.01)
+    monkeypatch.delenv("SDFT_SLURM_POLL", raising=False)
+    assert slurm_guard.poll_seconds("mini") < 5 < slurm_guard.poll_seconds("paper")
+    monkeypatch.setenv("SDFT_SLURM_POLL", "0.01")
     plugin = fake_plugin(iter([]))
-    slurm_guard.install("mini", plugin)
+    slurm_guard.install("paper", plugin)
     executor = plugin.Executor(SimpleNamespace(executor_settings=SimpleNamespace(jobname_prefix="sdft")), LOGGER)
     asyncio.run(asyncio.wait_for(executor.sleep(), 2))
 

@@ -52,6 +52,8 @@ def test_the_literal_command_finds_it(arguments):
     assert found.rerun_incomplete
     assert "code" not in {str(trigger) for trigger in found.rerun_triggers}
     assert found.slurm_status_command == "squeue"
+    # A job of seconds must not wait many times its own length to be seen.
+    assert found.slurm_init_seconds_before_status_checks <= 2
     assert found.slurm_requeue is True
     assert found.slurm_jobname_prefix == "sdft"
     assert found.resources["gpu"].value == 16

@@ -52,7 +52,7 @@ def shrink(path):
 
 def test_every_job_completes_and_the_tables_are_those_of_a_local_run(cluster, clone):
     before = set(cluster.jobs())
-    env = cluster.env | {"SDFT_SLURM_POLL": "1", "OMP_NUM_THREADS": "1"}
+    env = cluster.env | {"OMP_NUM_THREADS": "1"}
 
     def smoke(*how):
         command = [sys.executable, "-m", "snakemake", *how, "smoke"]
@@ -61,8 +61,7 @@ def test_every_job_completes_and_the_tables_are_those_of_a_local_run(cluster, cl
         return {name: (clone / "results/smoke" / name).read_bytes() for name in SAME}
 
     # Four at a time: every job starts Python three times, and there may be two cores.
-    quick = ("--jobs", "4", "--slurm-init-seconds-before-status-checks", "2")
-    through_slurm = smoke("--profile", "slurm", *quick, "--config", "scale=smoke", "--")
+    through_slurm = smoke("--profile", "slurm", "--jobs", "4", "--config", "scale=smoke", "--")
     jobs = {state for job, (state, _, _) in cluster.jobs().items() if job not in before}
     assert jobs == {"COMPLETED"}
     shutil.rmtree(clone / "results/smoke")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.checks import Answer, Doctor, Finding, check
-from workflow_scripts.slurm_guard import CHECKED_VERSION, PLUGIN, POLL_SECONDS
+from workflow_scripts.slurm_guard import CHECKED_VERSION, PLUGIN, poll_seconds
 
 # MB of memory of a GPU job: what the profile asks for, and what to fall back to on smaller nodes.
 GPU_JOB_MEMORY = (120000, 96000, 64000, 48000, 32000)
@@ -103,7 +103,8 @@ def status_command(doctor: Doctor) -> Finding:
         "warn",
         f"squeue forgets finished jobs after {age} s (MinJobAge) and sacct does not work ({works.err[:100]}); a job "
         "that is forgotten before it is seen is judged by its output files",
-        f"ask for MinJobAge >= {REMEMBER_SECONDS}, or set SDFT_SLURM_POLL to {max(age // 3, 1)} (now {POLL_SECONDS:g})",
+        f"ask for MinJobAge >= {REMEMBER_SECONDS}, or set SDFT_SLURM_POLL to {max(age // 3, 1)} (now "
+        f"{poll_seconds('paper'):g} at scale paper)",
     )
 
 
