@@ -187,11 +187,12 @@ def released_digest(wildcards):
 
 
 def base_options(wildcards):
-    """Size and seed that a miniature base model's name says, for example m-s0."""
-    models = PLANS[wildcards.scale].scale.models
+    """Size and seed that a miniature base model's name says, for example m-s0, and the study's world."""
+    scale = PLANS[wildcards.scale].scale
     size, _, seed = wildcards.model.partition("-s")
-    documents = f" --documents {models.documents}" if models.documents else ""
-    return f"--size {size} --seed {seed}{documents}"
+    return as_options(
+        {"size": size, "seed": seed, "world-seed": scale.data.world_seed, "documents": scale.models.documents}
+    )
 
 
 def base_check(wildcards):
@@ -199,7 +200,9 @@ def base_check(wildcards):
     if not wildcards.model.startswith("m-") or PLANS[wildcards.scale].scale.models.documents:
         return ""
     folder = f"results/{wildcards.scale}/base/{wildcards.model}"
-    return f"python -m sdft.miniature.check --model {folder}/weights --out {folder}/requirements.json && "
+    world = PLANS[wildcards.scale].scale.data.world_seed
+    options = f"--model {folder}/weights --world-seed {world} --out {folder}/requirements.json"
+    return f"python -m sdft.miniature.check {options} && "
 
 
 def item_plan(wildcards):

@@ -5,6 +5,7 @@ Nothing here decides a result: a study is refused, or runs as it was read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,15 @@ from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
 from sdft.provenance import read_json
 
+# Sizes of base models that can be trained anew: the keys of sdft.miniature.base.SIZES, which is not light.
+TRAINED_SIZES = ("xs", "s", "m", "l")
+
 
 def check_world(config: Config) -> None:
-    """Raise SdftError for symbols or demonstrations that the miniature world does not have."""
+    """Raise SdftError for models, symbols or demonstrations that the miniature world does not have."""
     for name, scale in config.scales.items():
+        if scale.models.source == "trained":
+            _check_trained(f"scales.{name}", scale)
         if isinstance(scale.data, MiniatureData):
             _check_symbols(f"scales.{name}.data.sizes", scale.data)
             for key, style, tasks in _demonstrations(scale):
@@ -69,6 +75,20 @@ def _demonstrations(scale: Scale) -> Iterator[tuple[str, str, list[str]]]:
                 yield f"{place}arms.{name}.demonstration", arm.demonstration, list(tasks)
 
 
+def _check_trained(place: str, scale: Scale) -> None:
+    if not isinstance(scale.data, MiniatureData):
+        raise SdftError(
+            f"{place}.models.source: only a base model of the miniature world can be trained, and {place}.data.source "
+            f"is {scale.data.source}; take models from the hub, or random ones."
+        )
+    for model in scale.every_model():
+        if not re.fullmatch(rf"({'|'.join(TRAINED_SIZES)})-s[0-9]+", model):
+            raise SdftError(
+                f"{place}.models: {model!r} does not say how it is trained; name it SIZE-sSEED, for example m-s0, "
+                f"with a size of {', '.join(TRAINED_SIZES)}."
+            )
+
+
 def _check_released(place: str, scale: Scale) -> None:
     digests = Path(scale.models.path) / "sha256.json"
     if not digests.is_file():
@@ -80,6 +100,13 @@ def _check_released(place: str, scale: Scale) -> None:
     for model in scale.every_model():
         if model not in known:
             raise SdftError(f"{place}: {digests} has no model {model!r}; {did_you_mean(model, known)}")
+        record = Path(scale.models.path) / model / "base.json"
+        world = read_json(record).get("world_seed") if record.is_file() else None
+        if world is not None and isinstance(scale.data, MiniatureData) and world != scale.data.world_seed:
+            raise SdftError(
+                f"{place}: {model} knows the world of seed {world}, and data.world_seed is {scale.data.world_seed}; "
+                f"set that to {world}, or models.source: trained."
+            )
 
 
 class _Definition(yaml.SafeLoader):

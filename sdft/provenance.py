@@ -84,7 +84,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "judge": ("judge.py", "endpoint.py", "thinking.py", "data/records.py"),
     "gate": ("gate.py", "gate.yaml"),
     "released": (
-        *("released.py", "names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
+        *("released.py", "layout.py", "names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py"),
         "data/records.py",
     ),
     "select": ("select.py",),

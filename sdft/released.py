@@ -17,6 +17,7 @@ import numpy as np
 
 from sdft.data.records import read_records
 from sdft.errors import SdftError, run_main
+from sdft.layout import value_text
 from sdft.names import METHOD_NAMES, METRIC_NAMES, METRICS, PRIOR, TASK_NAMES
 from sdft.outcomes import Scores
 from sdft.provenance import Clock, manifest, read_json, sha256_file, write_json, write_text
@@ -136,12 +137,11 @@ def markdown(verdict: dict[str, Any]) -> str:
     lines += ["| --- | --- | ---: | ---: | ---: | --- | --- |"]
     for row in verdict["rows"]:
         benchmark = TASK_NAMES[row["task"]] if row["metric"] == "new_task" else METRIC_NAMES[row["metric"]]
-        here = "" if row["mean"] is None else f"{row['mean']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
         printed = "" if row["published"] is None else f"{row['published']:.1f}"
         remark = f"{row['reading']}; {row['note']}" if row["note"] else row["reading"]
         lines.append(
-            f"| {row['checkpoint']} ({METHOD_NAMES[row['method']]}) | {benchmark} | {row['n_items']} | {here} | "
-            f"{printed} | {row['verdict']} | {remark} |"
+            f"| {row['checkpoint']} ({METHOD_NAMES[row['method']]}) | {benchmark} | {row['n_items']} | "
+            f"{value_text(row)} | {printed} | {row['verdict']} | {remark} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ import random
 import pytest
 import yaml
 
-from sdft.checks import check_files, styles
+from sdft.checks import TRAINED_SIZES, check_files, styles
 from sdft.config import load_config, parse_config
 from sdft.errors import SdftError
 
@@ -50,6 +50,7 @@ MMLU = ["prior", "tasks", "mmlu"]
         ([*STUDIES, "contexts"], ["shard"], ["scales.mini.studies.teacher.contexts", "'shard'", "'shared'"]),
         (["data", "sizes", "science", "symbols"], 1000, ["sizes.science.symbols", "1000", "at most 96"]),
         (["data", "sizes", "knowledge", "symbols"], 193, ["sizes.knowledge.symbols", "193", "at most 192"]),
+        (["data", "world_seed"], 1, ["scales.mini.models", "m-s0", "seed 0", "source: trained"]),
         (["models", "path"], "released/nowhere", ["scales.mini.models.path", "released/nowhere", "released/mini"]),
         (["models", "path"], None, ["scales.mini.models", "need path"]),
         (["models", "names"], ["m-s9"], ["scales.mini.models", "'m-s9'", "did you mean 'm-s"]),
@@ -64,6 +65,28 @@ def test_what_is_not_there_is_named_with_the_remedy(values, path, value, words):
     said = message(values, path, value)
     for word in words:
         assert word in said
+
+
+@pytest.mark.parametrize("name", ["m-0", "medium-s0", "m-s", "qwen"])
+def test_a_model_to_be_trained_says_its_size_and_seed(values, name):
+    models = {"source": "trained", "names": [name]}
+    said = message(values, ["models"], models)
+    assert "scales.mini.models" in said
+    assert repr(name) in said
+    assert "SIZE-sSEED" in said
+
+
+def test_only_models_of_the_miniature_world_can_be_trained(values):
+    values["scales"]["paper"]["models"] = {"source": "trained", "names": ["m-s0"]}
+    values["scales"]["paper"]["studies"] = {}
+    with pytest.raises(SdftError, match=r"scales.paper.models.source: only a base model of the miniature world"):
+        parse_config(values)
+
+
+def test_the_sizes_that_can_be_named_are_those_that_can_be_made():
+    from sdft.miniature.base import SIZES
+
+    assert tuple(SIZES) == TRAINED_SIZES
 
 
 @pytest.mark.parametrize("task", ["science", "tooluse", "medical", "knowledge"])
