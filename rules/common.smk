@@ -139,6 +139,13 @@ def evaluation_options(wildcards, sweep=False):
     return as_options({"prior-config": prior, **decoding(wildcards)})
 
 
+def teacher_template(wildcards):
+    """The template in which a teacher is shown a demonstration, where it is not the default."""
+    plan = PLANS[wildcards.scale]
+    template = plan.config.settings_of(plan.name, plan.arms[0]).teacher_template
+    return {"template": None if template == "official" else template}
+
+
 def decoding(wildcards):
     """How responses of a model are drawn."""
     evaluation = PLANS[wildcards.scale].scale.evaluation_of(base_of(wildcards))
@@ -255,7 +262,8 @@ def measured_base(wildcards):
 def context_options(wildcards):
     """What a base model sees beside each question, and how it is decoded."""
     context, split = items.context_parts(wildcards.context)
-    return as_options({"context": context, "split": None if split == "test" else split, **decoding(wildcards)})
+    shown = {"context": context, "split": None if split == "test" else split}
+    return as_options(shown | teacher_template(wildcards) | decoding(wildcards))
 
 
 def context_data(wildcards):
@@ -282,7 +290,8 @@ def measured_options(study):
         context = items.context_parts(shown)[0] if wildcards.study == "base" else None
         # The study limits a measure by itself.
         drawn = decoding(wildcards) | {"limit": None}
-        return as_options({"task": task, "data": measured_data(study)(wildcards), "context": context, **drawn})
+        subject = {"task": task, "data": measured_data(study)(wildcards), "context": context}
+        return as_options(subject | (teacher_template(wildcards) if context else {}) | drawn)
 
     return options
 

@@ -27,7 +27,7 @@ def check_world(config: Config) -> None:
     for name, scale in config.scales.items():
         if scale.models.source == "trained":
             _check_trained(f"scales.{name}", scale)
-        if isinstance(scale.data, MiniatureData):
+        if scale.data.source == "miniature":
             _check_symbols(f"scales.{name}.data.sizes", scale.data)
             for key, style, tasks in _demonstrations(scale):
                 for task in tasks:
@@ -76,7 +76,7 @@ def _demonstrations(scale: Scale) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _check_trained(place: str, scale: Scale) -> None:
-    if not isinstance(scale.data, MiniatureData):
+    if scale.data.source != "miniature":
         raise SdftError(
             f"{place}.models.source: only a base model of the miniature world can be trained, and {place}.data.source "
             f"is {scale.data.source}; take models from the hub, or random ones."
@@ -102,7 +102,7 @@ def _check_released(place: str, scale: Scale) -> None:
             raise SdftError(f"{place}: {digests} has no model {model!r}; {did_you_mean(model, known)}")
         record = Path(scale.models.path) / model / "base.json"
         world = read_json(record).get("world_seed") if record.is_file() else None
-        if world is not None and isinstance(scale.data, MiniatureData) and world != scale.data.world_seed:
+        if world is not None and scale.data.source == "miniature" and world != scale.data.world_seed:
             raise SdftError(
                 f"{place}: {model} knows the world of seed {world}, and data.world_seed is {scale.data.world_seed}; "
                 f"set that to {world}, or models.source: trained."

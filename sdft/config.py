@@ -63,6 +63,12 @@ JUDGED_METRIC = "judged_accuracy"
 EMA_METHODS = frozenset({"sdft", "offline_distillation", "off_policy_fresh"})
 # Methods that distil along samples which are not the student's own.
 OFF_POLICY = frozenset({"offline_distillation", "off_policy_fresh"})
+# Methods that train on samples of a teacher, and those that sample at all.
+TEACHER_SAMPLES = OFF_POLICY | {"sft_from_teacher"}
+SAMPLING = EMA_METHODS | TEACHER_SAMPLES | {"sft_reinvoke"}
+
+# The share of a GPU's memory that vLLM takes (official code: 0.3).
+VLLM_MEMORY_SHARE = 0.3
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -140,6 +146,24 @@ class TrainingSettings(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _arithmetic_is_possible(self) -> TrainingSettings:
+        if self.weights_dtype == "bfloat16" and self.compute_dtype == "float32":
+            raise ValueError(
+                "weights_dtype: bfloat16 is multiplied in bfloat16, so compute_dtype: float32 would change nothing; "
+                "set compute_dtype: bfloat16, or weights_dtype: float32"
+            )
+        if self.rounding == "stochastic" and "bfloat16" not in (
+            self.weights_dtype,
+            self.optimizer_dtype,
+            self.ema_dtype,
+        ):
+            raise ValueError(
+                "rounding: stochastic is of what is kept in bfloat16, and weights, optimizer and EMA are all float32; "
+                "set rounding: nearest, or one of weights_dtype, optimizer_dtype, ema_dtype to bfloat16"
+            )
+        return self
+
 
 # These decide the speed of a run, or what is kept of it, and not its result: they are left out of its digest.
 SPEED_SETTINGS = frozenset(
@@ -153,6 +177,24 @@ def check_estimator(method: str, estimator: str) -> None:
         raise ValueError(
             f"estimator {estimator} weighs the student's own samples, and {method} trains on the teacher's; set "
             "estimator: analytic"
+        )
+
+
+def check_shards(method: str, settings: TrainingSettings) -> None:
+    """Raise ValueError for what a run in shards, on several GPUs, cannot do: each needs whole weights in one place."""
+    if settings.rounding == "stochastic":
+        raise ValueError(
+            "rounding: stochastic draws its random numbers for whole weights, which no GPU has in a run on several; "
+            "give it settings of its own, {rounding: nearest}, or one GPU"
+        )
+    if settings.rollout_engine == "vllm" and method in SAMPLING:
+        raise ValueError(
+            "rollout_engine: vllm takes the whole student, which no GPU has in a run on several; give it settings of "
+            "its own, {rollout_engine: transformers}, or one GPU"
+        )
+    if method in TEACHER_SAMPLES:
+        raise ValueError(
+            f"{method} samples from its teacher, which a run on several GPUs cannot do yet; train it on one (gpus: 1)"
         )
 
 
@@ -678,7 +720,10 @@ class Config(Strict):
         for scale, entry in self.scales.items():
             for name, arm in entry.every_arm():
                 try:
-                    check_estimator(arm.method, self.settings_of(scale, name).estimator)
+                    settings = self.settings_of(scale, name)
+                    check_estimator(arm.method, settings.estimator)
+                    if any(entry.training_gpus(model) > 1 for model in arm.models or entry.models.names):
+                        check_shards(arm.method, settings)
                 except ValueError as error:
                     reasons = error.errors() if isinstance(error, ValidationError) else [{"msg": str(error)}]
                     reason = reasons[0]["msg"].removeprefix("Value error, ")

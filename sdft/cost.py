@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from sdft.config import EMA_METHODS, MiniatureData, OfficialData, TrainingSettings
+from sdft.config import SAMPLING, VLLM_MEMORY_SHARE, MiniatureData, OfficialData, TrainingSettings
 from sdft.errors import SdftError
 from sdft.items import STUDY_OF, files, item
 from sdft.plan import Plan, RunSpec
@@ -25,6 +25,8 @@ from sdft.provenance import read_json
 FILE = Path(__file__).with_name("cost.yaml")
 BYTES = {"float32": 4, "bfloat16": 2}
 GIB = 2**30
+# Memory of the GPU that the paper's models are planned for (H200), in GiB.
+GPU_GIB = 141
 
 
 @cache
@@ -161,7 +163,7 @@ def _dearer(plan: Plan, run: RunSpec) -> float:
     known = assumptions()["models"]
     ours, usual = (known.get(name, {}).get("parameters") for name in (run.base, plan.bases[0]))
     larger = ours / usual if ours and usual else 1.0
-    samples = run.method in (*EMA_METHODS, "sft_reinvoke", "sft_from_teacher")
+    samples = run.method in SAMPLING
     usually = plan.config.settings_of(plan.name, plan.arms[0]).max_new_tokens
     return larger * (max(1.0, run.settings.max_new_tokens / usually) if samples else 1.0)
 
@@ -391,7 +393,10 @@ def makespan(found: Sequence[Job], devices: int, start: float = 0.0) -> float:
 
 
 def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] | None:
-    """GiB of base models, final weights, and the checkpoints of runs under way; None for models of unknown size."""
+    """GiB of base models, final weights with those kept along the way, and the checkpoints of runs under way.
+
+    None for models of unknown size.
+    """
     sizes, found = assumptions()["models"], jobs(plan, target)
     names = dict.fromkeys(job.model for job in found)
     if not names or any(name not in sizes for name in names):
@@ -406,7 +411,8 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
         job = outputs.get(f"{plan.run_folder(run)}/model.json")
         if job is None:
             continue
-        room["final weights"] += sizes[run.base]["parameters"] * BYTES[run.settings.weights_dtype] / GIB
+        kept = max(1, run.settings.snapshots)
+        room["final weights"] += kept * sizes[run.base]["parameters"] * BYTES[run.settings.weights_dtype] / GIB
         state = memory(run.base, run.settings)
         checkpoint = state["weights"] + state["optimizer"] + state["teacher"]
         under_way = max(1, devices // job.devices)
@@ -418,8 +424,8 @@ def memory(model: str, settings: TrainingSettings, tokens: int = 4096, gpus: int
     """GiB that training one of the paper's models takes on each of `gpus`, by arithmetic, a sequence at a time.
 
     tokens: of that sequence. Activations are those of gradient checkpointing: a layer's input each, and one layer in
-    full. The GPUs share everything else. The teacher is a copy in the weights' dtype, and the average beside it where
-    that has another dtype. Raises KeyError for another model.
+    full; a vLLM beside it takes its share of the card. The GPUs share everything else. The teacher is a copy in the
+    weights' dtype, and the average beside it where that has another dtype. Raises KeyError for another model.
     """
     size = assumptions()["models"][model]
     parameters, weights = size["parameters"], BYTES[settings.weights_dtype]
@@ -439,4 +445,6 @@ def memory(model: str, settings: TrainingSettings, tokens: int = 4096, gpus: int
         "activations": size["layers"] * tokens * size["hidden"] * 2 + layer + logits,
     }
     found = {name: value / GIB / (1 if name == "activations" else gpus) for name, value in found.items()}
+    if settings.rollout_engine == "vllm":
+        found["vLLM"] = VLLM_MEMORY_SHARE * GPU_GIB
     return found | {"total": sum(found.values())}

@@ -17,6 +17,11 @@ from sdft.config import BENCHMARKS, JUDGED, SKILLS, SPEED_SETTINGS, Arm, Config,
 from sdft.errors import SdftError
 from sdft.provenance import digest
 
+# How an endpoint is reached decides nothing about what its model writes.
+CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
+# What is measured on a test file decides nothing about training.
+MEASURED = {"test_rows", "test_versions", "test_sample"}
+
 
 class Hyperparameters(BaseModel):
     """What a sweep varies (PAPER Tables 3 and 4)."""
@@ -246,10 +251,10 @@ class Plan:
             fields["size"] = sizes[task].model_dump()
         if isinstance(self.scale.data, OfficialData):
             if task == "knowledge":
-                places = {"articles": {"__all__": {"path"}}}
+                places = {"articles": {"__all__": {"path"}}, "writer": CONNECTION}
                 fields["files"] = self.scale.data.knowledge.model_dump(mode="json", exclude=places)
             else:
-                places = {"train": {"path"}, "test": {"path"}}
+                places = {"train": {"path"}, "test": {"path"}, **dict.fromkeys(MEASURED, True)}
                 fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
             fields.pop("absent")
         return fields

@@ -53,8 +53,8 @@ class Alone:
 
         return Accelerator()
 
-    def check(self, settings: Any) -> None:
-        """Raise SdftError for TrainingSettings that these processes cannot train with."""
+    def check(self, method: str, settings: Any) -> None:
+        """Raise SdftError for a method or TrainingSettings that these processes cannot train with."""
 
     def first(self, make: Callable[[], Any]) -> Any:
         """What `make()` returns in the first process, for all; nobody goes on before it is done. It may raise."""

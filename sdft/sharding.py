@@ -28,6 +28,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from torch.distributed.tensor import DTensor
 from torch.utils._pytree import tree_map
 
+from sdft.config import check_shards
 from sdft.encoding import Completions
 from sdft.errors import SdftError
 from sdft.processes import Alone
@@ -62,17 +63,11 @@ class Several(Alone):
     def accelerator(self) -> Any:
         return self._accelerator
 
-    def check(self, settings: Any) -> None:
-        if settings.rounding == "stochastic":
-            raise SdftError(
-                "training.rounding: stochastic draws its random numbers for whole weights, which no GPU has in a "
-                "sharded run; use rounding: nearest with weights_dtype: float32."
-            )
-        if settings.rollout_engine == "vllm":
-            raise SdftError(
-                "training.rollout_engine: vllm takes the whole student, which no GPU has in a sharded run; use "
-                "rollout_engine: transformers, or one GPU."
-            )
+    def check(self, method: str, settings: Any) -> None:
+        try:
+            check_shards(method, settings)
+        except ValueError as error:
+            raise SdftError(f"{error}.") from None
 
     def first(self, make: Callable[[], Any]) -> Any:
         answer = [_attempt(make) if self.main else None]

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sdft.optimization import derived_seed, round_stochastically
+
 
 class EMATeacher:
     """A copy of `model` that moves by phi <- rate * theta + (1 - rate) * phi at each `update` (paper section 3).
@@ -15,7 +17,8 @@ class EMATeacher:
     dtype is the arithmetic of the average, float32 by default. Where it is not the model's own dtype the average is
     kept beside the model, which then holds it rounded for the forward pass. In bfloat16 (the official code, two
     roundings an update) steps below half a unit in the last place are lost, and at rate 0.01 the average of slowly
-    moving weights stands still.
+    moving weights stands still. `stochastic` computes a bfloat16 average in float32 and rounds it up or down by chance,
+    so that it moves as it should on average; the random numbers depend on the update and the parameter alone.
 
     `model` is never trained: its parameters need no gradient and it is in eval mode. Tied weights stay tied.
     twin: a model with the weights of `model`, to be used instead of a copy; a sharded model cannot be copied.
@@ -23,12 +26,20 @@ class EMATeacher:
     """
 
     def __init__(
-        self, model: nn.Module, rate: float, dtype: torch.dtype = torch.float32, twin: nn.Module | None = None
+        self,
+        model: nn.Module,
+        rate: float,
+        dtype: torch.dtype = torch.float32,
+        twin: nn.Module | None = None,
+        *,
+        stochastic: bool = False,
     ) -> None:
         if not 0 <= rate <= 1:
             raise ValueError(f"the EMA rate is {rate}; it must be between 0 and 1")
         self.rate = rate
         self.dtype = dtype
+        self.stochastic = stochastic and dtype == torch.bfloat16
+        self.updates = 0
         self.model = (copy.deepcopy(model) if twin is None else twin).requires_grad_(False).eval()
         self.average = {name: self._average(value) for name, value in self.model.named_parameters()}
 
@@ -45,12 +56,18 @@ class EMATeacher:
         source = dict(model.named_parameters())
         if source.keys() != self.average.keys():
             raise ValueError("the student's parameters are not the teacher's; both must be the same architecture")
-        for name, average in self.average.items():
-            theta = source[name].to(device=average.device, dtype=average.dtype)
-            if average.is_floating_point():
-                average.mul_(1 - self.rate).add_(theta, alpha=self.rate)
+        for number, (name, average) in enumerate(self.average.items()):
+            if not average.is_floating_point():
+                average.copy_(source[name])
+            elif self.stochastic:
+                theta = source[name].to(device=average.device, dtype=torch.float32)
+                generator = torch.Generator(device=average.device)
+                generator.manual_seed(derived_seed("average", self.updates, number))
+                average.copy_(round_stochastically(average.float().lerp_(theta, self.rate), generator))
             else:
-                average.copy_(theta)
+                theta = source[name].to(device=average.device, dtype=average.dtype)
+                average.mul_(1 - self.rate).add_(theta, alpha=self.rate)
+        self.updates += 1
         buffers = dict(model.named_buffers())
         for name, buffer in self.model.named_buffers():
             buffer.copy_(buffers[name])
@@ -63,8 +80,8 @@ class EMATeacher:
                 parameter.data.copy_(self.average[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """The average and the buffers, from which `load_state_dict` continues exactly."""
-        return {"average": dict(self.average), "buffers": dict(self.model.named_buffers())}
+        """The average, the buffers and the number of updates, from which `load_state_dict` continues exactly."""
+        return {"average": dict(self.average), "buffers": dict(self.model.named_buffers()), "updates": self.updates}
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -73,4 +90,5 @@ class EMATeacher:
             average.copy_(state["average"][name])
         for name, buffer in self.model.named_buffers():
             buffer.copy_(state["buffers"][name])
+        self.updates = state["updates"]
         self._show()

@@ -54,7 +54,7 @@ class Training:
         self.crew: Alone = checkpoints.crew
         self.quiet = quiet or not self.crew.main
         self.settings, self.values = spec.settings, spec.hyperparameters
-        self.crew.check(self.settings)
+        self.crew.check(spec.method, self.settings)
         self.accelerator = self.crew.accelerator()
         self.device = self.accelerator.device
         self.clock = Clock(str(self.device), self.crew.size)
@@ -67,11 +67,6 @@ class Training:
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
         self.method = find_method(spec.method)(self.settings, pad)
-        if self.crew.size > 1 and self.method.sampling in ("teacher", "once"):
-            raise SdftError(
-                f"{spec.method} samples from its teacher, which a run in shards cannot do yet; train it on one GPU "
-                "(gpus: 1)."
-            )
         self.examples = self._encode()
         self.engine = engine or self.crew.engine(self._engine(inputs, pad))
         self.order = self._order()
@@ -200,7 +195,8 @@ class Training:
         kind = self.method.teacher
         if kind == "ema":
             twin = self._load(self.inputs.start.folder) if self.crew.size > 1 else None
-            self.ema = EMATeacher(self.student, self.values.ema_rate, getattr(torch, self.settings.ema_dtype), twin)
+            dtype, stochastic = getattr(torch, self.settings.ema_dtype), self.settings.rounding == "stochastic"
+            self.ema = EMATeacher(self.student, self.values.ema_rate, dtype, twin, stochastic=stochastic)
             return self.ema.model
         if kind == "base":
             return self._load(self.inputs.base.folder).requires_grad_(False)

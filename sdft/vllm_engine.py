@@ -12,11 +12,9 @@ from typing import Any
 
 import torch
 
+from sdft.config import VLLM_MEMORY_SHARE
 from sdft.encoding import Completions
 from sdft.errors import SdftError
-
-# The share of the GPU's memory that vLLM takes (official code: 0.3).
-MEMORY_SHARE = 0.3
 
 
 class VLLMEngine:
@@ -41,7 +39,7 @@ class VLLMEngine:
             model=str(folder),
             dtype="bfloat16",
             max_model_len=context,
-            gpu_memory_utilization=MEMORY_SHARE,
+            gpu_memory_utilization=VLLM_MEMORY_SHARE,
             # Log-probabilities after the temperature, as the trainer computes them.
             logprobs_mode="processed_logprobs",
             # The model's own sampling defaults would change the distribution.

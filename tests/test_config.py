@@ -69,6 +69,15 @@ FRESH = {
         (["scales", "papr"], {}, ["'paper'"]),
         (["training", "skip_tokens"], -3, ["training.skip_tokens", "-3"]),
         (["training", "ema_dtype"], "float16", ["training.ema_dtype", "float32"]),
+        (["training", "rounding"], "stochastic", ["rounding: stochastic", "all float32", "ema_dtype"]),
+        (["scales", "paper", "training", "compute_dtype"], "float32", ["scales.paper", "compute_dtype: bfloat16"]),
+        (["scales", "paper", "training", "rounding"], "stochastic", ["scales.paper", "{rounding: nearest}"]),
+        (["scales", "paper", "training", "rollout_engine"], "vllm", ["scales.paper", "{rollout_engine: transformers}"]),
+        (
+            ["scales", "paper", "models", "sources", "Qwen2.5-7B-Instruct", "gpus"],
+            2,
+            ["scales.paper.studies.onpolicy", "samples from its teacher"],
+        ),
         (
             ["scales", "mini", "arms", "sft", "grid", "learning_rate"],
             [],

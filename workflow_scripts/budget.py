@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from sdft.config import TrainingSettings, load_config
 from sdft.cost import (
+    GPU_GIB,
     assumptions,
     check_budget,
     device_hours,
@@ -97,6 +98,7 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
         parts = ", ".join(f"{name} {value:.0f} GiB" for name, value in room.items())
         lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
     lines += comparison(found, plan.name)
+    engine = plan.config.settings_of(plan.name, plan.arms[0]).rollout_engine
     for name in dict.fromkeys(job.model for job in found):
         if name not in assumptions()["models"]:
             continue
@@ -104,8 +106,8 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
         place = "one GPU that trains" if shared == 1 else f"each of {shared} GPUs that train"
         lines += ["", f"memory of {place} {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
         for label, dtypes in NUMERICS.items():
-            total = memory(name, TrainingSettings(**dtypes), gpus=shared)["total"]
-            fits_on = "fits 141 GiB" if total < 0.95 * 141 else "does not fit 141 GiB"
+            total = memory(name, TrainingSettings(**dtypes, rollout_engine=engine), gpus=shared)["total"]
+            fits_on = f"{'fits' if total < 0.95 * GPU_GIB else 'does not fit'} {GPU_GIB} GiB"
             lines.append(f"  {label:34} {total:6.0f} GiB  {fits_on}")
     return "\n".join(lines), left
 

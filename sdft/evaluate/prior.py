@@ -96,7 +96,8 @@ def evaluate_prior(
     perhaps "siblings": names of tasks on the same data that run in the same pass, whose metrics are stored as
     {sibling}/{key} and whose items are not. "include_path" is a folder of task YAML, null for lm_eval's own; "data_dir"
     holds {benchmark}.jsonl to use in the place of the tasks' own data, null to leave those; "batch_size",
-    "num_fewshot", "limit" and "apply_chat_template" are lm_eval's. The generated programs of unsafe tasks are really
+    "num_fewshot" and "apply_chat_template" are lm_eval's; "limit" is of a benchmark's items, shared by the tasks of a
+    group. The generated programs of unsafe tasks are really
     run, as "generated_code" says: "sandbox" or "bare" (sdft/evaluate/sandbox.py). No random state is touched and the
     model's training mode is restored. Raises SdftError for a task, metric or data file that is not there.
     """
@@ -146,7 +147,7 @@ class PriorRunner:
             report = self._evaluate(
                 self.lm,
                 loaded,
-                limit=self.config["limit"],
+                limit=_share(self.config["limit"], len(loaded["tasks"]) - len(wanted.get("siblings", ()))),
                 bootstrap_iters=0,
                 log_samples=True,
                 apply_chat_template=self.config["apply_chat_template"],
@@ -210,6 +211,11 @@ class PriorRunner:
         lines = [f"{key}: {json.dumps(value)}" for key, value in changes.items()]
         lines.append("custom_dataset: !function sdft.evaluate.prior.read_benchmark")
         return "\n".join(lines)
+
+
+def _share(limit: int | None, tasks: int) -> int | None:
+    """The limit of each task of a group, so that the benchmark looks at about `limit` items (MMLU has 57 tasks)."""
+    return None if limit is None else -(-limit // tasks)
 
 
 def _names(entry: Mapping[str, Any]) -> list[str]:

@@ -17,6 +17,8 @@ ACTION = re.compile(r"Action:\s*(\w+)")
 ACTION_INPUT = re.compile(r"Action Input:\s*(\{.*?\})", re.DOTALL)
 CALL = re.compile(r"Action:\s*(\S+)(?:\s+Action Input:\s*)?")
 NO_CALL = re.compile(r"Action:\s*None\b")
+# A degenerate response can nest brackets deeper than the parser goes.
+UNREADABLE = (ValueError, RecursionError)
 
 
 def score(response: str, golden_answer: list[dict[str, Any]], rule: str = "official") -> bool:
@@ -63,7 +65,7 @@ def _gold_arguments(step: dict[str, Any]) -> dict[str, Any] | None:
 def _parse(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except UNREADABLE:
         return None
     return value if isinstance(value, dict) else None
 
@@ -73,7 +75,7 @@ def _calls(response: str) -> list[tuple[str, dict[str, Any] | None]]:
     for match in CALL.finditer(response):
         try:
             arguments, _ = json.JSONDecoder().raw_decode(response, match.end())
-        except ValueError:
+        except UNREADABLE:
             arguments = None
         if not isinstance(arguments, dict):
             arguments = None

@@ -138,6 +138,13 @@ def test_a_sibling_is_stored_beside_the_headline_and_changes_nothing_in_it(model
         evaluate_prior(model, tokenizer, {**config, "tasks": {"mmlu": entry | {"siblings": ["own_othre"]}}})
 
 
+@pytest.mark.parametrize(("limit", "tasks", "each"), [(None, 57, None), (200, 1, 200), (200, 57, 4), (1, 57, 1)])
+def test_the_tasks_of_a_group_share_the_limit(limit, tasks, each):
+    from sdft.evaluate.prior import _share
+
+    assert _share(limit, tasks) == each
+
+
 def test_limit_and_the_state_of_the_world(model, tokenizer, config):
     before = torch.random.get_rng_state()
     model.train()

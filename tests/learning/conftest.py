@@ -118,6 +118,8 @@ def make_spec(world: Path, method: str = "sdft", **changes) -> RunSpec:
     for name, value in changes.items():
         place = values if name in values else fields if name in RunSpec.model_fields else settings
         place[name] = value
+    if settings.get("weights_dtype") == "bfloat16":
+        settings["compute_dtype"] = "bfloat16"
     return RunSpec.model_validate({"hyperparameters": values, "settings": settings} | fields)
 
 

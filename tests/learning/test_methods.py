@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -52,6 +53,39 @@ def test_the_teacher_sees_the_demonstration_and_the_student_does_not(world):
     )
     assert example.teacher_prompt == expected
     assert example.completion is None
+
+
+class Perturbed(GenerateEngine):
+    """An engine whose weights are not quite the student's, as another implementation's numbers are not."""
+
+    def sample(self, model, prompts, **options):
+        other = copy.deepcopy(model)
+        with torch.no_grad():
+            for parameter in other.parameters():
+                parameter.mul_(1.1)
+        return super().sample(other, prompts, **options)
+
+
+def test_samples_of_an_engine_with_other_weights_are_weighed_by_the_students_probabilities(world):
+    method, examples = encode(world, "sdft", make_records(8), importance_clip=1.5)
+    student, teacher = make_model(), make_model(1)
+    completions = method.completions(examples, student, Perturbed(0, [3]), 0)
+    found = method.loss(MicroBatch(examples, completions), student, teacher)
+    expected = []
+    for row, example in enumerate(examples):
+        length = int(completions.mask[row].sum())
+        tokens = completions.tokens[row, :length]
+        logits = student(torch.tensor([[*example.prompt, *tokens.tolist()]])).logits[0, len(example.prompt) - 1 : -1]
+        own = logits.log_softmax(-1).gather(-1, tokens[:, None])[:, 0]
+        expected.append((own - completions.log_probs[row, :length]).exp().clamp(max=1.5).mean())
+    expected = torch.stack(expected)[:, None]
+    assert (expected - 1).abs().max() > 0.05
+    torch.testing.assert_close(found.weights, expected, rtol=1e-4, atol=1e-4)
+    # The same samples without the correction are weighed alike, and the loss is another one.
+    plain, _ = encode(world, "sdft", [], importance_clip=None)
+    uncorrected = plain.loss(MicroBatch(examples, completions), student, teacher)
+    assert uncorrected.weights is None
+    assert abs(float(uncorrected.loss - found.loss)) > 1e-4
 
 
 def test_supervised_methods_train_on_the_demonstration_and_its_end_alone(world):

@@ -79,6 +79,21 @@ def test_bfloat16_arithmetic_stands_still_where_float32_moves():
     assert float(ours.model.first.weight[0, 0]) > 1
 
 
+def test_a_bfloat16_average_that_is_rounded_by_chance_moves_as_it_should_on_average():
+    model = nn.Linear(64, 64, bias=False, dtype=torch.bfloat16)
+    nn.init.ones_(model.weight)
+    teacher = EMATeacher(model, 0.01, torch.bfloat16, stochastic=True)
+    with torch.no_grad():
+        model.weight.mul_(1.02)
+    travelled = float(model.weight.detach()[0, 0]) - 1
+    for _ in range(100):
+        teacher.update(model)
+    assert teacher.average["weight"].dtype == torch.bfloat16
+    moved = float(teacher.average["weight"].float().mean()) - 1
+    # The standard error of a mean over 4096 weights, each a step of 2^-7 off at most, is far below this.
+    assert moved == pytest.approx((1 - 0.99**100) * travelled, rel=0.05)
+
+
 def test_teacher_and_student_share_no_memory_and_the_teacher_needs_no_gradient():
     model = Tied()
     teacher = EMATeacher(model, 0.5)
@@ -90,10 +105,12 @@ def test_teacher_and_student_share_no_memory_and_the_teacher_needs_no_gradient()
     assert not teacher.model.training
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_restored_teacher_continues_exactly(dtype):
+@pytest.mark.parametrize(
+    ("dtype", "stochastic"), [(torch.float32, False), (torch.bfloat16, False), (torch.bfloat16, True)]
+)
+def test_a_restored_teacher_continues_exactly(dtype, stochastic):
     model = Tied(torch.bfloat16)
-    one, other = EMATeacher(model, 0.1, dtype), EMATeacher(model, 0.1, dtype)
+    one, other = (EMATeacher(model, 0.1, dtype, stochastic=stochastic) for _ in range(2))
     for step in range(1, 6):
         wander(model, step)
         one.update(model)

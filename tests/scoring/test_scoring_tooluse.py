@@ -83,6 +83,13 @@ def test_only_failures_by_action_none_are_counted_as_such():
     assert not failed_by_none(say(TWO) + "\nAction: None", ONE)
 
 
+@pytest.mark.parametrize("rule", ["official", "strict"])
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_brackets_without_end_are_a_wrong_answer(rule, opening):
+    response = "Action: findBus\nAction Input: " + opening * 100_000
+    assert not score(response, ONE, rule)
+
+
 def test_an_unknown_rule_is_refused():
     with pytest.raises(SdftError, match="did you mean 'strict'"):
         score(say(ONE), ONE, rule="strikt")

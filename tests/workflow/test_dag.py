@@ -94,6 +94,29 @@ def test_a_study_with_one_task_is_complete(root, tmp_path):
     assert "device-hours for all" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("targets", "named"), [([], "all"), (["tables"], "tables"), (["figure6", "table1"], "figure6, table1")]
+)
+def test_a_dry_run_says_what_its_own_targets_cost(root, targets, named):
+    done = snakemake(root, "-n", "--quiet", "all", "--cores", "1", "--", *targets)
+    hours = float(re.search(rf"forecast: ([\d.]+) device-hours for .*{named} at scale mini", done.stderr)[1])
+    assert hours > 0
+
+
+@pytest.mark.parametrize("targets", [[], ["claims"], ["results/smoke/tables/table5/table.md"]])
+def test_a_start_dearer_than_the_budget_is_refused_whatever_was_asked_for(root, tmp_path, targets):
+    study = tmp_path / "study.yaml"
+    study.write_text("scale: smoke\nbudget: {device_hours: 1.0e-6}\n")
+    for name in ("config.yaml", "released", "sdft"):
+        (tmp_path / name).symlink_to(root / name)
+    command = [sys.executable, "-m", "snakemake", "-s", str(root / "Snakefile"), "--cores", "1"]
+    command += ["--configfile", str(study), "--", *targets]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode != 0
+    assert "budget.device_hours" in done.stdout + done.stderr
+    assert not (tmp_path / "results/smoke/data").exists()
+
+
 def test_every_target_of_the_paper_is_a_rule(root):
     done = snakemake(root, "--list-target-rules")
     assert {"all", "table5", "tables", "figure4", "figures", "report", "smoke"} <= set(done.stdout.split())
