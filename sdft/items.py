@@ -65,6 +65,8 @@ def item(plan: Plan, name: str) -> dict[str, Any]:
         found |= {"base": [], "cells": [], "teachers": [], "candidates": [], "sweeps": _sweeps(plan, name)}
     else:
         found |= _table5(plan, COSTED if name == "cost" else tuple(plan.arms))
+    if name == "table5":
+        found["versions"] = _versions(plan)
     if name == "ablations":
         found["estimators"] = f"{plan.root}/estimators.json"
     if name == "cost":
@@ -80,6 +82,16 @@ def _table5(plan: Plan, arms: Sequence[str]) -> dict[str, Any]:
         "cells": [_cell(plan, "table5", task, arm, plan.finals("table5", task, arm)) for task, arm in pairs],
         "teachers": [],
         "candidates": _candidates(plan, pairs),
+    }
+
+
+def _versions(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The shorter versions of each test set, numbers of its first rows, with the file that has their order."""
+    rules = getattr(plan.scale.data, "tasks", {})
+    return {
+        task: {"data": plan.data_path(task, "test"), "rows": shorter}
+        for task in plan.tasks
+        if task in rules and (shorter := [n for n in rules[task].test_versions if n < (rules[task].test_rows or 0)])
     }
 
 
@@ -243,6 +255,7 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
             yield from filter(None, [run.get("divergence")])
     yield from (entry["path"] for entry in found["candidates"])
     yield from filter(None, [found.get("estimators")])
+    yield from (entry["data"] for entry in found.get("versions", {}).values())
 
 
 def score_names(task: str) -> list[str]:
