@@ -35,6 +35,7 @@ from sdft.plan import Plan
 LEAN = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16"}
 NUMERICS = {
     "official code: all bfloat16": {**LEAN, "ema_dtype": "bfloat16"},
+    "all bfloat16, stochastic rounding": {**LEAN, "ema_dtype": "bfloat16", "rounding": "stochastic"},
     "float32 EMA": {**LEAN, "ema_dtype": "float32"},
     "float32 EMA, stochastic rounding": {**LEAN, "ema_dtype": "float32", "rounding": "stochastic"},
     "float32 optimizer and EMA": {**LEAN, "optimizer_dtype": "float32", "ema_dtype": "float32"},
