@@ -33,9 +33,9 @@ def recover():
 
 
 def test_a_writer_names_a_file_system_without_locks(no_locks, tmp_path):
-    with pytest.raises(SdftError, match="no file locks .*mount option flock.*another file system"):
-        with only_writer(tmp_path / "state"):
-            pass
+    said = "no file locks .*mount option flock.*another file system"
+    with pytest.raises(SdftError, match=said), only_writer(tmp_path / "state"):
+        pass
 
 
 def test_a_start_names_a_file_system_without_locks(no_locks, tmp_path):

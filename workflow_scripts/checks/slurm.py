@@ -253,7 +253,7 @@ def requeue(doctor: Doctor) -> Finding:
     return Finding("ok", f"--requeue is accepted; PreemptMode {found.get('PreemptMode', 'unknown')}; {wait}")
 
 
-@check("slurm", "one job: shared folder, clock, Python")
+@check("slurm", "one job: shared folder and locks, clock, Python")
 def probe(doctor: Doctor) -> Iterator[Finding]:
     """Submits a one-minute job that answers through a file in this directory."""
     if doctor.probe_seconds <= 0:
@@ -263,38 +263,41 @@ def probe(doctor: Doctor) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix="doctor-", dir="results") as name:
         folder = Path(name).resolve()
         (folder / "question").write_text("visible")
-        (folder / "lock").touch()
-        # Succeeds where the node gets the lock that is held here for as long as the job is waited for.
-        lock = f'import fcntl; fcntl.flock(open("{folder}/lock", "a"), fcntl.LOCK_EX | fcntl.LOCK_NB)'
-        script = (
-            f"cd {shlex.quote(os.getcwd())} || exit 3\n"
-            f"cat {shlex.quote(str(folder))}/question > {shlex.quote(str(folder))}/seen 2>&1\n"
-            f"{shlex.quote(sys.executable)} -c {shlex.quote(lock)} 2> /dev/null && touch {shlex.quote(str(folder))}/free\n"
-            f"{shlex.quote(sys.executable)} -c 'import snakemake, sdft' > {shlex.quote(str(folder))}/python 2>&1 && "
-            f"echo ok > {shlex.quote(str(folder))}/python\n"
-            f"srun -n1 env -u SLURM_CONF hostname > {shlex.quote(str(folder))}/srun 2>&1\n"
-            f'echo "$(hostname) $(date +%s.%N)" > {shlex.quote(str(folder))}/part\n'
-            f"mv {shlex.quote(str(folder))}/part {shlex.quote(str(folder))}/answer\n"
-        )
-        where = [
-            f"{option}={os.environ[variable]}"
-            for option, variable in (("--account", "SDFT_SLURM_ACCOUNT"), ("--partition", "SDFT_SLURM_PARTITION"))
-            if os.environ.get(variable)
-        ]
-        request = ["--time=2", "--mem=1000", "--job-name=doctor", f"--output={folder}/log", *where]
-        submitted = doctor.run("sbatch", "--parsable", *request, "--wrap", script)
-        if not submitted.ok:
-            yield Finding("fail", f"sbatch refused a job: {submitted.err}", "set what the checks above ask for")
-            return
-        job = submitted.out.split(";")[0]
-        with open(folder / "lock", "a") as held:
+        with open(folder / "lock", "w") as held:
             try:
                 try_lock(held, folder / "lock")
             except SdftError as error:
-                yield Finding("fail", str(error), "see the message")
-            else:
-                yield from _judge(doctor, folder, job)
-        doctor.run("scancel", job)
+                yield Finding("fail", str(error))
+                return
+            yield from _submit(doctor, folder)
+
+
+def _submit(doctor: Doctor, folder: Path) -> Iterator[Finding]:
+    """Submit the job while this machine holds the lock, and judge its answer."""
+    here, python = shlex.quote(str(folder)), shlex.quote(sys.executable)
+    lock = f'import fcntl; fcntl.flock(open("{folder}/lock", "r+"), fcntl.LOCK_EX | fcntl.LOCK_NB)'
+    script = (
+        f"cd {shlex.quote(os.getcwd())} || exit 3\n"
+        f"cat {here}/question > {here}/seen 2>&1\n"
+        f"{python} -c {shlex.quote(lock)} 2> /dev/null && touch {here}/free\n"
+        f"{python} -c 'import snakemake, sdft' > {here}/python 2>&1 && echo ok > {here}/python\n"
+        f"srun -n1 env -u SLURM_CONF hostname > {here}/srun 2>&1\n"
+        f'echo "$(hostname) $(date +%s.%N)" > {here}/part\n'
+        f"mv {here}/part {here}/answer\n"
+    )
+    where = [
+        f"{option}={os.environ[variable]}"
+        for option, variable in (("--account", "SDFT_SLURM_ACCOUNT"), ("--partition", "SDFT_SLURM_PARTITION"))
+        if os.environ.get(variable)
+    ]
+    request = ["--time=2", "--mem=1000", "--job-name=doctor", f"--output={folder}/log", *where]
+    submitted = doctor.run("sbatch", "--parsable", *request, "--wrap", script)
+    if not submitted.ok:
+        yield Finding("fail", f"sbatch refused a job: {submitted.err}", "set what the checks above ask for")
+        return
+    job = submitted.out.split(";")[0]
+    yield from _judge(doctor, folder, job)
+    doctor.run("scancel", job)
 
 
 def _judge(doctor: Doctor, folder: Path, job: str) -> Iterator[Finding]:
