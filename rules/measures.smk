@@ -68,7 +68,7 @@ rule trajectory:
         code=code_digest("trajectory"),
     shell:
         "python -m sdft.evaluate.trajectory --model {input.model} --task {params.tasks} --data-root {params.data} "
-        "{params.options} {params.limits} --out {output} > {log} 2>&1"
+        "{params.options} {params.limits} --out {output} --wait 10000 > {log} 2>&1"
 
 
 rule pass_at_k:
@@ -91,7 +91,7 @@ rule pass_at_k:
         code=code_digest("passk"),
     shell:
         "python -m sdft.evaluate.passk --model {input.model} {params.options} {params.limits} --temperature 1 "
-        "--top-p 0.95 --out {output} > {log} 2>&1"
+        "--top-p 0.95 --out {output} --wait 10000 > {log} 2>&1"
 
 
 rule divergence:
@@ -115,7 +115,7 @@ rule divergence:
         code=code_digest("divergence"),
     shell:
         "python -m sdft.evaluate.divergence --model {input.model} --base {input.base} {params.options} "
-        "{params.limits} --out {output} > {log} 2>&1"
+        "{params.limits} --out {output} --wait 10000 > {log} 2>&1"
 
 
 # FLOPs of a step of a run's training, counted while it is taken.

@@ -1,67 +1,30 @@
-"""Interrupting and continuing a run: checkpoints that are whole or ignored, one writer a folder, orderly stops."""
+"""Interrupting and continuing a run: checkpoints that are whole or ignored, orderly stops."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
 import signal
-import socket
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError
+
+# What interrupts and continues a run has these from here too.
+from sdft.locks import only_writer as only_writer
 from sdft.processes import Alone
+from sdft.progress import say as say
 from sdft.provenance import sha256_file, write_json
 
 STATE = "state.pt"
 RECORD = "record.json"
 METRICS = "metrics.jsonl"
 FINISHED = "finished.json"
-
-
-def say(message: str) -> None:
-    """A line for the person or the log that watches; from the first process where several train a run."""
-    if os.environ.get("RANK", "0") == "0":
-        print(message, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def only_writer(folder: str | Path, wait_minutes: float = 0) -> Iterator[None]:
-    """Hold `folder`/lock; the system lets go of it when the process ends, however it ends.
-
-    While another process has it, wait for at most `wait_minutes`. Raises SdftError naming the holder after that.
-    """
-    path = Path(folder) / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    deadline, told = time.monotonic() + 60 * wait_minutes, False
-    with open(path, "a+", encoding="utf-8") as handle:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                handle.seek(0)
-                holder = handle.read().strip() or "another process"
-            if time.monotonic() >= deadline:
-                raise SdftError(
-                    f"{folder} is being written by {holder}; wait for it or stop it, then run the same command again."
-                )
-            if not told:
-                say(f"waiting for {holder}, which is writing {folder}")
-                told = True
-            time.sleep(1)
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on host {socket.gethostname()}")
-        handle.flush()
-        yield
 
 
 class StopRequest:
@@ -108,7 +71,7 @@ def disk_errors(folder: str | Path) -> Iterator[None]:
 
 
 class Checkpoints:
-    """The last two checkpoints of one run, in folders named by step.
+    """The last two checkpoints of one run that are whole, in folders named by step.
 
     A checkpoint is written beside its place, flushed to disk and renamed; it is used only if its SHA-256 and
     `fingerprint` fit. fingerprint: digest of everything that decides the result (specification, code, inputs).
@@ -119,15 +82,16 @@ class Checkpoints:
         self.folder = Path(folder)
         self.fingerprint = fingerprint
         self.crew = crew or Alone()
+        self.torn: set[Path] = set()
         self.names = [STATE] if self.crew.size == 1 else [f"state-{rank}.pt" for rank in range(self.crew.size)]
 
     def _folders(self) -> list[Path]:
         """Existing checkpoints, the newest first; by number, since "step-950" sorts after "step-1138"."""
         found = [path for path in self.folder.glob("step-*") if path.name.removeprefix("step-").isdigit()]
-        return sorted(found, key=lambda path: int(path.name.removeprefix("step-")), reverse=True)
+        return sorted(found, key=_step, reverse=True)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
-        """Keep `state` (tensors and plain values) as the checkpoint after `step` steps, and the one before it."""
+        """Keep `state` (tensors and plain values) as the checkpoint after `step` steps, and the whole one before it."""
         part = self.folder / f"part-{step}"
         with disk_errors(self.folder):
             self.crew.first(lambda: _make_empty(part))
@@ -152,8 +116,12 @@ class Checkpoints:
         shutil.rmtree(place, ignore_errors=True)
         os.replace(part, place)
         sync_folder(self.folder)
-        for old in self._folders()[2:]:
-            shutil.rmtree(old, ignore_errors=True)
+        # One that was found torn is no fallback, and a later one belongs to an attempt that was given up.
+        self.torn.discard(place)
+        earlier = [old for old in self._folders() if _step(old) <= step and old not in self.torn]
+        for old in self._folders():
+            if old not in earlier[:2]:
+                shutil.rmtree(old, ignore_errors=True)
 
     def load(self, device: Any = "cpu") -> tuple[int, dict[str, Any]] | None:
         """Step and state of the newest checkpoint that is whole; None when there is none to continue from.
@@ -182,6 +150,7 @@ class Checkpoints:
                 whole = False
             if not whole:
                 say(f"{place} is torn; looking for the checkpoint before it")
+                self.torn.add(place)
                 continue
             if record["fingerprint"] != self.fingerprint:
                 say(f"{place} belongs to other settings, code or data; starting afresh")
@@ -199,6 +168,10 @@ class Checkpoints:
         """Remove all checkpoints."""
         for place in self._folders():
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _step(place: Path) -> int:
+    return int(place.name.removeprefix("step-"))
 
 
 def _make_empty(folder: Path) -> None:

@@ -269,7 +269,7 @@ def forecast(plan: Plan, target: str = "table5") -> tuple[list[Job], dict[str, F
     """The target's jobs with their forecast seconds, and the fit of each kind."""
     found = jobs(plan, target)
     measured = defaultdict(list)
-    every = {job.output: job for job in (*found, *(jobs(plan, "all")))}
+    every = {job.output: job for job in (*found, *(jobs(plan, "all") if target != "all" else ()))}
     for job in every.values():
         if job.seconds:
             measured[job.kind].append((job.units, job.seconds))

@@ -1,9 +1,16 @@
-"""How far a long step is: a bar on a terminal, a line every few seconds in a log."""
+"""How far a long step is: a bar on a terminal, a line every few seconds in a log; and what else it has to say."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+
+
+def say(message: str) -> None:
+    """A line for the person or the log that watches; from the first process where several train a run."""
+    if os.environ.get("RANK", "0") == "0":
+        print(message, file=sys.stderr, flush=True)
 
 
 class Progress:

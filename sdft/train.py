@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sdft.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors, only_writer, say
+from sdft.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors
 from sdft.config import SPEED_SETTINGS
 from sdft.errors import SdftError, run_main
 from sdft.imports import quick_imports
+from sdft.locks import only_writer
 from sdft.plan import RunSpec
 from sdft.processes import find_processes, launch
+from sdft.progress import say
 from sdft.provenance import check_sha256, read_json, write_json, write_text
 from sdft.resolve import Inputs, fingerprint, parse_spec, read_spec, resolve
 

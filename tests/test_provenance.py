@@ -113,6 +113,7 @@ CARRIERS = {
     "config.py",
     "checks.py",
     "plan.py",
+    "locks.py",
     "progress.py",
     "checkpoint.py",
     "train.py",

@@ -8,7 +8,6 @@ when it is gone, and continues there) or waited for, never run twice.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import signal
 import socket
@@ -20,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sdft.errors import SdftError, run_main
+from sdft.locks import try_lock
 from workflow_scripts.slurm_guard import PREFIX, jobs_here
 
 LOCK = Path(".snakemake/start.lock")
@@ -30,16 +30,14 @@ LOG = Path("results/controller.log")
 def take_lock(path: Path, take_over: bool = False) -> int:
     """Hold an exclusive lock for as long as this process (or what it becomes by exec) lives.
 
-    Returns the file descriptor. Raises SdftError when another process has the lock, or when the last start was on
-    another host, where a file lock may be invisible from here.
+    Returns the file descriptor. Raises SdftError when another process has the lock, when there are no locks here, or
+    when the last start was on another host, where a file lock may be invisible from here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     owner = os.read(handle, 200).decode().strip()
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise SdftError(f"this directory is being run already ({owner}); stop that one first (Ctrl-C there).") from None
+    if not try_lock(handle, path):
+        raise SdftError(f"this directory is being run already ({owner}); stop that one first (Ctrl-C there).")
     host = socket.gethostname()
     if owner and not take_over and owner.split(" ", 1)[0] != host:
         os.close(handle)
@@ -58,11 +56,7 @@ def snakemake_is_running(mark: Path = RUNNING) -> bool:
     if not mark.exists():
         return False
     with open(mark, "a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+        return not try_lock(handle, mark)
 
 
 def settle_orphans(choice: str, prefix: str = PREFIX, seconds: float = 300) -> None:

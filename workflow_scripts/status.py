@@ -1,7 +1,8 @@
 """What runs, where, since when and for how long still: `python workflow_scripts/status.py`.
 
 Reads what lies on disk (finished runs, metrics of running ones, Snakemake's last log), and asks squeue where it is.
-It changes nothing, so it may be called at any time, from any machine that sees this directory.
+It changes nothing, so it may be called at any time, from any machine that sees this directory. Runs that nobody has
+started are counted, not listed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,14 +25,21 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from sdft.config import load_config
+from sdft.cost import Job as Work
 from sdft.cost import device_hours, devices, forecast, job_start, makespan
-from sdft.errors import run_main
+from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.items import STUDY_OF
 from sdft.plan import Plan, RunSpec
 from sdft.provenance import write_text
 from workflow_scripts.slurm_guard import PREFIX
 
 # A run whose metrics are that many seconds old is not called running, unless SLURM says that it runs.
 FRESH_SECONDS = 600.0
+# What `all` makes is everything of the plan that is switched on.
+TARGETS = ("all", "gate", "released_checkpoints", *STUDY_OF)
+UNFINISHED = ("running", "interrupted", "queued", "to do")
+# The group of the runs that are on disk and that the plan has no more.
+ELSEWHERE = "other configurations"
 LOG_LINES = 8
 BARS = "▁▂▃▄▅▆▇█"
 STYLE = (
@@ -54,15 +63,25 @@ class Job:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the plan as it stands. losses: one number a step so far; left: seconds still to go, if known."""
+    """A training as it stands. study: the one that it belongs to; output: the file that it has when it is finished.
 
-    spec: RunSpec
+    losses: one number a step so far.
+    """
+
+    id: str
+    study: str
+    candidate: bool
+    output: str
     state: str
     steps: int = 0
     losses: tuple[float, ...] = ()
     seconds_a_step: float | None = None
-    seconds: float | None = None
     job: Job | None = None
+
+    @property
+    def shown(self) -> bool:
+        """Whether it has begun and is not finished."""
+        return self.state in ("running", "interrupted") or (self.state == "queued" and self.steps > 0)
 
 
 @dataclass(frozen=True)
@@ -114,53 +133,61 @@ def result_path(plan: Plan, run: RunSpec) -> str:
     return plan.validation_path(run) if run.study == "sweep" else f"{plan.run_folder(run)}/model.json"
 
 
-def look_at(plan: Plan, run: RunSpec, jobs: list[Job]) -> Run:
-    """One run of the plan: finished, running, waiting in SLURM, interrupted or not started."""
-    folder = Path(plan.run_folder(run))
-    result = Path(result_path(plan, run))
+def look_at(run: Run, folder: Path, jobs: list[Job]) -> Run:
+    """A run whose folder exists: finished, running, waiting in SLURM, interrupted or not started."""
+    # Nothing of a finished run is shown, and reading hundreds of them takes long.
+    if Path(run.output).is_file():
+        return replace(run, state="finished")
     steps, age = read_metrics(folder)
     losses = tuple(step["loss"] for step in steps if isinstance(step.get("loss"), int | float))
     pace = statistics.median(step["seconds"] for step in steps[-20:]) if steps and "seconds" in steps[-1] else None
-    job = next((job for job in jobs if job.what.endswith(run.id)), None)
-    if result.is_file():
-        try:
-            record = json.loads(result.read_text(encoding="utf-8"))
-            seconds = (record.get("manifest") or {}).get("seconds", record.get("seconds"))
-        except (OSError, ValueError):
-            seconds = None
-        state = "finished"
+    job = job_of(run, jobs)
+    if job is not None:
+        state = "running" if job.state in ("RUNNING", "COMPLETING") else "queued"
+    elif steps:
+        state = "running" if age < FRESH_SECONDS else "interrupted"
     else:
-        seconds = None
-        if job is not None:
-            state = "running" if job.state in ("RUNNING", "COMPLETING") else "queued"
-        elif steps:
-            state = "running" if age < FRESH_SECONDS else "interrupted"
-        else:
-            state = "to do"
-    return Run(run, state, len(steps), losses, pace, seconds, job)
+        state = "to do"
+    return replace(run, state=state, steps=len(steps), losses=losses, seconds_a_step=pace, job=job)
 
 
-def plan_runs(plan: Plan, jobs: list[Job]) -> list[Run]:
-    """Every candidate and final run of the plan."""
-    specs: dict[str, RunSpec] = {}
-    for task in plan.tasks:
-        for arm in plan.arms:
-            for run in (*plan.candidates(task, arm), *plan.finals("table5", task, arm)):
-                specs.setdefault(run.id, run)
-    return [look_at(plan, run, jobs) for run in specs.values()]
+def job_of(run: Run, jobs: list[Job]) -> Job | None:
+    """The SLURM job of a run."""
+    return next((job for job in jobs if job.what.endswith(run.id)), None)
 
 
-def left(plan: Plan, runs: list[Run]) -> tuple[float, float]:
-    """Device-hours and wall-clock seconds that are left for Table 5, by the model of budget.py.
+def plan_runs(plan: Plan, jobs: list[Job], work: list[Work], target: str = "all") -> list[Run]:
+    """Every candidate and final run that is among the `work` of a target.
+
+    For `all` also those that lie on disk though their study is switched off, or the plan has them no more.
+    """
+    root, wanted = Path(plan.root), {job.output for job in work}
+    there = {str(path) for pattern in ("sweep/*/*/*", "runs/*/*") for path in root.glob(pattern)}
+    found = []
+    for spec in plan.runs():
+        folder = plan.run_folder(spec)
+        run = Run(spec.id, plan.study_of(spec.arm), spec.study == "sweep", result_path(plan, spec), "to do")
+        begun = folder in there
+        if run.output in wanted or (begun and target == "all"):
+            found.append(look_at(run, Path(folder), jobs) if begun or job_of(run, jobs) else run)
+        there.discard(folder)
+    for folder in sorted(there) if target == "all" else ():
+        path = Path(folder)
+        candidate = path.parts[len(root.parts)] == "sweep"
+        output = path / ("validation.json" if candidate else "model.json")
+        run = look_at(Run(path.name, ELSEWHERE, candidate, str(output), "to do"), path, jobs)
+        found += [run] if run.state != "to do" else []
+    return found
+
+
+def left(plan: Plan, runs: list[Run], work: list[Work]) -> tuple[float, float]:
+    """Device-hours and wall-clock seconds that are left of the `work`, by the model of budget.py.
 
     Finished jobs correct the model; what runs under way have done already is taken off.
     """
-    done = {}
-    for run in runs:
-        if run.state != "finished":
-            done[result_path(plan, run.spec)] = run.steps * (run.seconds_a_step or 0.0)
-    found = [replace(job, forecast=max(job.forecast - done.get(job.output, 0.0), 0.0)) for job in forecast(plan)[0]]
-    return device_hours(found), makespan(found, devices(plan), job_start(plan.name))
+    done = {run.output: run.steps * (run.seconds_a_step or 0.0) for run in runs if run.state != "finished"}
+    rest = [replace(job, forecast=max(job.forecast - done.get(job.output, 0.0), 0.0)) for job in work]
+    return device_hours(rest), makespan(rest, devices(plan), job_start(plan.name))
 
 
 def duration(seconds: float) -> str:
@@ -213,48 +240,61 @@ def curve(losses: tuple[float, ...], width: int = 24) -> str:
     return "".join(BARS[round((mean - low) * scale)] for mean in means)
 
 
-def counts(runs: list[Run]) -> dict[str, dict[str, int]]:
-    """How many candidates and final runs are in each state."""
-    table: dict[str, dict[str, int]] = {}
+def counts(runs: list[Run]) -> dict[str, dict[str, Counter[str]]]:
+    """By study, and by candidates and final runs: how many are in each state."""
+    table: dict[str, dict[str, Counter[str]]] = {}
     for run in runs:
-        row = table.setdefault("candidates" if run.spec.study == "sweep" else "final runs", {})
-        row[run.state] = row.get(run.state, 0) + 1
+        row = table.setdefault(run.study, {})
+        row.setdefault("candidates" if run.candidate else "final runs", Counter())[run.state] += 1
     return table
 
 
-def summary(plan: Plan, runs: list[Run]) -> list[str]:
-    """How far the study is, in a few sentences."""
+def summary(plan: Plan, runs: list[Run], work: list[Work], target: str) -> list[str]:
+    """How far the target is, in a sentence a study and one about all of it."""
     lines = []
-    for kind, row in counts(runs).items():
-        rest = ", ".join(f"{number} {state}" for state, number in row.items() if state != "finished")
-        lines.append(
-            f"{kind}: {row.get('finished', 0)} of {sum(row.values())} finished" + (f" ({rest})" if rest else "")
-        )
-    hours, seconds = left(plan, runs)
+    for study, kinds in counts(runs).items():
+        parts = []
+        for kind, states in sorted(kinds.items()):
+            rest = ", ".join(f"{states[state]} {state}" for state in UNFINISHED if states[state])
+            parts.append(f"{kind} {states['finished']} of {states.total()} finished" + (f" ({rest})" if rest else ""))
+        lines.append(f"{study}: {'; '.join(parts)}")
+    hours, seconds = left(plan, runs, work)
     if hours:
         at_a_time = f"{devices(plan)} devices" if devices(plan) > 1 else "one device"
         lines.append(
-            f"left for table5: {hours:.2g} device-hours, {duration(seconds)} with {at_a_time} (budget.py's model)"
+            f"left for {target}: {hours:.2g} device-hours, {duration(seconds)} with {at_a_time} (budget.py's model)"
         )
     return lines
 
 
-def terminal(plan: Plan, runs: list[Run], jobs: list[Job], failed: list[Failure]) -> Iterator[str]:
-    """The status as lines of text."""
-    yield from summary(plan, runs)
-    active = [run for run in runs if run.state in ("running", "interrupted")]
+def in_slurm(jobs: list[Job]) -> Iterator[str]:
+    """A line for each job that has started, and one for those that wait for the same with the same rule."""
+    waiting: Counter[tuple[str, str]] = Counter()
+    for job in jobs:
+        if job.state == "PENDING":
+            waiting[job.what.split(" ")[0], job.where] += 1
+        else:
+            yield f"{job.id}  {job.state}  {job.what}  {job.elapsed} of {job.limit}  {job.where}"
+    for (rule, why), number in waiting.items():
+        yield f"{number} PENDING  {rule}  {why}"
+
+
+def terminal(lines: list[str], runs: list[Run], jobs: list[Job], failed: list[Failure]) -> Iterator[str]:
+    """The status as lines of text, of which `lines` are the first."""
+    yield from lines
+    active = [run for run in runs if run.shown]
     if active:
         yield "\nin training"
     for run in active:
         where = f"  job {run.job.id} on {run.job.where} since {run.job.since} ({run.job.elapsed})" if run.job else ""
         loss = f"  loss {run.losses[-1]:.4g}" if run.losses else ""
         pace = f"  {run.seconds_a_step:.2g} s a step" if run.seconds_a_step else ""
-        yield f"  {run.spec.id}  {run.state}  step {run.steps}{loss}{pace}{where}  {curve(run.losses)}"
-    others = [job for job in jobs if not any(run.job == job and run.state == "running" for run in runs)]
+        yield f"  {run.id}  {run.state}  step {run.steps}{loss}{pace}{where}  {curve(run.losses)}"
+    running = {run.job.id for run in runs if run.job and run.state == "running"}
+    others = [job for job in jobs if job.id not in running]
     if others:
         yield "\nin SLURM"
-    for job in others:
-        yield f"  {job.id}  {job.state}  {job.what}  {job.elapsed} of {job.limit}  {job.where}"
+    yield from (f"  {line}" for line in in_slurm(others))
     if failed:
         yield "\nfailed"
     for failure in failed:
@@ -289,37 +329,37 @@ def html_table(titles: list[str], rows: list[list[str]]) -> str:
     )
 
 
-def page(plan: Plan, runs: list[Run], jobs: list[Job], failed: list[Failure]) -> str:
+def page(scale: str, lines: list[str], runs: list[Run], jobs: list[Job], failed: list[Failure]) -> str:
     """The status as one HTML file that reloads itself once a minute and needs nothing from the network."""
     escape = html.escape
     training = []
     for run in runs:
-        if run.state in ("to do", "finished"):
+        if not run.shown:
             continue
         loss = f"{run.losses[-1]:.4g}" if run.losses else ""
         job = f"{run.job.id} on {run.job.where}, {run.job.elapsed} of {run.job.limit}" if run.job else ""
         since = run.job.since if run.job else ""
-        cells = (run.spec.id, run.state, since, str(run.steps or ""), loss)
+        cells = (run.id, run.state, since, str(run.steps or ""), loss)
         training.append([*map(escape, cells), svg(run.losses), escape(job)])
-    in_slurm = [
+    queue = [
         [escape(cell) for cell in (job.id, job.state, job.what, job.since, f"{job.elapsed} of {job.limit}", job.where)]
         for job in jobs
     ]
-    parts = ["<ul>" + "".join(f"<li>{escape(line)}</li>" for line in summary(plan, runs)) + "</ul>"]
+    parts = ["<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"]
     if training:
         titles = ["run", "state", "since", "step", "loss", "curve", "SLURM job"]
         parts.append(f"<h2>In training</h2>{html_table(titles, training)}")
-    if in_slurm:
+    if queue:
         titles = ["job", "state", "what", "since", "time", "where, or why not"]
-        parts.append(f"<h2>In SLURM</h2>{html_table(titles, in_slurm)}")
+        parts.append(f"<h2>In SLURM</h2>{html_table(titles, queue)}")
     if failed:
         parts.append("<h2>Failed</h2>")
     for one in failed:
-        lines = escape("\n".join(one.lines))
-        parts.append(f"<h3>{escape(one.rule)}: {escape(one.output)}</h3><p>{escape(one.log)}</p><pre>{lines}</pre>")
+        said = escape("\n".join(one.lines))
+        parts.append(f"<h3>{escape(one.rule)}: {escape(one.output)}</h3><p>{escape(one.log)}</p><pre>{said}</pre>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="60">'
-        f"<title>{plan.name}: status</title><style>{STYLE}</style></head><body><h1>Status of scale {plan.name}</h1>"
+        f"<title>{scale}: status</title><style>{STYLE}</style></head><body><h1>Status of scale {scale}</h1>"
         f"<p>As of {time.strftime('%Y-%m-%d %H:%M:%S')}.</p>{''.join(parts)}</body></html>\n"
     )
 
@@ -330,17 +370,21 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--scale", help="whose runs (default: the scale of config.yaml)")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the study (default: %(default)s)")
+    parser.add_argument("--target", default="all", help="a table or figure, with all behind it (default: %(default)s)")
     parser.add_argument("--html", type=Path, metavar="PAGE", help="write a page that reloads itself instead")
     parser.add_argument("--watch", type=float, metavar="SECONDS", help="repeat every so many seconds")
     options = parser.parse_args(arguments)
+    if options.target not in TARGETS:
+        raise SdftError(f"there is no target {options.target!r}; {did_you_mean(options.target, TARGETS)}")
     plan = Plan(load_config(options.config), options.scale)
     while True:
-        jobs = slurm_jobs(Path.cwd())
-        runs, failed = plan_runs(plan, jobs), failures(last_log())
+        jobs, work = slurm_jobs(Path.cwd()), forecast(plan, options.target)[0]
+        runs, failed = plan_runs(plan, jobs, work, options.target), failures(last_log())
+        lines = summary(plan, runs, work, options.target)
         if options.html:
-            write_text(options.html, page(plan, runs, jobs, failed))
+            write_text(options.html, page(plan.name, lines, runs, jobs, failed))
         else:
-            print("\n".join(terminal(plan, runs, jobs, failed)), flush=True)
+            print("\n".join(terminal(lines, runs, jobs, failed)), flush=True)
         if not options.watch:
             return
         time.sleep(options.watch)

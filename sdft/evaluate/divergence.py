@@ -20,8 +20,8 @@ from sdft.errors import SdftError, run_main
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.items import read_items
 from sdft.evaluate.model import find_model
-from sdft.evaluate.partial import Partial
-from sdft.provenance import Clock, code_digest, digest, manifest, write_json
+from sdft.evaluate.partial import Partial, add_wait, measuring
+from sdft.provenance import Clock, code_digest, digest, manifest
 
 DEFINITION = (
     "KL(p || q) between distributions over whole responses to a question x: p(y) = model(y | x and its context, if "
@@ -35,7 +35,7 @@ DEFINITION = (
 
 DESCRIPTION = """Estimate KL(model || base) along responses that the model itself samples. With --context the model sees
 each record's demonstration (the teacher of Figure 2) while the base still sees the question alone. Repeating an
-interrupted command continues it (what is done so far lies in OUT.partial).
+interrupted command continues it (what is done so far lies in OUT.state), repeating a finished one does nothing.
 
 definition: """
 
@@ -59,6 +59,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="of the sampling (default: 0)")
     cli.add_lengths(sampling)
     cli.add_machine(parser)
+    add_wait(parser)
     return parser.parse_args(arguments)
 
 
@@ -201,36 +202,38 @@ def main(arguments: list[str] | None = None) -> None:
     config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
     data = {options.data: cli.data_digest(Path(options.data))}
     defining = [code_digest("divergence"), config, found.sha256, reference.sha256, data, device]
-    partial = Partial(options.out, digest(defining, 16))
-    tokenizer = load_tokenizer(options.tokenizer or found.folder)
-    model = load_model(found.folder, device, options.dtype)
-    base = model if found.sha256 == reference.sha256 else load_model(reference.folder, device, options.dtype)
-    if model.config.vocab_size != base.config.vocab_size:
-        raise SdftError(
-            f"{found.folder} has {model.config.vocab_size} tokens and {reference.folder} {base.config.vocab_size}; KL "
-            "needs one vocabulary, so give the base model that the model was trained from."
-        )
-    items = measure(model, base, tokenizer, options.task, records, questions, options.samples, decoding, partial)
-    inputs = {
-        "model": {"path": str(found.folder), "sha256": found.sha256},
-        "base": {"path": str(reference.folder), "sha256": reference.sha256},
-        "data": data,
-    }
-    ends = [end for item in items for end in item["finished"]]
-    content = {
-        "task": options.task,
-        "context": options.context,
-        "n_prompts": len(items),
-        "samples": options.samples,
-        "max_new_tokens": options.max_new_tokens,
-        "unfinished": 1 - sum(ends) / len(ends),
-        **estimate(items),
-        "items": items,
-        "definition": DEFINITION,
-        "manifest": manifest("divergence", clock=clock, config=config, seeds=[options.seed], inputs=inputs),
-    }
-    write_json(options.out, content)
-    partial.clear()
+    key = digest(defining, 16)
+    with measuring(options.out, key, "id", [record.id for record in records], options.wait) as partial:
+        if partial is None:
+            return
+        tokenizer = load_tokenizer(options.tokenizer or found.folder)
+        model = load_model(found.folder, device, options.dtype)
+        base = model if found.sha256 == reference.sha256 else load_model(reference.folder, device, options.dtype)
+        if model.config.vocab_size != base.config.vocab_size:
+            raise SdftError(
+                f"{found.folder} has {model.config.vocab_size} tokens and {reference.folder} {base.config.vocab_size}; "
+                "KL needs one vocabulary, so give the base model that the model was trained from."
+            )
+        items = measure(model, base, tokenizer, options.task, records, questions, options.samples, decoding, partial)
+        inputs = {
+            "model": {"path": str(found.folder), "sha256": found.sha256},
+            "base": {"path": str(reference.folder), "sha256": reference.sha256},
+            "data": data,
+        }
+        ends = [end for item in items for end in item["finished"]]
+        content = {
+            "task": options.task,
+            "context": options.context,
+            "n_prompts": len(items),
+            "samples": options.samples,
+            "max_new_tokens": options.max_new_tokens,
+            "unfinished": 1 - sum(ends) / len(ends),
+            **estimate(items),
+            "items": items,
+            "definition": DEFINITION,
+            "manifest": manifest("divergence", clock=clock, config=config, seeds=[options.seed], inputs=inputs),
+        }
+        partial.finish(content)
 
 
 if __name__ == "__main__":

@@ -2,40 +2,82 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sdft.provenance import write_text
+from sdft.errors import SdftError
+from sdft.locks import only_writer
+from sdft.provenance import read_json, write_json, write_text
+
+
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """The option of how long to wait for a twin of the command."""
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="MINUTES", help="for another process that writes the same result"
+    )
 
 
 class Partial:
-    """Rows kept beside a result that is not finished, in `{out}.partial`, one JSON value a line.
+    """Rows of a result that is not finished, in `{out}.state/rows.jsonl`, a block of rows a line.
 
-    key: a digest of all that decides the rows; rows kept under another key, or cut off in the middle, are dropped.
+    key: a digest of all that decides the rows; names: what the rows are called, in order, in their field `field`.
+    Of rows kept under another key, or from the first line on that is cut off or not the next one, nothing is used. A
+    block is kept or dropped as a whole, since its rows were sampled together.
     """
 
-    def __init__(self, out: str | Path, key: str) -> None:
-        self.path = Path(f"{out}.partial")
+    def __init__(self, out: str | Path, key: str, field: str, names: Sequence[Any]) -> None:
+        self.out, self.key = Path(out), key
+        self.path = Path(f"{out}.state") / "rows.jsonl"
         self.rows: list[Any] = []
         text = self.path.read_text(encoding="utf-8", errors="replace") if self.path.is_file() else ""
-        for number, line in enumerate(text.splitlines()):
+        head = json.dumps({"key": key})
+        whole = [head]
+        for line in text.splitlines()[1:] if text.startswith(f"{head}\n") else []:
             try:
-                row = json.loads(line)
-            except ValueError:
+                block = json.loads(line)
+                found = [row[field] for row in block]
+            except (ValueError, KeyError, TypeError):
                 break
-            if number == 0 and row != {"key": key}:
+            start = len(self.rows)
+            if not found or found != list(names[start : start + len(found)]):
                 break
-            if number:
-                self.rows.append(row)
-        write_text(self.path, "".join(json.dumps(row) + "\n" for row in ({"key": key}, *self.rows)))
+            self.rows += block
+            whole.append(line)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, "".join(f"{line}\n" for line in whole))
 
     def add(self, rows: list[Any]) -> None:
-        """Keep some more rows."""
+        """Keep one more block."""
         self.rows += rows
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(row) + "\n" for row in rows))
+            file.write(json.dumps(rows) + "\n")
 
-    def clear(self) -> None:
-        """Forget everything; called once the result is in place."""
+    def finish(self, content: dict[str, Any]) -> None:
+        """Write the result and forget the rows."""
+        write_json(self.out, {**content, "key": self.key})
         self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def measuring(
+    out: str | Path, key: str, field: str, names: Sequence[Any], wait_minutes: float
+) -> Iterator[Partial | None]:
+    """The rows so far (see `Partial`), for the only process that measures into `out`; None when `out` is finished.
+
+    SLURM may start a second copy of a job on another node while the first still runs, and Snakemake deletes the result
+    when it starts one. The second waits here, for at most `wait_minutes`, and then finds what the first has made.
+    """
+    with only_writer(f"{out}.state", wait_minutes):
+        yield None if _finished(Path(out), key) else Partial(out, key, field, names)
+
+
+def _finished(out: Path, key: str) -> bool:
+    try:
+        record = read_json(out)
+    except SdftError:
+        return False
+    return isinstance(record, dict) and record.get("key") == key

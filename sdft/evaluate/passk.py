@@ -15,13 +15,13 @@ from sdft.errors import SdftError, run_main
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.items import read_items
 from sdft.evaluate.model import find_model
-from sdft.evaluate.partial import Partial
-from sdft.provenance import Clock, code_digest, digest, manifest, write_json
+from sdft.evaluate.partial import Partial, add_wait, measuring
+from sdft.provenance import Clock, code_digest, digest, manifest
 from sdft.statistics import pass_at_k
 
 DESCRIPTION = """Sample responses of one model and estimate pass@k, the chance that one of k is right, without bias
 (Chen et al. 2021) for k = 1, 2, 4 ... up to the number of samples. Repeating an interrupted command continues it (what
-is done so far lies in OUT.partial)."""
+is done so far lies in OUT.state), repeating a finished one does nothing."""
 
 EXAMPLES = """example:
   python -m sdft.evaluate.passk --model results/mini/base/m-s0 --task science \\
@@ -42,6 +42,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="of the sampling (default: 0)")
     cli.add_lengths(sampling)
     cli.add_machine(parser)
+    add_wait(parser)
     return parser.parse_args(arguments)
 
 
@@ -98,24 +99,28 @@ def main(arguments: list[str] | None = None) -> None:
     names = ("task", "samples", "limit", "context", "template", "tokenizer", "dtype")
     config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
     data = {options.data: cli.data_digest(Path(options.data))}
-    partial = Partial(options.out, digest([code_digest("passk"), config, found.sha256, data, device], 16))
-    tokenizer = load_tokenizer(options.tokenizer or found.folder)
-    model = load_model(found.folder, device, options.dtype)
-    items = count_correct(model, tokenizer, options.task, records, options.samples, decoding, partial)
-    n = options.samples
-    inputs = {"model": {"path": str(found.folder), "sha256": found.sha256}, "data": data}
-    content = {
-        "task": options.task,
-        "context": options.context,
-        "n_samples": n,
-        "temperature": options.temperature,
-        "top_p": options.top_p,
-        "items": items,
-        "pass_at_k": {str(k): sum(pass_at_k(n, item["correct"], k) for item in items) / len(items) for k in sizes(n)},
-        "manifest": manifest("passk", clock=clock, config=config, seeds=[options.seed], inputs=inputs),
-    }
-    write_json(options.out, content)
-    partial.clear()
+    key = digest([code_digest("passk"), config, found.sha256, data, device], 16)
+    with measuring(options.out, key, "id", [record.id for record in records], options.wait) as partial:
+        if partial is None:
+            return
+        tokenizer = load_tokenizer(options.tokenizer or found.folder)
+        model = load_model(found.folder, device, options.dtype)
+        items = count_correct(model, tokenizer, options.task, records, options.samples, decoding, partial)
+        n = options.samples
+        inputs = {"model": {"path": str(found.folder), "sha256": found.sha256}, "data": data}
+        content = {
+            "task": options.task,
+            "context": options.context,
+            "n_samples": n,
+            "temperature": options.temperature,
+            "top_p": options.top_p,
+            "items": items,
+            "pass_at_k": {
+                str(k): sum(pass_at_k(n, item["correct"], k) for item in items) / len(items) for k in sizes(n)
+            },
+            "manifest": manifest("passk", clock=clock, config=config, seeds=[options.seed], inputs=inputs),
+        }
+        partial.finish(content)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ from sdft.errors import SdftError, run_main
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.items import read_items
 from sdft.evaluate.model import ModelFiles, find_model
-from sdft.evaluate.partial import Partial
+from sdft.evaluate.partial import add_wait, measuring
 from sdft.evaluate.prior import prior_config
-from sdft.provenance import Clock, check_sha256, code_digest, digest, manifest, read_json, write_json
+from sdft.provenance import Clock, check_sha256, code_digest, digest, manifest, read_json
 from sdft.scoring import SCORERS
 
 DESCRIPTION = """Evaluate every snapshot of a run (settings.snapshots) and its end on the same questions: greedy
 accuracy on new tasks and, with --prior-config, the prior benchmarks. Repeating an interrupted command continues after
-the last finished point (kept in OUT.partial)."""
+the last finished point (kept in OUT.state), repeating a finished one does nothing."""
 
 EXAMPLES = """example:
   python -m sdft.evaluate.trajectory --model results/mini/runs/sequential/RUN/model.json --task tooluse science \\
@@ -47,6 +47,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--out", required=True, metavar="FILE.json", help="the result")
     cli.add_lengths(parser)
     cli.add_machine(parser)
+    add_wait(parser)
     return parser.parse_args(arguments)
 
 
@@ -122,24 +123,26 @@ def main(arguments: list[str] | None = None) -> None:
         paths = [Path(prior["data_dir"]) / f"{name}.jsonl" for name in prior["tasks"]]
         data |= {str(path): cli.data_digest(path) for path in paths if path.is_file()}
     models = [[step, found.sha256] for step, _, found in points]
-    partial = Partial(options.out, digest([code_digest("trajectory"), config, models, data, device], 16))
-    for number, (step, fraction, found) in enumerate(points):
-        if number < len(partial.rows):
-            continue
-        print(f"{options.model}: point {number + 1} of {len(points)}, step {step}", file=sys.stderr)
-        tokenizer = load_tokenizer(options.tokenizer or found.folder)
-        model = load_model(found.folder, device, options.dtype)
-        partial.add([{"step": step, "fraction": fraction, **measure(model, tokenizer, records, decoding, prior)}])
-    content = {
-        "run": run,
-        "split": options.split,
-        "limit": options.limit,
-        "prior_limit": prior and prior["limit"],
-        "points": partial.rows,
-        "manifest": manifest("trajectory", clock=clock, config=config, inputs={"models": models, "data": data}),
-    }
-    write_json(options.out, content)
-    partial.clear()
+    key = digest([code_digest("trajectory"), config, models, data, device], 16)
+    with measuring(options.out, key, "step", [step for step, _, _ in points], options.wait) as partial:
+        if partial is None:
+            return
+        for number, (step, fraction, found) in enumerate(points):
+            if number < len(partial.rows):
+                continue
+            print(f"{options.model}: point {number + 1} of {len(points)}, step {step}", file=sys.stderr)
+            tokenizer = load_tokenizer(options.tokenizer or found.folder)
+            model = load_model(found.folder, device, options.dtype)
+            partial.add([{"step": step, "fraction": fraction, **measure(model, tokenizer, records, decoding, prior)}])
+        content = {
+            "run": run,
+            "split": options.split,
+            "limit": options.limit,
+            "prior_limit": prior and prior["limit"],
+            "points": partial.rows,
+            "manifest": manifest("trajectory", clock=clock, config=config, inputs={"models": models, "data": data}),
+        }
+        partial.finish(content)
 
 
 if __name__ == "__main__":

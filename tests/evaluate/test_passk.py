@@ -55,12 +55,14 @@ def test_an_interrupted_command_continues(run, monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(out="cut.json")
     # As a machine that fails in the middle of a line leaves it.
-    with open(tmp_path / "cut.json.partial", "a") as file:
-        file.write('{"id": "m2", "corr')
+    with open(tmp_path / "cut.json.state/rows.jsonl", "a") as file:
+        file.write('[{"id": "m2", "corr')
     again = run(out="cut.json")
     assert asked == [["m0", "m1"], ["m2", "m3"], ["m2", "m3"], ["m4", "m5"]]
     assert again["items"] == whole["items"]
-    assert not (tmp_path / "cut.json.partial").exists()
+    assert not (tmp_path / "cut.json.state/rows.jsonl").exists()
+    assert run(out="cut.json") == again
+    assert len(asked) == 4
 
 
 def test_other_settings_do_not_continue_what_was_begun(run, monkeypatch):

@@ -16,10 +16,11 @@ import torch
 from conftest import make_base, make_model, make_records, make_spec, make_tokenizer, read_metrics
 from safetensors.torch import load_file
 
-from sdft.checkpoint import Checkpoints, StopRequest, only_writer
+from sdft.checkpoint import Checkpoints, StopRequest
 from sdft.data.records import Record, write_records
 from sdft.errors import SdftError
 from sdft.evaluate.model import find_model, load_model, load_tokenizer
+from sdft.locks import only_writer
 from sdft.methods import CLASSES
 from sdft.provenance import read_json, sha256_files, write_json
 from sdft.resolve import read_spec
@@ -254,6 +255,75 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capfd):
     assert not (tmp_path / "part-11").exists()
     (tmp_path / "step-9" / "record.json").write_text("{")
     assert store.load() is None
+
+
+def tear(place):
+    state = place / "state.pt"
+    state.write_bytes(state.read_bytes()[:-1])
+
+
+def steps(folder):
+    return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
+
+
+def test_a_torn_checkpoint_does_not_take_the_place_of_a_whole_one(tmp_path):
+    store = Checkpoints(tmp_path, "mark")
+    for step in (40, 50):
+        store.save(step, {})
+    tear(tmp_path / "step-50")
+    store = Checkpoints(tmp_path, "mark")
+    assert store.load()[0] == 40
+    store.save(45, {})
+    assert steps(tmp_path) == [40, 45]
+    tear(tmp_path / "step-45")
+    assert Checkpoints(tmp_path, "mark").load()[0] == 40
+    # What was torn may be written anew.
+    store = Checkpoints(tmp_path, "mark")
+    store.load()
+    store.save(45, {})
+    assert Checkpoints(tmp_path, "mark").load()[0] == 45
+    for step in (40, 45):
+        tear(tmp_path / f"step-{step}")
+    store = Checkpoints(tmp_path, "mark")
+    assert store.load() is None
+    store.save(60, {})
+    assert steps(tmp_path) == [60]
+
+
+def test_a_start_afresh_keeps_its_own_checkpoints(tmp_path):
+    for step in (40, 50):
+        Checkpoints(tmp_path, "mark").save(step, {})
+    store = Checkpoints(tmp_path, "mark")
+    store.load()
+    store.save(5, {"afresh": True})
+    assert steps(tmp_path) == [5]
+    store.save(10, {})
+    assert steps(tmp_path) == [5, 10]
+
+
+def test_a_start_afresh_for_missing_snapshots_is_itself_continued(world, tmp_path, monkeypatch, capfd):
+    from sdft.training import Training
+
+    original, last = Training._step, 9
+
+    def step(self, number):
+        if number == last:
+            raise KeyboardInterrupt
+        return original(self, number)
+
+    monkeypatch.setattr(Training, "_step", step)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_spec(world, "sft", epochs=4, checkpoint_steps=2), tmp_path, quiet=True)
+    assert steps(tmp_path / "state") == [6, 8]
+    last = 5
+    spec = make_spec(world, "sft", epochs=4, checkpoint_steps=2, snapshots=6)
+    with pytest.raises(KeyboardInterrupt):
+        train(spec, tmp_path, quiet=True)
+    assert "starting afresh" in capfd.readouterr().err
+    assert steps(tmp_path / "state") == [2, 4]
+    last = None
+    train(spec, tmp_path, quiet=True)
+    assert "continuing sft-test after step 4" in capfd.readouterr().err
 
 
 def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path, capfd):

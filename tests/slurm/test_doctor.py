@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import subprocess
+
 import pytest
 import yaml
 from cluster import ROOT
@@ -80,6 +84,33 @@ def test_a_node_with_less_memory_gets_smaller_requests(monkeypatch):
     assert "attempt" not in lines["train"]["mem_mb"]
 
 
+@pytest.mark.parametrize(("reserved", "bound"), [(False, 256000), (True, 248320)])
+def test_memory_grows_no_further_than_the_largest_node(monkeypatch, reserved, bound):
+    monkeypatch.setenv("SDFT_SLURM_PARTITION", "gpu")
+    nodes = "cpu*|900000|(null)\ngpu|128000|gpu:h200:4\ngpu|256000+|gpu:h200:8\ngpu|900000|(null)"
+    rules = [(("--mem=256000",), Answer(1, "", "Memory specification can not be satisfied"))] if reserved else []
+    doctor = Played((("sinfo", "%m"), Answer(0, nodes, "")), *rules)
+    (finding,) = findings(doctor, "memory of later attempts")
+    assert finding.status == "warn"
+    lines = yaml.safe_load(program.proposed_profile(doctor))["set-resources"]
+    assert set(lines) == set(doctor.profile["set-resources"])
+    for rule, wanted in lines.items():
+        shipped = doctor.profile["set-resources"][rule]
+        assert wanted == {**shipped, "mem_mb": f"min({shipped['mem_mb']}, {bound})"}
+    names = {"wildcards": type("Job", (), {"scale": "paper"}), "threads": 1}
+    asked = [eval(lines["train"]["mem_mb"], {**names, "attempt": attempt}) for attempt in (1, 2, 3)]
+    assert asked == [120000, 240000, bound]
+    assert eval(lines["train"]["mem_mb"], {**names, "attempt": 1, "threads": 4}) == bound
+
+
+def test_where_memory_suffices_nothing_is_proposed(monkeypatch):
+    monkeypatch.delenv("SDFT_SLURM_PARTITION", raising=False)
+    doctor = Played((("sinfo", "%m"), Answer(0, "gpu*|2000000|gpu:h200:8", "")))
+    (finding,) = findings(doctor, "memory of later attempts")
+    assert finding.status == "ok"
+    assert "set-resources" not in doctor.proposals
+
+
 def test_an_account_that_is_needed_is_named(monkeypatch):
     monkeypatch.delenv("SDFT_SLURM_ACCOUNT", raising=False)
     refused = Answer(1, "", "Invalid account or account/partition combination specified")
@@ -119,3 +150,37 @@ def test_a_check_that_breaks_is_a_finding_and_not_the_end():
     found = list(program.examine(Broken(), ["slurm"]))
     assert {title for _, title, _ in found} == {title for group, title, _ in CHECKS if group == "slurm"}
     assert any("no pipe" in finding.message for _, _, finding in found)
+
+
+class Here(Played):
+    """A doctor whose job runs on this machine, at once."""
+
+    def run(self, *command, seconds=30):
+        if command[:2] == ("sbatch", "--parsable"):
+            subprocess.run(["sh", "-c", command[-1]], check=False)
+            return Answer(0, "1", "")
+        return super().run(*command, seconds=seconds)
+
+
+def probed(monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    doctor = Here()
+    doctor.probe_seconds = 60
+    return [finding.message for finding in findings(doctor, "one job: shared folder and locks, clock, Python")]
+
+
+def test_the_probe_sees_whether_locks_are_shared(monkeypatch, tmp_path):
+    found = probed(monkeypatch, tmp_path)
+    assert any("sees this folder" in message for message in found)
+    assert not any("locks" in message for message in found)
+    # As where each machine has locks of its own: nobody else sees the one that is held here.
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    assert any(message.startswith("locks are not shared between nodes") for message in probed(monkeypatch, tmp_path))
+
+
+def test_the_probe_tells_of_a_file_system_without_locks(monkeypatch, tmp_path):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert any("has no file locks" in message for message in probed(monkeypatch, tmp_path))

@@ -15,6 +15,7 @@ from cluster import ROOT
 
 from sdft.config import load_config
 from sdft.cost import device_hours, forecast, job_start, makespan
+from sdft.errors import SdftError
 from sdft.plan import Plan
 from workflow_scripts import status
 
@@ -36,8 +37,16 @@ def steps(*losses):
     return "".join(json.dumps({"step": i + 1, "loss": loss, "seconds": 2.0}) + "\n" for i, loss in enumerate(losses))
 
 
-def states(plan, jobs=()):
-    return {run.spec.id: run for run in status.plan_runs(plan, list(jobs))}
+def look(plan, jobs=(), target="all"):
+    """The runs, the work of the target, and what the terminal shows of them."""
+    work = forecast(plan, target)[0]
+    runs = status.plan_runs(plan, list(jobs), work, target)
+    return runs, work, "\n".join(status.terminal(status.summary(plan, runs, work, target), runs, list(jobs), []))
+
+
+def time_left(plan):
+    runs, work, _ = look(plan, target="table5")
+    return status.left(plan, runs, work)
 
 
 def test_each_run_is_in_the_state_that_its_files_say(plan):
@@ -48,7 +57,8 @@ def test_each_run_is_in_the_state_that_its_files_say(plan):
     write(old, steps(2.0))
     os.utime(old, (time.time() - 3600,) * 2)
     job = status.Job("12", "PENDING", f"candidate smoke_science_sdft_{queued.id}", "0:00", "8:00:00", "Priority")
-    found = states(plan, [job])
+    runs, _, text = look(plan, [job])
+    found = {run.id: run for run in runs}
     assert [found[run.id].state for run in (done, running, stopped, queued)] == [
         "finished",
         "running",
@@ -57,23 +67,84 @@ def test_each_run_is_in_the_state_that_its_files_say(plan):
     ]
     assert found[running.id].steps == 2
     assert found[queued.id].job.where == "Priority"
-    text = "\n".join(status.terminal(plan, list(found.values()), [job], []))
-    assert "candidates: 1 of 6 finished" in text
+    assert "table5: candidates 1 of 6 finished (1 running, 1 interrupted, 1 queued, 2 to do); final runs 0 of" in text
     assert f"{running.id}  running  step 2  loss 1" in text
 
 
 def test_what_is_left_is_what_the_budget_says_less_what_has_been_done(plan):
     jobs, _ = forecast(plan)
-    hours, seconds = status.left(plan, status.plan_runs(plan, []))
+    hours, seconds = time_left(plan)
     assert hours == pytest.approx(device_hours(jobs))
     assert seconds == pytest.approx(makespan(jobs, plan.config.budget.cores, job_start("mini")))
     first, second = plan.candidates("science", "sft")
     write(plan.validation_path(first), {"manifest": {"seconds": 90.0}})
     cost = {job.output: job.forecast for job in jobs}
-    after, _ = status.left(plan, status.plan_runs(plan, []))
+    after, _ = time_left(plan)
     assert 3600 * (hours - after) == pytest.approx(cost[plan.validation_path(first)])
     write(f"{plan.run_folder(second)}/metrics.jsonl", steps(1.0))
-    assert 3600 * (after - status.left(plan, status.plan_runs(plan, []))[0]) == pytest.approx(2.0)
+    assert 3600 * (after - time_left(plan)[0]) == pytest.approx(2.0)
+
+
+def test_runs_of_every_study_are_looked_at_and_only_what_has_begun_is_listed(plan):
+    plan = Plan(plan.config.model_copy(deep=True), "paper")
+    off = next(reversed(plan.scale.studies))
+    plan.scale.studies[off] = plan.scale.studies[off].model_copy(update={"enabled": False})
+    by_study = {}
+    for run in plan.runs():
+        if run.study not in ("sweep", "table5"):
+            by_study.setdefault(run.study, run)
+    assert len(by_study) > 3
+    for run in by_study.values():
+        write(f"{plan.run_folder(run)}/state/metrics.jsonl", steps(2.0, 1.0))
+    runs, work, text = look(plan)
+    planned = {job.output for job in work if job.output.endswith(("/model.json", "/validation.json"))}
+    assert planned <= {run.output for run in runs}
+    assert len(planned) > 300
+    for study, run in by_study.items():
+        assert f"  {run.id}  running  step 2  loss 1" in text
+        assert f"{study}: " in text
+    assert off in by_study
+    assert {run.id for run in runs if run.study == off} == {by_study[off].id}
+    assert len(text.splitlines()) < 3 * len(by_study) + 10
+    assert "left for all: " in text
+
+
+def test_a_target_leaves_out_what_is_not_behind_it(plan):
+    plan = Plan(plan.config, "paper")
+    runs, _, text = look(plan, target="table5")
+    assert {run.study for run in runs} == {"table5"}
+    assert "left for table5: " in text
+    with pytest.raises(SdftError, match="did you mean 'table5'"):
+        status.main(["--target", "tabel5"])
+
+
+def test_a_run_that_the_plan_has_no_more_is_seen_too(plan):
+    write(f"{plan.root}/runs/table5/science-sft-s9-0123abcd/metrics.jsonl", steps(2.0, 1.0))
+    write(f"{plan.root}/sweep/science/sft/science-sft-lr1-s9-0123abcd/validation.json", {})
+    text = look(plan)[2]
+    assert "other configurations: candidates 1 of 1 finished; final runs 0 of 1 finished (1 running)" in text
+    assert "science-sft-s9-0123abcd  running  step 2" in text
+
+
+def test_jobs_that_wait_are_counted():
+    jobs = [status.Job(str(n), "PENDING", f"train paper_{n}", "0:00", "8:00:00", "Priority") for n in range(90)]
+    jobs.append(status.Job("90", "RUNNING", "evaluate paper_x", "1:00", "4:00:00", "n1"))
+    assert list(status.in_slurm(jobs)) == [
+        "90  RUNNING  evaluate paper_x  1:00 of 4:00:00  n1",
+        "90 PENDING  train  Priority",
+    ]
+
+
+def test_hundreds_of_runs_are_looked_at_in_seconds(plan):
+    plan = Plan(plan.config, "paper")
+    for number, run in enumerate(plan.runs()):
+        write(f"{plan.run_folder(run)}/metrics.jsonl", steps(*[1.0] * 1000) if number < 16 else "")
+        if number >= 16:
+            write(status.result_path(plan, run), {})
+    # Of processor time, since other tests may run beside this one.
+    begun = time.process_time()
+    look(plan)
+    assert time.process_time() - begun < 5
 
 
 def test_squeue_says_since_when_and_where_a_job_runs(monkeypatch, tmp_path):
@@ -127,7 +198,8 @@ def test_the_page_stands_alone_and_says_what_the_terminal_says(plan):
     run = plan.candidates("science", "sft")[0]
     write(f"{plan.run_folder(run)}/state/metrics.jsonl", steps(2.0, 1.5, 1.0))
     failure = status.Failure("train", "<out>", "train.log", ("error: <disk>",))
-    text = status.page(plan, status.plan_runs(plan, []), [], [failure])
+    runs, work, _ = look(plan)
+    text = status.page("smoke", status.summary(plan, runs, work, "all"), runs, [], [failure])
     parser = Balanced()
     parser.feed(text)
     assert parser.links == []

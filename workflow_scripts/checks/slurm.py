@@ -14,11 +14,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sdft.config import load_config
+from sdft.errors import SdftError
+from sdft.locks import try_lock
 from workflow_scripts.checks import Answer, Doctor, Finding, check
 from workflow_scripts.slurm_guard import CHECKED_VERSION, PLUGIN, poll_seconds
 
+ROOT = Path(__file__).resolve().parents[2]
 # MB of memory of a GPU job: what the profile asks for, and what to fall back to on smaller nodes.
 GPU_JOB_MEMORY = (120000, 96000, 64000, 48000, 32000)
+# The shares of a node's memory that a job may get there, where the site keeps some for itself.
+SHARES = (1.0, 0.97, 0.9)
 # Seconds that squeue must remember a finished job: a few polls and an outage of the controller.
 REMEMBER_SECONDS = 300
 
@@ -29,8 +35,8 @@ def settings(doctor: Doctor) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in pairs}
 
 
-def seconds(text: str) -> int:
-    """The number at the start of a setting such as `300 sec`; 0 when there is none."""
+def number(text: str) -> int:
+    """The number at the start of a setting such as `300 sec` or `128000+`; 0 when there is none."""
     found = re.match(r"\d+", text)
     return int(found.group()) if found else 0
 
@@ -87,7 +93,7 @@ def controller(doctor: Doctor) -> Iterator[Finding]:
 @check("slurm", "how a job's end is seen")
 def status_command(doctor: Doctor) -> Finding:
     found = settings(doctor)
-    age = seconds(found.get("MinJobAge", ""))
+    age = number(found.get("MinJobAge", ""))
     works = doctor.run("sacct", "--noheader", "--allocations", "--starttime=now-1hours")
     if age >= REMEMBER_SECONDS:
         how = "squeue" if doctor.run("squeue", "--me", "--states=all").ok else ""
@@ -194,6 +200,45 @@ def gpu(doctor: Doctor) -> Finding:
     return Finding("fail", f"a job with one GPU and 8 CPUs is refused: {said}", remedy)
 
 
+def largest_memory(doctor: Doctor) -> int | None:
+    """MB of the largest node with a GPU of the partition that jobs go to; None when sinfo shows none."""
+    lines = doctor.run("sinfo", "--noheader", "--exact", "--format=%P|%m|%G").out.splitlines()
+    rows = [line.split("|") for line in lines if line.count("|") == 2]
+    given = os.environ.get("SDFT_SLURM_PARTITION")
+    wanted = [row for row in rows if (row[0].rstrip("*") == given if given else row[0].endswith("*"))]
+    sizes = [number(size) for _, size, gres in wanted if "gpu" in gres]
+    return max(sizes, default=0) or None
+
+
+def gpus_of_a_training() -> int:
+    """The most GPUs that a training of the paper's scale takes."""
+    scale = load_config(ROOT / "config.yaml").scales["paper"]
+    return max(1, *map(scale.training_gpus, scale.every_model()))
+
+
+@check("slurm", "memory of later attempts")
+def memory(doctor: Doctor) -> Finding:
+    largest = largest_memory(doctor)
+    if largest is None:
+        return Finding("skip", "sinfo shows no node with a GPU in the partition of the jobs")
+    attempts = 1 + int(doctor.profile.get("retries", 0))
+    most = GPU_JOB_MEMORY[0] * attempts * gpus_of_a_training()
+    if most <= largest:
+        return Finding("ok", f"{largest // 1000} GB on the largest GPU node, and attempt {attempts} asks for less")
+    sizes = (int(largest * share) for share in SHARES)
+    bound = next((size for size in sizes if would_accept(doctor, f"--mem={size}").ok), int(largest * SHARES[-1]))
+    rules = doctor.proposals.get("set-resources", doctor.profile["set-resources"])
+    for rule, wanted in list(rules.items()):
+        if "attempt" in str(wanted["mem_mb"]):
+            doctor.propose(rule, {"mem_mb": f"min({wanted['mem_mb']}, {bound})"}, under="set-resources")
+    return Finding(
+        "warn",
+        f"attempt {attempts} of the largest training asks for {most // 1000} GB, and the largest GPU node has "
+        f"{largest // 1000}: SLURM would refuse it",
+        "see the proposed lines",
+    )
+
+
 @check("slurm", "preemption and lost nodes")
 def requeue(doctor: Doctor) -> Finding:
     found = settings(doctor)
@@ -208,7 +253,7 @@ def requeue(doctor: Doctor) -> Finding:
     return Finding("ok", f"--requeue is accepted; PreemptMode {found.get('PreemptMode', 'unknown')}; {wait}")
 
 
-@check("slurm", "one job: shared folder, clock, Python")
+@check("slurm", "one job: shared folder and locks, clock, Python")
 def probe(doctor: Doctor) -> Iterator[Finding]:
     """Submits a one-minute job that answers through a file in this directory."""
     if doctor.probe_seconds <= 0:
@@ -218,28 +263,41 @@ def probe(doctor: Doctor) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix="doctor-", dir="results") as name:
         folder = Path(name).resolve()
         (folder / "question").write_text("visible")
-        script = (
-            f"cd {shlex.quote(os.getcwd())} || exit 3\n"
-            f"cat {shlex.quote(str(folder))}/question > {shlex.quote(str(folder))}/seen 2>&1\n"
-            f"{shlex.quote(sys.executable)} -c 'import snakemake, sdft' > {shlex.quote(str(folder))}/python 2>&1 && "
-            f"echo ok > {shlex.quote(str(folder))}/python\n"
-            f"srun -n1 env -u SLURM_CONF hostname > {shlex.quote(str(folder))}/srun 2>&1\n"
-            f'echo "$(hostname) $(date +%s.%N)" > {shlex.quote(str(folder))}/part\n'
-            f"mv {shlex.quote(str(folder))}/part {shlex.quote(str(folder))}/answer\n"
-        )
-        where = [
-            f"{option}={os.environ[variable]}"
-            for option, variable in (("--account", "SDFT_SLURM_ACCOUNT"), ("--partition", "SDFT_SLURM_PARTITION"))
-            if os.environ.get(variable)
-        ]
-        request = ["--time=2", "--mem=1000", "--job-name=doctor", f"--output={folder}/log", *where]
-        submitted = doctor.run("sbatch", "--parsable", *request, "--wrap", script)
-        if not submitted.ok:
-            yield Finding("fail", f"sbatch refused a job: {submitted.err}", "set what the checks above ask for")
-            return
-        job = submitted.out.split(";")[0]
-        yield from _judge(doctor, folder, job)
-        doctor.run("scancel", job)
+        with open(folder / "lock", "w") as held:
+            try:
+                try_lock(held, folder / "lock")
+            except SdftError as error:
+                yield Finding("fail", str(error))
+                return
+            yield from _submit(doctor, folder)
+
+
+def _submit(doctor: Doctor, folder: Path) -> Iterator[Finding]:
+    """Submit the job while this machine holds the lock, and judge its answer."""
+    here, python = shlex.quote(str(folder)), shlex.quote(sys.executable)
+    lock = f'import fcntl; fcntl.flock(open("{folder}/lock", "r+"), fcntl.LOCK_EX | fcntl.LOCK_NB)'
+    script = (
+        f"cd {shlex.quote(os.getcwd())} || exit 3\n"
+        f"cat {here}/question > {here}/seen 2>&1\n"
+        f"{python} -c {shlex.quote(lock)} 2> /dev/null && touch {here}/free\n"
+        f"{python} -c 'import snakemake, sdft' > {here}/python 2>&1 && echo ok > {here}/python\n"
+        f"srun -n1 env -u SLURM_CONF hostname > {here}/srun 2>&1\n"
+        f'echo "$(hostname) $(date +%s.%N)" > {here}/part\n'
+        f"mv {here}/part {here}/answer\n"
+    )
+    where = [
+        f"{option}={os.environ[variable]}"
+        for option, variable in (("--account", "SDFT_SLURM_ACCOUNT"), ("--partition", "SDFT_SLURM_PARTITION"))
+        if os.environ.get(variable)
+    ]
+    request = ["--time=2", "--mem=1000", "--job-name=doctor", f"--output={folder}/log", *where]
+    submitted = doctor.run("sbatch", "--parsable", *request, "--wrap", script)
+    if not submitted.ok:
+        yield Finding("fail", f"sbatch refused a job: {submitted.err}", "set what the checks above ask for")
+        return
+    job = submitted.out.split(";")[0]
+    yield from _judge(doctor, folder, job)
+    doctor.run("scancel", job)
 
 
 def _judge(doctor: Doctor, folder: Path, job: str) -> Iterator[Finding]:
@@ -274,6 +332,14 @@ def _judge(doctor: Doctor, folder: Path, job: str) -> Iterator[Finding]:
         yield Finding("ok", f"{host} sees this folder, and its file was here {max(lag, 0):.1f} s after it was written")
     if lag > 30:
         doctor.propose("latency-wait", int(4 * lag))
+    if (folder / "free").exists():
+        yield Finding(
+            "fail",
+            f"locks are not shared between nodes: {host} gets a lock that this machine holds, so that two copies of a "
+            "job could write the same files",
+            "have the file system mounted with shared locks (on Lustre flock instead of localflock, on NFS without "
+            "nolock or local_lock), or work on another one",
+        )
     if (folder / "seen").read_text() != "visible":
         yield Finding("fail", f"{host} does not see a file written here", "work in a folder shared with the nodes")
     said = (folder / "python").read_text().strip()
