@@ -146,6 +146,8 @@ def decoding(wildcards):
     return {
         "max-new-tokens": evaluation.max_new_tokens,
         "batch-size": evaluation.batch_size,
+        "max-prompt-tokens": evaluation.max_prompt_tokens,
+        "overlong": evaluation.overlong,
         "dtype": evaluation.dtype,
         "limit": evaluation.limit,
     }

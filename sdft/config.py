@@ -108,7 +108,7 @@ class TrainingSettings(Strict):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_new_tokens: Positive = 2048
     max_prompt_tokens: Positive | None = None
-    overlong: Literal["error", "truncate_left", "drop"] = "error"
+    overlong: Literal["error", "truncate_left", "drop"] = "truncate_left"
     rollouts_per_prompt: Positive = 1
     rollout_engine: Literal["transformers", "vllm"] = "transformers"
     importance_clip: Annotated[float, Field(gt=0)] | None = 2.0
@@ -407,6 +407,8 @@ class Evaluation(Strict):
     max_new_tokens: Positive = 2048
     batch_size: Positive = 16
     limit: Positive | None = None
+    max_prompt_tokens: Positive | None = None
+    overlong: Literal["error", "truncate_left"] = "truncate_left"
     dtype: Dtype = "bfloat16"
 
 
