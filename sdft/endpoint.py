@@ -145,8 +145,8 @@ class Endpoint:
     def _foreign(self, what: str) -> SdftError:
         return SdftError(
             f"the {self._who} does not answer as an OpenAI-compatible endpoint does: {what}. Check "
-            f"{self.role}.base_url in config.yaml and {self.config.base_url_variable} (most end in /v1). Replies so far are kept in "
-            f"{self.config.cache}."
+            f"{self.role}.base_url in config.yaml and {self.config.base_url_variable} (most end in /v1). Replies so "
+            f"far are kept in {self.config.cache}."
         )
 
     def _create(self, messages: Messages) -> Any:
