@@ -72,8 +72,11 @@ def test_prompts_that_do_not_fit_are_refused_or_reported_as_chosen(folder, tmp_p
 
 
 def test_prompts_of_a_test_are_counted_as_the_evaluation_takes_them(folder, tmp_path, capsys):
+    tokenizer = load_tokenizer(folder)
+    # Too long beside a completion of 50 tokens, and not for the context.
+    longer = next(one for one in (record(1, words) for words in range(400)) if len(render(tokenizer, one.prompt)) > 206)
     for split in ("train", "validation", "test"):
-        write_records(tmp_path / f"{split}.jsonl", [record(0, 3)] + [record(1, 220)] * (split == "test"))
+        write_records(tmp_path / f"{split}.jsonl", [record(0, 3), longer] if split == "test" else [record(0, 3)])
     arguments = ["--model", str(folder), "--data", str(tmp_path), "--demonstration", "expert"]
     arguments += [
         "--settings",
