@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, workflow.basedir)
 
 from sdft import items
-from sdft.checks import check_files
+from sdft.checks import check_batches, check_files
 from sdft.config import BENCHMARKS, SKILLS, STUDIES, TASKS, parse_config
 from sdft.cost import study_hours
 from sdft.errors import SdftError
@@ -35,6 +35,7 @@ try:
     PLAN = PLANS[CONFIG.scale]
     # A sweep that the scale has no recipe for is refused here, before a rule asks for its runs.
     PLAN.hyperparameters(PLAN.arms[0])
+    check_batches(PLAN)
 except SdftError as error:
     raise WorkflowError(str(error)) from None
 
@@ -152,6 +153,8 @@ def decoding(wildcards):
     return {
         "max-new-tokens": evaluation.max_new_tokens,
         "batch-size": evaluation.batch_size,
+        "max-prompt-tokens": evaluation.max_prompt_tokens,
+        "overlong": evaluation.overlong,
         "dtype": evaluation.dtype,
         "limit": evaluation.limit,
     }

@@ -96,7 +96,7 @@ rule base_model:
         "python -m sdft.data.base_model --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"
 
 
-# Lengths of the prompts, counted before anything is trained on them: too long ones are refused here and not on a GPU.
+# Lengths of the prompts, counted before anything is trained on them: too long ones are reported before a GPU has them.
 rule lengths:
     input:
         expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
@@ -113,6 +113,7 @@ rule lengths:
         data=lambda wildcards, input: input[0].rsplit("/", 1)[0],
         style=lambda wildcards: longest_run(wildcards).demonstration,
         settings=lambda wildcards: longest_run(wildcards).settings.model_dump_json(),
+        evaluation=lambda wildcards: PLANS[wildcards.scale].scale.evaluation_of(wildcards.model).model_dump_json(),
     shell:
         "python -m sdft.data.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
-        "--settings {params.settings:q} --out {output} > {log} 2>&1"
+        "--settings {params.settings:q} --evaluation {params.evaluation:q} --out {output} > {log} 2>&1"

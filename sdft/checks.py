@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sdft.config import Config, MiniatureData, PriorTask, Scale
+from sdft.cost import method_rows
 from sdft.errors import SdftError, did_you_mean
 from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
+from sdft.plan import Plan
 from sdft.provenance import read_json
 
 # Sizes of base models that can be trained anew: the keys of sdft.miniature.base.SIZES, which is not light.
@@ -43,6 +46,41 @@ def check_files(config: Config) -> None:
             _check_released(f"scales.{name}.models", scale)
         if scale.prior.include_path is not None:
             _check_benchmarks(f"scales.{name}.prior", scale)
+
+
+def check_batches(plan: Plan) -> None:
+    """Raise SdftError for an arm whose training rows fill no batch of one of its candidates, where the rest is dropped.
+
+    Rows are counted as the forecast counts them. A file whose number of rows nobody has stated is not judged.
+    """
+    for task, name in _trained(plan.scale):
+        arm, settings = plan.arm(name), plan.config.settings_of(plan.name, name)
+        replaced = arm.replace.model_dump(exclude_unset=True)
+        batches = [replaced.get("batch_size", values.batch_size) for values in plan.hyperparameters(name, task)]
+        rows = method_rows(plan, task, arm.method) if _stated(plan.scale, task, arm.method) else None
+        if settings.drop_last and rows is not None and rows < max(batches):
+            raise SdftError(
+                f"scales.{plan.name}.{plan.scale.place_of(name)}: on {task} it trains on about {rows} rows, which do "
+                f"not fill one batch of {max(batches)}, and drop_last leaves out a batch that is not full; choose a "
+                "smaller batch_size, or set drop_last: false in the arm's settings."
+            )
+
+
+def _trained(scale: Scale) -> list[tuple[str, str]]:
+    """Every task with every arm that is trained on it, each pair once."""
+    pairs = [*product(scale.tasks, scale.arms)]
+    for study in scale.studies.values():
+        if study.enabled:
+            pairs += [*product(study.every_task(), study.arms), *product(study.tasks, study.share)]
+    return list(dict.fromkeys(pairs))
+
+
+def _stated(scale: Scale, task: str, method: str) -> bool:
+    """Whether the configuration itself says how many rows a method trains on, or at most."""
+    data = scale.data
+    if isinstance(data, MiniatureData) or data.limit or task == "knowledge" or method == "sft_reinvoke":
+        return True
+    return data.tasks[task].train.rows is not None
 
 
 def styles(task: str) -> list[str]:

@@ -114,7 +114,7 @@ class TrainingSettings(Strict):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     max_new_tokens: Positive = 2048
     max_prompt_tokens: Positive | None = None
-    overlong: Literal["error", "truncate_left", "drop"] = "error"
+    overlong: Literal["error", "truncate_left", "drop"] = "truncate_left"
     rollouts_per_prompt: Positive = 1
     rollout_engine: Literal["transformers", "vllm"] = "transformers"
     importance_clip: Annotated[float, Field(gt=0)] | None = 2.0
@@ -385,6 +385,7 @@ class KnowledgeData(Strict):
     ood: Positive = 20
     similarity: Annotated[float, Field(gt=0, le=100)] = 90.0
     window_characters: Positive = 12000
+    corpus_characters: Positive = 8000
     rounds: Positive = 4
 
     @field_validator("articles")
@@ -448,6 +449,8 @@ class Evaluation(Strict):
     max_new_tokens: Positive = 2048
     batch_size: Positive = 16
     limit: Positive | None = None
+    max_prompt_tokens: Positive | None = None
+    overlong: Literal["error", "truncate_left"] = "truncate_left"
     dtype: Dtype = "bfloat16"
 
 
@@ -836,10 +839,14 @@ def main(arguments: list[str] | None = None) -> None:
     if options.schema:
         print(json_schema(), end="")
     else:
-        from sdft.checks import check_files
+        # By the package's own names: this module runs as __main__, whose classes the checks do not know.
+        from sdft import checks
+        from sdft import config as library
+        from sdft.plan import Plan
 
-        config = load_config(options.path)
-        check_files(config)
+        config = library.load_config(options.path)
+        checks.check_files(config)
+        checks.check_batches(Plan(config))
         print(f"{options.path} is valid; scale {config.scale}, seeds {config.seeds_of(config.scale)}")
 
 

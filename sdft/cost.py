@@ -16,7 +16,14 @@ from typing import Any
 
 import yaml
 
-from sdft.config import SAMPLING, VLLM_MEMORY_SHARE, MiniatureData, OfficialData, TrainingSettings
+from sdft.config import (
+    SAMPLING,
+    VLLM_MEMORY_SHARE,
+    KnowledgeData,
+    MiniatureData,
+    OfficialData,
+    TrainingSettings,
+)
 from sdft.errors import SdftError
 from sdft.items import STUDY_OF, files, item
 from sdft.plan import Plan, RunSpec
@@ -27,6 +34,9 @@ BYTES = {"float32": 4, "bfloat16": 2}
 GIB = 2**30
 # Memory of the GPU that the paper's models are planned for (H200), in GiB.
 GPU_GIB = 141
+# Length of an article of the paper on average: nine have about 200,000 tokens. Invented ones have a few lines.
+ARTICLE_CHARACTERS = 90_000
+INVENTED_CHARACTERS = 2_000
 
 
 @cache
@@ -80,15 +90,27 @@ def rows(plan: Plan, task: str) -> int:
     return min(count, data.limit or count)
 
 
+def method_rows(plan: Plan, task: str, method: str) -> int:
+    """Rows that a method trains on: the task's, general prompts, or parts of articles."""
+    count, data = rows(plan, task), plan.scale.data
+    official = isinstance(data, OfficialData)
+    if method == "sft_reinvoke":
+        count = data.general_prompts if not official else data.general.prompts if data.general else count
+    if method == "cpt":
+        # The miniature world tells each fact's land in as many texts as a land has facts.
+        count = _corpus_rows(data.knowledge, data.absent) if official else data.sizes[task].symbols
+    return min(count, data.limit or count) if official else count
+
+
+def _corpus_rows(rules: KnowledgeData, absent: str) -> int:
+    """Parts into which the articles are cut. Their lengths are known only when they are there."""
+    characters = INVENTED_CHARACTERS if absent == "invent" else ARTICLE_CHARACTERS
+    return len(rules.articles) * -(-characters // rules.corpus_characters)
+
+
 def sequences(plan: Plan, run: RunSpec, values: Any) -> int:
     """Sequences that a run trains on: full batches an epoch, or all with drop_last off."""
-    count, data = rows(plan, run.task), plan.scale.data
-    official = isinstance(data, OfficialData)
-    if run.method == "sft_reinvoke":
-        count = data.general_prompts if not official else data.general.prompts if data.general else count
-    if run.method == "cpt":
-        # One text an article; the miniature world tells each fact's land in as many texts as a land has facts.
-        count = len(data.knowledge.articles) if official else data.sizes[run.task].symbols
+    count = method_rows(plan, run.task, run.method)
     if run.settings.drop_last:
         count -= count % values.batch_size
     return count * values.epochs * run.settings.rollouts_per_prompt

@@ -62,6 +62,8 @@ class Encoder:
         self.tokenizer = tokenizer
         self.context = context
         self.settings = settings
+        # Records of which something was cut, for what reports it.
+        self.cut: set[str] = set()
         self.thinks = bool(thinking.opening(tokenizer))
 
     def student_prompt(self, record: Record) -> list[int]:
@@ -101,6 +103,7 @@ class Encoder:
         if self.settings.overlong == "drop":
             return None
         if self.settings.overlong == "truncate_left":
+            self.cut.add(record.id)
             return ids[-self.context :]
         raise SdftError(
             f"record {record.id!r}: the text has {len(ids)} tokens, and the model's context holds {self.context}. "
@@ -120,6 +123,7 @@ class Encoder:
         if self.settings.overlong == "drop":
             return None
         if self.settings.overlong == "truncate_left" and limit > 0:
+            self.cut.add(record.id)
             return prompt[-limit:]
         bound = (
             f"max_prompt_tokens is {limit}"

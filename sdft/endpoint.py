@@ -36,12 +36,12 @@ def base_url(config: EndpointConfig) -> str | None:
 
 
 class Endpoint:
-    """One model. role: its name in messages and in config.yaml, for example "judge".
+    """One model. role: its name in messages and in config.yaml, for example "judge". seconds: to wait for a reply.
 
     Raises SdftError when there is no key for an endpoint that needs one.
     """
 
-    def __init__(self, config: EndpointConfig, model: str, role: str) -> None:
+    def __init__(self, config: EndpointConfig, model: str, role: str, seconds: float = SECONDS) -> None:
         import openai
 
         self.config, self.model, self.role, self.base_url = config, model, role, base_url(config)
@@ -55,7 +55,7 @@ class Endpoint:
             base_url=self.base_url,
             api_key=os.environ.get(config.api_key_variable) or "none",
             max_retries=config.attempts - 1,
-            timeout=SECONDS,
+            timeout=seconds,
         )
         self.limit_name = "max_completion_tokens"
 
@@ -75,7 +75,7 @@ class Endpoint:
             if value is not None or keep_all:
                 return reply, value
         for _ in range(TRIES):
-            reply = self._reply(messages)
+            reply = self.reply(messages)
             value = read(reply)
             if value is not None:
                 break
@@ -91,7 +91,7 @@ class Endpoint:
             futures = [pool.submit(self.ask, messages, read, **options) for messages in conversations]
             try:
                 return [future.result() for future in futures]
-            except SdftError:
+            except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -100,7 +100,8 @@ class Endpoint:
         key = digest([self.model, messages, *([draw] if draw else [])], 40)
         return Path(self.config.cache) / key[:2] / f"{key}.json"
 
-    def _reply(self, messages: Messages) -> str:
+    def reply(self, messages: Messages) -> str:
+        """The reply to a conversation, neither taken from the cache nor put there. Raises SdftError as `ask` does."""
         import openai
 
         try:
@@ -114,11 +115,39 @@ class Endpoint:
                 answer = self._create(messages)
         except openai.OpenAIError as error:
             raise SdftError(
-                f"the {self.role} {self.model} at {self.base_url or 'its default address'} failed after "
-                f"{self.config.attempts} attempts: {_reason(error)}. Replies so far are kept in {self.config.cache}; "
-                "mend this and repeat the command."
+                f"the {self._who} failed after {self.config.attempts} attempts: {_reason(error)}. Replies so far are "
+                f"kept in {self.config.cache}; mend this and repeat the command."
             ) from None
-        return (answer.choices[0].message.content or "") if answer.choices else ""
+        except ValueError:
+            # The client reads the body as JSON without a net.
+            raise self._foreign("the reply is not JSON") from None
+        return self._content(answer)
+
+    @property
+    def _who(self) -> str:
+        return f"{self.role} {self.model} at {self.base_url or 'its default address'}"
+
+    def _content(self, answer: Any) -> str:
+        """The text of an answer; the client hands on whatever a server sends with status 200."""
+        if isinstance(answer, str):
+            raise self._foreign(f"the reply is {' '.join(answer.split())[:80]!r}")
+        choices = getattr(answer, "choices", None)
+        if choices == []:
+            return ""
+        try:
+            content = choices[0].message.content or ""
+        except (AttributeError, LookupError, TypeError):
+            content = None
+        if not isinstance(content, str):
+            raise self._foreign("the reply holds no message")
+        return content
+
+    def _foreign(self, what: str) -> SdftError:
+        return SdftError(
+            f"the {self._who} does not answer as an OpenAI-compatible endpoint does: {what}. Check "
+            f"{self.role}.base_url in config.yaml and {self.config.base_url_variable} (most end in /v1). Replies so "
+            f"far are kept in {self.config.cache}."
+        )
 
     def _create(self, messages: Messages) -> Any:
         limit = {self.limit_name: self.config.max_tokens}

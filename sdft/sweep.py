@@ -11,6 +11,7 @@ from sdft.checkpoint import only_writer, say
 from sdft.data.records import Record
 from sdft.errors import DivergedError, SdftError, run_main
 from sdft.evaluate import set_environment
+from sdft.evaluate.cli import add_overlong
 from sdft.evaluate.items import read_items
 from sdft.evaluate.prior import evaluate_prior, prior_config
 from sdft.plan import RunSpec
@@ -34,6 +35,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--out", required=True, metavar="VALIDATION.json", help="result; the run trains in the same folder")
     add("--max-new-tokens", type=int, default=2048, help="longest response, in tokens (default: %(default)s)")
     add("--batch-size", type=int, default=16, help="prompts at a time (default: %(default)s)")
+    add_overlong(parser)
     add("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights when scored")
     add("--limit", type=int, metavar="N", help="only the first N validation records")
     add("--wait", type=float, default=0, metavar="MINUTES", help="for another process that trains the same run")
@@ -115,7 +117,12 @@ def score(
     clock.device = "cuda" if torch.cuda.is_available() else "cpu"
     weights = folder / "weights"
     model, tokenizer = load_model(weights, clock.device, options.dtype), load_tokenizer(weights)
-    decoding = Decoding(max_new_tokens=options.max_new_tokens, batch_size=options.batch_size)
+    decoding = Decoding(
+        max_new_tokens=options.max_new_tokens,
+        batch_size=options.batch_size,
+        max_prompt_tokens=options.max_prompt_tokens,
+        overlong=options.overlong,
+    )
     validation = evaluate_task(model, tokenizer, spec.task, records, decoding)
     priors = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()}
     return outcome(
@@ -123,6 +130,8 @@ def score(
         clock,
         record["manifest"]["inputs"],
         validation={"value": validation.value, "n": validation.n},
+        prompts_cut=validation.metrics["prompt_tokens"]["cut"],
+        rows_cut=record["rows_cut"],
         prior=priors,
         prior_average=sum(priors.values()) / len(priors) if priors else None,
         prior_limit=prior["limit"],

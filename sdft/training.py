@@ -176,8 +176,11 @@ class Training:
         records = read_records(self.inputs.rows)
         found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
         examples = [example for example in found if example is not None]
-        if len(examples) < len(records):
-            say(f"{len(records) - len(examples)} of {len(records)} rows are too long and are left out")
+        self.left_out, self.cut = len(records) - len(examples), encoder.cut
+        if self.left_out:
+            say(f"{self.left_out} of {len(records)} rows are too long and are left out")
+        if self.cut:
+            say(f"{len(self.cut)} of {len(records)} rows are too long and are cut from the left")
         return examples
 
     def _order(self) -> list[list[int]]:
@@ -225,6 +228,7 @@ class Training:
         totals.over(self.crew)
         norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
         entry = {"step": step + 1, **totals.means(), "gradient_norm": norm, "learning_rate": rate}
+        entry["cut_rows"] = sum(self.examples[row].id in self.cut for row in self.order[step])
         if not (math.isfinite(entry["loss"]) and math.isfinite(norm)):
             raise FloatingPointError(f"the loss is {entry['loss']} and the gradient norm {norm}")
         self.optimizer.step()
@@ -329,6 +333,8 @@ class Training:
             "snapshots": self.snapshots.record(),
             "steps": len(self.order),
             "rows": len(self.examples),
+            "rows_cut": len(self.cut),
+            "rows_left_out": self.left_out,
             "seconds": round(sum(entry["seconds"] for entry in self.log), 3),
             "final": self.log[-1],
             "fingerprint": self.checkpoints.fingerprint,

@@ -33,11 +33,14 @@ def real_data() -> Path:
 
 
 class Server(ThreadingHTTPServer):
-    """An OpenAI-compatible endpoint that answers as `script` says: (status, text) for the n-th request."""
+    """An OpenAI-compatible endpoint that answers as `script` says: (status, text) for the n-th request.
+
+    Bytes in the place of the text are sent as they are, as what `kind` says they are.
+    """
 
     def __init__(self, script):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.requests = script, []
+        self.script, self.requests, self.kind = script, [], "application/json"
         self.lock = threading.Lock()
         self.address = f"http://127.0.0.1:{self.server_port}/v1"
 
@@ -49,15 +52,17 @@ class Handler(BaseHTTPRequestHandler):
             number = len(self.server.requests)
             self.server.requests.append(body)
         status, text = self.server.script(number, body)
-        if status == 200:
+        if isinstance(text, bytes):
+            answer = None
+        elif status == 200:
             message = {"role": "assistant", "content": text}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             answer = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
         else:
             answer = {"error": {"message": text, "type": "x", "code": None}}
-        content = json.dumps(answer).encode()
+        content = text if isinstance(text, bytes) else json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", self.server.kind)
         self.send_header("Retry-After", "0")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -8,9 +8,10 @@ import random
 import pytest
 import yaml
 
-from sdft.checks import TRAINED_SIZES, check_files, styles
+from sdft.checks import TRAINED_SIZES, check_batches, check_files, styles
 from sdft.config import load_config, parse_config
 from sdft.errors import SdftError
+from sdft.plan import Plan
 
 
 def message(values, path, value):
@@ -81,6 +82,43 @@ def test_only_models_of_the_miniature_world_can_be_trained(values):
     values["scales"]["paper"]["studies"] = {}
     with pytest.raises(SdftError, match=r"scales.paper.models.source: only a base model of the miniature world"):
         parse_config(values)
+
+
+def few_rows(values, scale, **changes):
+    """The checks of a scale's batches, with some of its data's keys changed."""
+    values["scales"][scale]["data"] |= changes
+    check_batches(Plan(parse_config(values), scale))
+
+
+@pytest.mark.parametrize("scale", ["mini", "smoke", "paper", "rehearsal"])
+@pytest.mark.parametrize("sweep", ["full", "published"])
+def test_every_shipped_arm_has_a_batch_to_train_on(values, scale, sweep):
+    values["sweep"] = sweep
+    if sweep == "full" or "published_recipe" in values["scales"][scale]:
+        few_rows(values, scale)
+
+
+def test_an_arm_whose_rows_fill_no_batch_is_refused_before_anything_runs(values):
+    whole = copy.deepcopy(values)
+    knowledge = values["scales"]["paper"]["data"]["knowledge"]
+    knowledge["corpus_characters"] = 200000
+    with pytest.raises(SdftError, match=r"paper.studies.knowledge.arms.cpt: .* 9 rows.* batch of 16.*drop_last: false"):
+        few_rows(values, "paper")
+    study = values["scales"]["paper"]["studies"]["knowledge"]
+    study["arms"]["cpt"]["settings"] = {"drop_last": False}
+    few_rows(values, "paper")
+    study["arms"]["cpt"]["settings"] = {}
+    study["enabled"] = False
+    few_rows(values, "paper")
+    whole["sweep"] = "published"
+    with pytest.raises(SdftError, match=r"paper.arms.sft: on science .* 16 rows.* batch of 32"):
+        few_rows(whole, "paper", limit=16)
+
+
+def test_a_file_whose_length_nobody_has_stated_is_not_judged(values):
+    task = values["scales"]["paper"]["data"]["tasks"]["science"]
+    task["train"].pop("rows")
+    few_rows(values, "paper")
 
 
 def test_the_sizes_that_can_be_named_are_those_that_can_be_made():

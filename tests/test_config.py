@@ -137,6 +137,12 @@ def test_the_command_reports_one_paragraph_and_fails(root, tmp_path, values):
     assert "seeds" in done.stderr
 
 
+def test_the_command_accepts_the_shipped_configuration(root):
+    done = subprocess.run([sys.executable, "-m", "sdft.config"], capture_output=True, text=True, cwd=root, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "config.yaml is valid; scale mini" in done.stdout
+
+
 def test_the_model_of_the_study_is_light(root):
     code = (
         "import sys, sdft.config, sdft.plan, sdft.provenance; "

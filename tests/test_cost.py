@@ -90,6 +90,12 @@ def test_sequences_are_full_batches(plan):
     assert sequences(plan, run, values) == (4046 - 202) // 32 * 32 * 2
 
 
+def test_continued_pre_training_reads_the_parts_of_the_articles(plan):
+    run = plan.candidates("knowledge", "cpt")[0]
+    # Nine articles of about 90,000 characters, each in twelve parts of at most 8,000.
+    assert sequences(plan, run, run.hyperparameters.model_copy(update={"epochs": 2})) == 9 * 12 // 16 * 16 * 2
+
+
 def test_the_fit_finds_a_line_and_states_its_error():
     exact = fit("sft", [(units, 10 + 0.5 * units) for units in (0, 100, 200, 400)], "mini")
     assert (exact.start, exact.per_unit, exact.n) == (pytest.approx(10), pytest.approx(0.5), 4)

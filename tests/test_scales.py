@@ -266,5 +266,8 @@ def test_the_whole_study_is_listed_within_ten_seconds(root, scale, target, jobs)
     if (scale, target) == ("paper", "table2"):
         # Candidates, final runs and the base model are all decoded at the length that their model needs.
         assert set(re.findall(r"--max-new-tokens (\d+)", done.stdout)) == {"16384"}
+    measured = re.findall(r"python -m sdft\.(?:evaluate(?:\.\w+)?|sweep) .*", done.stdout)
+    assert measured
+    assert all("--overlong truncate_left" in command for command in measured)
     # Seconds of processor time, since other tests may run beside this one.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 10

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 import yaml
 
-from sdft.errors import run_main
+from sdft.errors import SdftError, run_main
 from sdft.provenance import write_text
 from workflow_scripts import checks
 from workflow_scripts.checks import CHECKS, Doctor, Finding
@@ -30,15 +30,24 @@ MARKS = {"ok": "ok  ", "warn": "note", "fail": "FAIL", "skip": "-   "}
 
 
 def examine(doctor: Doctor, groups: list[str]) -> Iterator[tuple[str, str, Finding]]:
-    """Run the checks of these groups in order. A check that breaks is itself a finding."""
+    """Run the checks of these groups in order. A check that breaks is itself a failure.
+
+    What keeps several checks from being made, as a configuration that cannot be read, is found once.
+    """
+    said = set()
     for group, title, function in CHECKS:
         if group not in groups:
             continue
         try:
             found = function(doctor)
             yield from ((group, title, one) for one in ([found] if isinstance(found, Finding) else found))
+        except SdftError as error:
+            if str(error) not in said:
+                said.add(str(error))
+                yield group, title, Finding("fail", str(error))
         except Exception as error:
-            yield group, title, Finding("warn", f"the check itself failed: {type(error).__name__}: {error}")
+            message = f"the check itself failed: {type(error).__name__}: {error}"
+            yield group, title, Finding("fail", message, "look at this by hand; nothing is known about it")
 
 
 def proposed_profile(doctor: Doctor) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import re
 import urllib.error
@@ -121,10 +122,14 @@ def _ask(article: Article) -> dict:
             answer = json.loads(reply.read())
     except urllib.error.HTTPError as error:
         raise unavailable(f"HTTP status {error.code}") from None
+    except http.client.HTTPException as error:
+        raise unavailable(f"the answer broke off ({error!r})") from None
     except OSError as error:
         raise unavailable(f"no answer ({getattr(error, 'reason', error)}); is there a network?") from None
     except ValueError:
         raise unavailable("the answer is not JSON") from None
+    if not isinstance(answer, dict):
+        raise unavailable("the answer is not an article")
     if "error" in answer:
         raise unavailable(f"{answer['error'].get('info', 'an error')}, so the revision is wrong or was removed")
     if answer.get("parse", {}).get("revid") != article.revision or "text" not in answer["parse"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -79,6 +80,8 @@ def _from_github(repository: str, revision: str, file: str, target: Path) -> Pat
     except urllib.error.HTTPError as error:
         reason = "the file was moved or removed upstream" if error.code == 404 else f"HTTP status {error.code}"
         raise _unavailable(url, reason) from None
+    except http.client.HTTPException as error:
+        raise _unavailable(url, f"the answer broke off ({error!r})") from None
     except OSError as error:
         raise _unavailable(url, f"no answer ({getattr(error, 'reason', error)}); is there a network?") from None
     with atomic_path(target) as part:

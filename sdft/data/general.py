@@ -20,7 +20,8 @@ def load(path: str | Path, prompts: int, max_characters: int, seed: int) -> list
     for number, row in enumerate(read_rows(path)):
         text = row.get("prompt") or row.get("instruction")
         if "messages" in row:
-            text = next((turn["content"] for turn in row["messages"] if turn.get("role") == "user"), None)
+            turns_of = [turn for turn in row["messages"] or () if isinstance(turn, dict)]
+            text = next((turn.get("content") for turn in turns_of if turn.get("role") == "user"), None)
         if not isinstance(text, str):
             raise refuse(path, number, "the row has neither 'messages' with a user turn, nor 'prompt' or 'instruction'")
         if 0 < len(text.strip()) <= max_characters:

@@ -1,6 +1,6 @@
 """`python -m sdft.data.knowledge`: articles, questions about them, and the splits of the knowledge task.
 
-train, validation and test hold direct questions, ood indirect ones, corpus the articles themselves.
+train, validation and test hold direct questions, ood indirect ones, corpus the articles themselves, in parts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from sdft.config import Article, KnowledgeData, OfficialData
 from sdft.data import invented
-from sdft.data.articles import read_article, slug
+from sdft.data.articles import read_article, slug, windows
 from sdft.data.fetch import local_path
 from sdft.data.questions import INSTRUCTIONS, Distinct, Pair, write_pairs
 from sdft.data.records import Record, write_records
@@ -65,8 +65,7 @@ def prepare(spec: OfficialData, store: Path, out: Path) -> None:
         splits["train"] += [record for record in rest if record.id not in validating]
         splits["validation"] += [record for record in rest if record.id in validating]
         splits["ood"] += [_record(title, "ood", number, pair, text) for number, pair in enumerate(indirect[title])]
-        prompt = [{"role": "user", "content": text}]
-        splits["corpus"].append(Record(f"knowledge-{slug(title)}-corpus", prompt, meta={"article": title}))
+        splits["corpus"] += _corpus(title, text, rules.corpus_characters)
 
     splits = limited(splits, spec.limit)
     files = {}
@@ -88,6 +87,15 @@ def _record(title: str, kind: str, number: int, pair: Pair, text: str) -> Record
     demonstrations = {"expert": pair.answer, "article": text, "article_expert": f"{text}\n\n{pair.answer}"}
     prompt = [{"role": "user", "content": pair.question}]
     return Record(f"knowledge-{slug(title)}-{kind}{number}", prompt, demonstrations, pair.answer, {"article": title})
+
+
+def _corpus(title: str, text: str, characters: int) -> list[Record]:
+    """The article in parts to train on as they are, which together are the whole of it."""
+    parts = filter(None, (part.strip() for part in windows(text, characters)))
+    return [
+        Record(f"knowledge-{slug(title)}-corpus{number}", [{"role": "user", "content": part}], meta={"article": title})
+        for number, part in enumerate(parts)
+    ]
 
 
 def _write(rules: KnowledgeData, store: Path) -> tuple[dict[str, str], Pairs, Pairs, dict[str, Any]]:

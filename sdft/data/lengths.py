@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sdft.config import TrainingSettings
+from sdft.config import Evaluation, TrainingSettings
 from sdft.data.prompts import render, teacher_messages
 from sdft.data.records import Record, read_records
 from sdft.errors import SdftError, run_main
@@ -38,15 +38,22 @@ def summary(lengths: list[int]) -> dict[str, Any]:
 
 
 def count(
-    tokenizer: Any, records: Iterable[Record], style: str | None, settings: TrainingSettings, context: int
+    tokenizer: Any,
+    records: Iterable[Record],
+    style: str | None,
+    settings: TrainingSettings,
+    context: int,
+    evaluation: Evaluation | None = None,
 ) -> dict[str, Any]:
-    """Lengths of one split's prompts, and the ids of those that do not fit beside a completion.
+    """Lengths of one split's prompts, the ids of those that do not fit, and what becomes of these.
 
     style: of the demonstrations that the teacher is shown; None for a split without. context: positions of the model.
-    Raises SdftError when the tokenizer has no chat template, or a record no demonstration of that style.
+    evaluation: of a split on which a model is measured, where a prompt must leave room for a token, and not for a whole
+    completion. Raises SdftError when the tokenizer has no chat template, or a record no demonstration of that style.
     """
-    room = context - settings.max_new_tokens
-    limit = min(room, settings.max_prompt_tokens or room)
+    rules = evaluation or settings
+    room = context - (1 if evaluation else settings.max_new_tokens)
+    limit = min(room, rules.max_prompt_tokens or room)
     lengths: dict[str, list[int]] = {"student_prompt": []}
     over = []
     for record in records:
@@ -60,7 +67,13 @@ def count(
             lengths.setdefault(name, []).append(size)
         if max(size for name, size in sizes.items() if name != "demonstration") > limit:
             over.append(record.id)
-    return {**{name: summary(sizes) for name, sizes in lengths.items()}, "limit": limit, "over_limit": over}
+    fate = {"cut": "truncate_left", "left_out": "drop", "refused": "error"}
+    return {
+        **{name: summary(sizes) for name, sizes in lengths.items()},
+        "limit": limit,
+        "over_limit": over,
+        **{name: len(over) if rules.overlong == policy else 0 for name, policy in fate.items()},
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -70,13 +83,17 @@ def main(arguments: list[str] | None = None) -> None:
     add("--data", required=True, metavar="DIR", help="a task's folder of records")
     add("--demonstration", required=True, metavar="STYLE", help="of the demonstrations that the teacher is shown")
     add("--settings", required=True, metavar="JSON", help="training settings (sdft.config.TrainingSettings)")
+    add("--evaluation", default="{}", metavar="JSON", help="how models are measured (sdft.config.Evaluation)")
     add("--out", required=True, metavar="LENGTHS.json")
     options = parser.parse_args(arguments)
     clock = Clock()
     try:
         settings = TrainingSettings.model_validate(json.loads(options.settings))
+        evaluation = Evaluation.model_validate(json.loads(options.evaluation))
     except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"--settings are no training settings: {' '.join(str(error).split())[:300]}") from None
+        raise SdftError(
+            f"--settings or --evaluation are not those of a scale: {' '.join(str(error).split())[:300]}"
+        ) from None
 
     from sdft.evaluate.model import find_model, load_tokenizer
 
@@ -88,14 +105,20 @@ def main(arguments: list[str] | None = None) -> None:
     splits, files = {}, {}
     for split in ("train", "validation", "test"):
         path = Path(options.data) / f"{split}.jsonl"
-        style = options.demonstration if split == "train" else None
-        splits[split] = count(tokenizer, read_records(path), style, settings, context)
+        records = read_records(path)
+        if split == "train":
+            splits[split] = count(tokenizer, records, options.demonstration, settings, context)
+        else:
+            splits[split] = count(tokenizer, records, None, settings, context, evaluation)
         files[str(path)] = sha256_file(path)
     for split, found in splits.items():
-        if over := found["over_limit"]:
-            what = {"truncate_left": "will be cut from the left", "drop": "will be left out"}.get(settings.overlong)
-            text = f"{len(over)} of {found['student_prompt']['n']} {split} rows are longer than {found['limit']} tokens"
-            if what is None and split == "train":
+        n, over = found["student_prompt"]["n"], found["over_limit"]
+        text = f"{len(over)} of {n} {split} rows are longer than {found['limit']} tokens"
+        if not over:
+            print(text)
+        else:
+            what = "will be cut from the left" if found["cut"] else "will be left out" if found["left_out"] else None
+            if found["limit"] <= 0 or (what is None and split == "train"):
                 raise SdftError(
                     f"{options.data}: {text} (the first: {', '.join(over[:3])}); lower max_new_tokens, set "
                     "training.overlong to truncate_left or drop, or take a model with a longer context."
@@ -106,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
         {
             "context": context,
             "max_new_tokens": settings.max_new_tokens,
-            "overlong": settings.overlong,
+            "overlong": {"training": settings.overlong, "evaluation": evaluation.overlong},
             "splits": splits,
             "manifest": manifest("lengths", clock=clock, config=settings.model_dump(mode="json"), inputs=files),
         },

@@ -28,12 +28,14 @@ def load(task: str, path: str | Path) -> list[Record]:
 
 
 def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """Rows of an arrow folder (as `datasets` saves it) or of a JSON file that holds a list of objects."""
+    """Rows of an arrow folder (as `datasets` saves it), a parquet file, or a JSON file with a list of objects."""
     path = Path(path)
     if not path.exists():
         raise SdftError(f"{path} does not exist; download the official data, or check the path.")
     if path.is_dir():
         rows = _read_arrow(path)
+    elif path.suffix == ".parquet":
+        rows = _read_parquet(path)
     else:
         try:
             rows = json.loads(path.read_text(encoding="utf-8"))
@@ -57,6 +59,20 @@ def _read_arrow(path: Path) -> list[dict[str, Any]]:
         raise SdftError(
             f"{path} cannot be read as a data set saved by the datasets library ({error}); it should hold "
             "dataset_info.json, state.json and data-*.arrow. Download it again, or check the path."
+        ) from None
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        # Not through `datasets`, which would copy the whole file into a cache of its own.
+        return parquet.read_table(path).to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SdftError(
+            f"{path} cannot be read as a parquet file ({' '.join(str(error).split())[:200]}); it is damaged or cut "
+            "off. Delete it and download it again, or check the path."
         ) from None
 
 

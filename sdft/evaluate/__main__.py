@@ -72,18 +72,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--temperature", type=float, default=0.0, help="0 is greedy (default)")
     add("--top-p", type=float, default=1.0, help="nucleus, for temperature above 0 (default: 1)")
     add("--seed", type=int, default=0, help="of the sampling, for temperature above 0 (default: 0)")
-    add(
-        "--max-prompt-tokens",
-        type=cli.positive,
-        metavar="N",
-        help="longest prompt (default: what the model's context holds)",
-    )
-    add(
-        "--overlong",
-        choices=("error", "truncate_left"),
-        default="error",
-        help="what to do with longer ones (default: error)",
-    )
     prior = parser.add_argument_group("prior capabilities")
     add = prior.add_argument
     add(

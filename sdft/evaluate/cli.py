@@ -47,7 +47,7 @@ def add_context(made: Any) -> None:
 
 
 def add_lengths(made: Any) -> None:
-    """How long a response may get, and how many are made at a time."""
+    """How long a prompt and a response may get, and how many responses are made at a time."""
     add = made.add_argument
     add(
         "--max-new-tokens",
@@ -57,6 +57,24 @@ def add_lengths(made: Any) -> None:
         help="longest response, in tokens (default: %(default)s)",
     )
     add("--batch-size", type=positive, default=16, metavar="N", help="prompts at a time (default: %(default)s)")
+    add_overlong(made)
+
+
+def add_overlong(made: Any) -> None:
+    """What becomes of a prompt that is too long."""
+    add = made.add_argument
+    add(
+        "--max-prompt-tokens",
+        type=positive,
+        metavar="N",
+        help="longest prompt (default: what the model's context holds)",
+    )
+    add(
+        "--overlong",
+        choices=("error", "truncate_left"),
+        default="truncate_left",
+        help="what to do with longer ones (default: cut them from the left, and count them)",
+    )
 
 
 def add_machine(made: argparse.ArgumentParser) -> None:

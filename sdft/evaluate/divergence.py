@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -138,7 +139,7 @@ def measure(
     decoding: Any,
     partial: Partial,
 ) -> list[dict[str, Any]]:
-    """{"id", "nats", "tokens", "finished"} for each record, the last three lists over its samples.
+    """{"id", "nats", "tokens", "finished", "cut"} for each record, the middle three lists over its samples.
 
     records: what the model is asked, context included; questions: the same records as the base sees them. Raises
     SdftError when prompt and response are longer than the base's context.
@@ -146,14 +147,16 @@ def measure(
     from sdft.data.prompts import render
     from sdft.evaluate.generate import context_length
     from sdft.evaluate.sampling import blocks, sample
+    from sdft.evaluate.tasks import fit
 
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id or 0
     plain, room = {question.id: question for question in questions}, context_length(base)
     waiting = records[len(partial.rows) :]
     with tqdm(total=len(records), initial=len(partial.rows), desc=f"{task} divergence", unit="prompt") as bar:
         for block in blocks(waiting, samples, decoding.batch_size):
-            prompts, found = sample(model, tokenizer, task, block, samples, decoding)
+            prompts, cut, found = sample(model, tokenizer, task, block, samples, decoding)
             base_prompts = [render(tokenizer, plain[record.id].prompt) for record in block]
+            base_prompts, base_cut = fit(task, block, base_prompts, decoding, room)
             responses = [[response_tokens(each, end) for each in completions] for completions in found]
             for record, question, written in zip(block, base_prompts, responses, strict=True):
                 longest = len(question) + max(map(len, written))
@@ -175,6 +178,7 @@ def measure(
                         "nats": nats[place * samples : (place + 1) * samples],
                         "tokens": [len(response) for response in responses[place]],
                         "finished": [int(completion.finished) for completion in found[place]],
+                        "cut": int(cut[place] or base_cut[place]),
                     }
                     for place, record in enumerate(block)
                 ]
@@ -196,7 +200,12 @@ def main(arguments: list[str] | None = None) -> None:
     device = cli.chosen_device(options.device)
     clock = Clock(device)
     decoding = Decoding(
-        max_new_tokens=options.max_new_tokens, batch_size=options.batch_size, temperature=1.0, seed=options.seed
+        max_new_tokens=options.max_new_tokens,
+        batch_size=options.batch_size,
+        temperature=1.0,
+        seed=options.seed,
+        max_prompt_tokens=options.max_prompt_tokens,
+        overlong=options.overlong,
     )
     names = ("task", "samples", "limit", "context", "template", "tokenizer", "dtype")
     config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
@@ -220,11 +229,14 @@ def main(arguments: list[str] | None = None) -> None:
             "base": {"path": str(reference.folder), "sha256": reference.sha256},
             "data": data,
         }
+        if cut := sum(item["cut"] for item in items):
+            print(f"{options.task}: {cut} of {len(items)} prompts were cut from the left to fit", file=sys.stderr)
         ends = [end for item in items for end in item["finished"]]
         content = {
             "task": options.task,
             "context": options.context,
             "n_prompts": len(items),
+            "prompts_cut": cut,
             "samples": options.samples,
             "max_new_tokens": options.max_new_tokens,
             "unfinished": 1 - sum(ends) / len(ends),

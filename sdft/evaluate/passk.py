@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def sizes(samples: int) -> list[int]:
 def count_correct(
     model: Any, tokenizer: Any, task: str, records: list[Record], samples: int, decoding: Any, partial: Partial
 ) -> list[dict[str, Any]]:
-    """{"id", "correct"} for each record: how many of its sampled responses the task's scorer accepts."""
+    """{"id", "correct", "cut"} for each record: how many of its responses the scorer accepts, and if it was cut."""
     from sdft.evaluate.sampling import blocks, sample
     from sdft.scoring import score_record
 
@@ -62,12 +63,12 @@ def count_correct(
     waiting = records[len(partial.rows) :]
     with tqdm(total=len(records), initial=len(partial.rows), desc=f"{task} pass@k", unit="prompt") as bar:
         for block in blocks(waiting, samples, decoding.batch_size):
-            _, found = sample(model, tokenizer, task, block, samples, decoding)
+            _, cut, found = sample(model, tokenizer, task, block, samples, decoding)
             rows = []
-            for record, completions in zip(block, found, strict=True):
+            for record, shortened, completions in zip(block, cut, found, strict=True):
                 texts = [opened + tokenizer.decode(each.tokens, skip_special_tokens=True) for each in completions]
                 correct = sum(int(score_record(task, thinking.answer(text), record)) for text in texts)
-                rows.append({"id": record.id, "correct": correct})
+                rows.append({"id": record.id, "correct": correct, "cut": int(shortened)})
             partial.add(rows)
             bar.update(len(block))
     return partial.rows
@@ -95,6 +96,8 @@ def main(arguments: list[str] | None = None) -> None:
         temperature=options.temperature,
         top_p=options.top_p,
         seed=options.seed,
+        max_prompt_tokens=options.max_prompt_tokens,
+        overlong=options.overlong,
     )
     names = ("task", "samples", "limit", "context", "template", "tokenizer", "dtype")
     config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
@@ -106,7 +109,9 @@ def main(arguments: list[str] | None = None) -> None:
         tokenizer = load_tokenizer(options.tokenizer or found.folder)
         model = load_model(found.folder, device, options.dtype)
         items = count_correct(model, tokenizer, options.task, records, options.samples, decoding, partial)
-        n = options.samples
+        n, cut = options.samples, sum(item["cut"] for item in items)
+        if cut:
+            print(f"{options.task}: {cut} of {len(items)} prompts were cut from the left to fit", file=sys.stderr)
         inputs = {"model": {"path": str(found.folder), "sha256": found.sha256}, "data": data}
         content = {
             "task": options.task,
@@ -114,6 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
             "n_samples": n,
             "temperature": options.temperature,
             "top_p": options.top_p,
+            "prompts_cut": cut,
             "items": items,
             "pass_at_k": {
                 str(k): sum(pass_at_k(n, item["correct"], k) for item in items) / len(items) for k in sizes(n)

@@ -223,6 +223,33 @@ def _names(entry: Mapping[str, Any]) -> list[str]:
     return [entry["task"], *entry.get("siblings", ())]
 
 
+def data_sets(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The repositories on the hub that the configured benchmarks read, each with the configurations that they name.
+
+    From the tasks' definitions alone; none for tasks that have their data elsewhere. Raises SdftError for a task that
+    is not there.
+    """
+    wanted = [task for entry in config["tasks"].values() for task in _names(entry)]
+    index = _index(config["include_path"], wanted).task_index
+    found: dict[str, list[str]] = {}
+    while wanted:
+        name = wanted.pop(0)
+        if name not in index:
+            where = config["include_path"] or "lm_eval"
+            raise SdftError(f"{where} has no task {name!r}; {did_you_mean(name, index)}")
+        definition = index[name].cfg or {}
+        if index[name].kind.name == "GROUP":
+            wanted += [part if isinstance(part, str) else part.get("task", "") for part in definition["task"]]
+        elif index[name].kind.name == "TAG":
+            wanted += sorted(index[name].tags)
+        # A repository has an owner; "json" and the like are formats of local files.
+        elif "/" in (path := definition.get("dataset_path") or "") and "custom_dataset" not in definition:
+            found.setdefault(path, [])
+            part = definition.get("dataset_name") or ""
+            found[path] += [part] if part not in found[path] else []
+    return found
+
+
 def _index(include: str | None, wanted: list[str]) -> Any:
     """lm_eval's index of tasks: of a folder, or of its own, of which only the folders in question are read.
 

@@ -22,13 +22,14 @@ def blocks(records: list[Record], samples: int, batch_size: int) -> Iterator[lis
 
 def sample(
     model: Any, tokenizer: Any, task: str, records: list[Record], samples: int, decoding: Decoding
-) -> tuple[list[list[int]], list[list[Completion]]]:
-    """The prompts of `records` as token ids, and `samples` responses to each.
+) -> tuple[list[list[int]], list[bool], list[list[Completion]]]:
+    """The prompts of `records` as token ids, which of them were cut, and `samples` responses to each.
 
     A block's responses are decided by the seed and the block's own records, whatever was sampled before it. Raises
     SdftError when a prompt does not fit.
     """
-    prompts, _ = fit(task, records, [render(tokenizer, r.prompt) for r in records], decoding, context_length(model))
+    prompts = [render(tokenizer, record.prompt) for record in records]
+    prompts, cut = fit(task, records, prompts, decoding, context_length(model))
     own = replace(decoding, seed=int(digest([decoding.seed, [record.id for record in records]], 15), 16))
     completions = generate(
         model,
@@ -40,4 +41,4 @@ def sample(
         top_p=own.top_p,
         seed=own.seed,
     )
-    return prompts, [completions[start : start + samples] for start in range(0, len(completions), samples)]
+    return prompts, cut, [completions[start : start + samples] for start in range(0, len(completions), samples)]

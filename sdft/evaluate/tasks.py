@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ class Decoding:
     """How responses are drawn. Accuracy in the paper is greedy: temperature 0 (section 4).
 
     max_new_tokens, max_prompt_tokens: tokens; max_prompt_tokens None means the model's context. overlong says what
-    becomes of a longer prompt: "error", or "truncate_left" as the authors' vLLM settings do.
+    becomes of a longer prompt: "error", or "truncate_left" as the authors' vLLM settings do; never in silence.
     """
 
     max_new_tokens: int = 2048
@@ -31,7 +32,7 @@ class Decoding:
     top_p: float = 1.0
     seed: int = 0
     max_prompt_tokens: int | None = None
-    overlong: Literal["error", "truncate_left"] = "error"
+    overlong: Literal["error", "truncate_left"] = "truncate_left"
 
 
 def evaluate_tasks(
@@ -55,7 +56,9 @@ def evaluate_task(
     opened = thinking.opening(tokenizer)
     prompts = [render(tokenizer, record.prompt) for record in records]
     lengths = [len(prompt) for prompt in prompts]
-    prompts, cut = fit(task, records, prompts, decoding, context_length(model))
+    prompts, over = fit(task, records, prompts, decoding, context_length(model))
+    if cut := sum(over):
+        print(f"{task}: {cut} of {len(prompts)} prompts are too long and are cut from the left", file=sys.stderr)
     training = model.training
     model.eval()
     try:
@@ -121,15 +124,15 @@ def _mean(values: Any) -> float:
 
 def fit(
     task: str, records: list[Record], prompts: list[list[int]], decoding: Decoding, context: int | None
-) -> tuple[list[list[int]], int]:
-    """The prompts, shortened from the left where that is asked for, and how many were.
+) -> tuple[list[list[int]], list[bool]]:
+    """The prompts, shortened from the left where that is asked for, and which were.
 
-    context: positions of the model. Raises SdftError naming the first record that is too long where nothing is cut.
+    A prompt fits a model of `context` positions that has one left for a response; one that does not is cut so far that
+    the longest response has room. Raises SdftError naming the first record that is too long where nothing is cut.
     """
-    # One position is left for the first token of the response.
     limits = [limit for limit in (decoding.max_prompt_tokens, context and context - 1) if limit]
     if not limits:
-        return prompts, 0
+        return prompts, [False] * len(prompts)
     limit = min(limits)
     over = [index for index, prompt in enumerate(prompts) if len(prompt) > limit]
     if over and decoding.overlong == "error":
@@ -140,4 +143,7 @@ def fit(
             "are too long). Use a model with a longer context, drop the record, or cut such prompts from the left "
             "with --overlong truncate_left."
         )
-    return [prompt[-limit:] for prompt in prompts], len(over)
+    room = context - decoding.max_new_tokens if context else limit
+    kept = min(limit, room) if room > 0 else limit
+    longer = [len(prompt) > limit for prompt in prompts]
+    return [prompt[-kept:] if cut else prompt for prompt, cut in zip(prompts, longer, strict=True)], longer

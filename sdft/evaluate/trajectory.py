@@ -91,7 +91,12 @@ def measure(
     values = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()} if prior else {}
     return {
         "tasks": {
-            task: {"value": result.value, "n": result.n, "correct": [item["correct"] for item in result.items]}
+            task: {
+                "value": result.value,
+                "n": result.n,
+                "correct": [item["correct"] for item in result.items],
+                "cut": result.metrics["prompt_tokens"]["cut"],
+            }
             for task, result in results.items()
         },
         "prior": values,
@@ -115,7 +120,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     device = cli.chosen_device(options.device)
     clock = Clock(device)
-    decoding = Decoding(max_new_tokens=options.max_new_tokens, batch_size=options.batch_size)
+    decoding = Decoding(
+        max_new_tokens=options.max_new_tokens,
+        batch_size=options.batch_size,
+        max_prompt_tokens=options.max_prompt_tokens,
+        overlong=options.overlong,
+    )
     names = ("task", "split", "limit", "tokenizer", "dtype")
     config = {**{name: getattr(options, name) for name in names}, **asdict(decoding), "prior": prior}
     data = {str(path): cli.data_digest(path) for path in files.values()}

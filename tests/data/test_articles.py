@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from sdft.config import Article
+from sdft.config import Article, Source
 from sdft.data import articles
 from sdft.data.articles import plain_text, read_article, windows
+from sdft.data.fetch import fetch
 from sdft.errors import SdftError
 
 HTML = """<div><div class="hatnote">Not to be confused</div>
@@ -67,6 +70,34 @@ def test_another_article_other_content_and_no_network_are_refused(wikipedia, tmp
     monkeypatch.setattr(articles, "API", "http://127.0.0.1:9/api.php")
     with pytest.raises(SdftError, match="is there a network"):
         read_article(Article(title="A quake", revision=9), tmp_path)
+
+
+class CutOff(BaseHTTPRequestHandler):
+    """Promises more than it sends."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"{")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_download_that_breaks_off_is_named_with_the_remedy(tmp_path, monkeypatch):
+    with HTTPServer(("127.0.0.1", 0), CutOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr(articles, "API", address)
+        with pytest.raises(SdftError, match=r"broke off .*IncompleteRead.*Repeat the command"):
+            read_article(Article(title="A quake", revision=9), tmp_path)
+        monkeypatch.setattr("sdft.data.fetch.GITHUB", address + "/{repository}/{revision}/{file}")
+        source = Source(github="a/b", revision="0" * 40, file="data/train.json")
+        with pytest.raises(SdftError, match=r"broke off .*IncompleteRead.*Repeat the command"):
+            fetch(source, tmp_path)
+        server.shutdown()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_local_text_needs_no_revision(tmp_path):

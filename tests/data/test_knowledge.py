@@ -131,6 +131,21 @@ def test_the_splits_have_the_sizes_and_demonstrations_of_the_contract(make, tmp_
     assert manifest["ids"]["test"] == [record.id for record in splits["test"]]
 
 
+def test_the_corpus_is_the_articles_cut_at_the_ends_of_lines(make, tmp_path):
+    _, splits, _ = make(corpus_characters=400)
+    corpus = splits["corpus"]
+    assert len({record.id for record in corpus}) == len(corpus) > 4
+    assert all(len(record.prompt[-1]["content"]) <= 400 for record in corpus)
+    for name in ("quake", "flood"):
+        lines = [line.strip() for line in (tmp_path / f"{name}.txt").read_text().split("\n")]
+        parts = [record.prompt[-1]["content"] for record in corpus if record.meta["article"] == f"The {name}"]
+        assert "\n".join(parts).split("\n") == lines
+    assert {record.demonstrations["article"] for record in splits["train"]} == {
+        "\n".join(record.prompt[-1]["content"] for record in corpus if record.meta["article"] == title)
+        for title in ("The quake", "The flood")
+    }
+
+
 def test_a_rerun_asks_for_nothing_and_writes_the_same(make):
     odd = itertools.count()
 

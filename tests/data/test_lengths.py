@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sdft.config import TrainingSettings
+from sdft.config import Evaluation, TrainingSettings
 from sdft.data.base_model import invent_tokenizer
 from sdft.data.lengths import count, main, summary
 from sdft.data.official import load
@@ -46,13 +46,15 @@ def test_a_summary_counts_what_is_longer_than_the_official_limits():
     assert (found["n"], found["max"], found["median"]) == (5, 3000, 1024)
 
 
-@pytest.mark.parametrize("overlong", ["error", "drop", "truncate_left"])
+@pytest.mark.parametrize("overlong", ["error", "drop", None])
 def test_prompts_that_do_not_fit_are_refused_or_reported_as_chosen(folder, tmp_path, capsys, overlong):
     for split in ("train", "validation", "test"):
         write_records(
             tmp_path / f"{split}.jsonl", [record(0, 3), record(1, 400)] if split == "train" else [record(2, 3)]
         )
-    settings = TrainingSettings(max_new_tokens=50, overlong=overlong).model_dump_json()
+    # The default cuts, and says so.
+    own = {"overlong": overlong} if overlong else {}
+    settings = TrainingSettings(max_new_tokens=50, **own).model_dump_json()
     arguments = ["--model", str(folder), "--data", str(tmp_path), "--demonstration", "expert", "--settings", settings]
     out = tmp_path / "lengths.json"
     if overlong == "error":
@@ -61,8 +63,33 @@ def test_prompts_that_do_not_fit_are_refused_or_reported_as_chosen(folder, tmp_p
         assert not out.exists()
     else:
         main([*arguments, "--out", str(out)])
-        assert json.loads(out.read_text())["splits"]["train"]["over_limit"] == ["r1"]
-        assert "1 of 2 train rows" in capsys.readouterr().out
+        found = json.loads(out.read_text())["splits"]["train"]
+        assert found["over_limit"] == ["r1"]
+        assert (found["cut"], found["left_out"]) == ((0, 1) if overlong else (1, 0))
+        said = capsys.readouterr().out
+        assert f"1 of 2 train rows are longer than 206 tokens; they will be {'left' if overlong else 'cut'}" in said
+        assert "0 of 1 test rows" in said
+
+
+def test_prompts_of_a_test_are_counted_as_the_evaluation_takes_them(folder, tmp_path, capsys):
+    tokenizer = load_tokenizer(folder)
+    # Too long beside a completion of 50 tokens, and not for the context.
+    longer = next(one for one in (record(1, words) for words in range(400)) if len(render(tokenizer, one.prompt)) > 206)
+    for split in ("train", "validation", "test"):
+        write_records(tmp_path / f"{split}.jsonl", [record(0, 3), longer] if split == "test" else [record(0, 3)])
+    arguments = ["--model", str(folder), "--data", str(tmp_path), "--demonstration", "expert"]
+    arguments += [
+        "--settings",
+        TrainingSettings(max_new_tokens=50).model_dump_json(),
+        "--out",
+        str(tmp_path / "x.json"),
+    ]
+    for evaluation, cut, limit in ((Evaluation(), 0, 255), (Evaluation(max_prompt_tokens=100), 1, 100)):
+        main([*arguments, "--evaluation", evaluation.model_dump_json()])
+        assert f"{cut} of 2 test rows are longer than {limit} tokens" in capsys.readouterr().out
+        assert json.loads((tmp_path / "x.json").read_text())["splits"]["test"]["cut"] == cut
+    main([*arguments, "--evaluation", Evaluation(max_prompt_tokens=100, overlong="error").model_dump_json()])
+    assert "will be refused when they are evaluated" in capsys.readouterr().out
 
 
 def test_the_real_tool_use_prompts_exceed_the_official_limit_where_others_found_it(real_data):

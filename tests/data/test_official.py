@@ -118,6 +118,20 @@ def test_a_truncated_arrow_file_is_refused(tmp_path):
         load("science", folder)
 
 
+def test_a_parquet_file_is_read_and_a_damaged_one_named(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([SCIENCE] * 50), path)
+    assert [record.answer for record in load("science", path)] == ["B"] * 50
+    whole = path.read_bytes()
+    for damaged in (b"", b"<html>not found</html>", whole[:300], whole[:-300]):
+        path.write_bytes(damaged)
+        with pytest.raises(SdftError, match=r"rows.parquet cannot be read as a parquet file .* download it again"):
+            load("science", path)
+
+
 def test_the_official_test_sets(real_data):
     old, new = (load("tooluse", real_data / "tooluse" / name) for name in ("eval_68.json", "eval_97"))
     assert new[:68] == old

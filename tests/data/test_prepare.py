@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from sdft.config import OfficialTask, Source, load_config
 from sdft.data import invented
@@ -161,6 +163,11 @@ def test_general_prompts_are_distinct_short_first_turns(tmp_path):
     values["general"] = {"source": {"path": write(tmp_path / "general.json", rows)}, "prompts": 3}
     splits, _ = prepare(tmp_path, json.dumps(values), "general")
     assert {record.prompt[-1]["content"] for record in splits["train"]} == {"one", "two", "three"}
+    # The configured set comes as parquet.
+    path = tmp_path / "general.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    values["general"]["source"] = {"path": str(path)}
+    assert prepare(tmp_path, json.dumps(values), "general")[0] == splits
     values["general"]["prompts"] = 4
     with pytest.raises(SdftError, match="3 prompts"):
         prepare(tmp_path, json.dumps(values), "general")

@@ -142,6 +142,15 @@ def test_the_base_is_at_no_distance_from_itself_until_it_is_shown_something(run)
     assert "full vocabulary" in shown["definition"]
 
 
+def test_both_models_see_a_prompt_that_is_too_long_cut_alike(run, capsys):
+    result = run("--max-prompt-tokens", 3)
+    assert result["prompts_cut"] == sum(item["cut"] for item in result["items"]) == 5
+    assert result["nats_per_sequence"]["mean"] == pytest.approx(0, abs=1e-5)
+    assert "5 of 5 prompts are too long and were cut" in capsys.readouterr().err
+    with pytest.raises(SdftError, match="--overlong truncate_left"):
+        run("--max-prompt-tokens", 3, "--overlong", "error")
+
+
 def test_an_interrupted_command_continues(run, monkeypatch):
     whole, real, calls = run("--context", "shared"), divergence.token_divergences, []
 

@@ -152,7 +152,7 @@ def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
         (["--context", "shared"], ("science",), "'science-0' has no demonstration of style 'shared'"),
         (["--context", "shared", "--benchmarks", "all"], ("science",), "the prior benchmarks take no context"),
         ([], ("sience_ood",), "did you mean 'science'"),
-        (["--max-prompt-tokens", "3"], ("science",), "3 fit"),
+        (["--max-prompt-tokens", "3", "--overlong", "error"], ("science",), "3 fit"),
         (["--tokenizer", "absent"], ("science",), "absent holds no tokenizer"),
     ],
 )

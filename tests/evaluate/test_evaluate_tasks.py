@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import random
+from dataclasses import replace
 
 import pytest
 
 from sdft.data.prompts import render
 from sdft.data.records import Record
 from sdft.errors import SdftError
-from sdft.evaluate.tasks import Decoding, evaluate_tasks, summary
+from sdft.evaluate.tasks import Decoding, evaluate_tasks, fit, summary
 from sdft.scoring import score_record
 
 DECODING = Decoding(max_new_tokens=6, batch_size=4)
@@ -97,14 +98,26 @@ def test_tool_use_reports_both_rules(model, tokenizer):
     assert {"correct", "strict", "failed_by_none"} <= set(result.items[0])
 
 
-def test_a_prompt_that_does_not_fit_is_named(model, tokenizer, records):
+def test_a_prompt_that_does_not_fit_is_named_where_nothing_may_be_cut(model, tokenizer, records):
     long = question(99, 70)
     with pytest.raises(SdftError) as caught:
-        evaluate_tasks(model, tokenizer, {"science": [*records, long]}, DECODING)
+        evaluate_tasks(model, tokenizer, {"science": [*records, long]}, replace(DECODING, overlong="error"))
     message = str(caught.value)
     assert "'q99' has 75 tokens and 63 fit" in message
     assert "context is 64" in message
     assert "--overlong truncate_left" in message
+
+
+def test_by_default_what_the_context_does_not_hold_is_cut_and_reported(model, tokenizer, records, capsys):
+    long = question(99, 70)
+    result = evaluate_tasks(model, tokenizer, {"science": [*records, long]}, DECODING)["science"]
+    assert result.metrics["prompt_tokens"]["cut"] == 1
+    assert "science: 1 of 21 prompts are too long and are cut from the left" in capsys.readouterr().err
+    # The rest of the prompt leaves room for a whole response; prompts that fit stay as they are.
+    prompts = [render(tokenizer, record.prompt) for record in (*records, long)]
+    fitted, cut = fit("science", [*records, long], prompts, DECODING, 64)
+    assert (fitted[:-1], sum(cut)) == (prompts[:-1], 1)
+    assert fitted[-1] == prompts[-1][-(64 - 6) :]
 
 
 def test_prompts_are_cut_from_the_left_where_asked(model, tokenizer, records):

@@ -10,6 +10,7 @@ import pytest
 
 from sdft.config import Judge
 from sdft.data.records import Record, write_records
+from sdft.endpoint import Endpoint
 from sdft.errors import SdftError
 from sdft.judge import LABELS, Item, judge_all, kappa, main, parse_label, prompt
 from sdft.outcomes import Scores
@@ -140,6 +141,37 @@ def test_what_was_judged_before_a_failure_is_kept(serve):
     before = len(server.requests)
     judge_all("medical", ITEMS, config)
     assert len(server.requests) - before == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"),
+    [
+        ("text/html", b"<html>Welcome</html>", "Welcome"),
+        ("application/json", b'{"choices": [', "not JSON"),
+        ("application/json", b'{"choices": [{}]}', "no message"),
+        ("application/json", b'{"choices": [{"message": {"content": {"a": 1}}}]}', "no message"),
+        ("application/json", b'{"detail": "no such route"}', "no message"),
+        ("application/json", b"[1]", "no message"),
+    ],
+)
+def test_an_address_that_is_no_endpoint_is_named(serve, kind, body, words):
+    server, config = serve(lambda number, _: (200, body), parallel=1)
+    server.kind = kind
+    with pytest.raises(SdftError, match=rf"the judge judge-a at http://127.*{words}.*Check judge.base_url.*/v1"):
+        judge_all("medical", ITEMS, config)
+    # The questions that wait are not asked any more.
+    assert len(server.requests) < len(ITEMS)
+
+
+def test_any_failure_stops_the_questions_that_wait(serve):
+    server, config = serve(says("CORRECT"), parallel=1)
+
+    def read(reply):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Endpoint(config, "judge-a", "judge").ask_all([prompt("medical", item) for item in ITEMS], read)
+    assert len(server.requests) < len(ITEMS)
 
 
 def test_nonsense_is_asked_again_and_a_judge_of_nonsense_is_refused(serve):

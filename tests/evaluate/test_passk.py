@@ -38,6 +38,15 @@ def test_counts_and_estimates(run):
     assert (result["n_samples"], result["temperature"], result["top_p"]) == (12, 1.0, 0.95)
 
 
+def test_prompts_that_are_cut_are_counted(run, capsys):
+    assert run()["prompts_cut"] == 0
+    result = run("--max-prompt-tokens", 3, out="short.json")
+    assert result["prompts_cut"] == sum(item["cut"] for item in result["items"]) == 6
+    assert "6 of 6 prompts are too long and were cut" in capsys.readouterr().err
+    with pytest.raises(SdftError, match="--overlong truncate_left"):
+        run("--max-prompt-tokens", 3, "--overlong", "error", out="none.json")
+
+
 def test_a_block_is_decided_by_its_own_records(run):
     assert run("--limit", 4, out="some.json")["items"] == run()["items"][:4]
 

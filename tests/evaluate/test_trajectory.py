@@ -47,6 +47,12 @@ def run(folder):
     return call
 
 
+def test_every_point_says_how_many_prompts_were_cut(run):
+    for options, cut in ((["--max-prompt-tokens", 3], 4), ([], 0)):
+        result = run(*options, out=f"{cut}.json")
+        assert {found["cut"] for point in result["points"] for found in point["tasks"].values()} == {cut}
+
+
 def test_points_are_what_an_evaluation_of_each_folder_says(run, folder):
     result = run("--limit", 3)
     assert result["run"] == "toy"

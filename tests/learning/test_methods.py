@@ -243,9 +243,9 @@ def test_rows_longer_than_the_context_are_refused_cut_or_dropped(world, name):
     with pytest.raises(
         SdftError, match=r"record 'long': the (student's )?prompt has 12\d tokens; .* context holds 128"
     ):
-        encode(world, name, [long], max_new_tokens=10)
+        encode(world, name, [long], max_new_tokens=10, overlong="error")
     with pytest.raises(SdftError, match="max_prompt_tokens is 20"):
-        encode(world, name, [long], max_prompt_tokens=20)
+        encode(world, name, [long], max_prompt_tokens=20, overlong="error")
     _, [cut] = encode(world, name, [long], max_prompt_tokens=20, overlong="truncate_left")
     assert len(cut.prompt) == 20
     assert cut.prompt[-2:] == [2, 6]
@@ -379,7 +379,7 @@ def test_pretraining_goes_on_with_whole_texts_as_they_are(world):
     torch.testing.assert_close(step(method, [example], student).loss, student(ids, labels=ids).loss)
     long = Record("long", [{"role": "user", "content": "w1 " * 200}])
     with pytest.raises(SdftError, match=r"record 'long': the text has 201 tokens, and the model's context holds 128"):
-        encode(world, "cpt", [long])
+        encode(world, "cpt", [long], overlong="error")
     _, [cut] = encode(world, "cpt", [long], overlong="truncate_left", max_prompt_tokens=5)
     assert len(cut.prompt + cut.completion) == 128
     assert encode(world, "cpt", [long], overlong="drop")[1] == [None]

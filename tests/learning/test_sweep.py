@@ -6,9 +6,10 @@ import json
 import shutil
 
 import pytest
-from conftest import make_records, make_spec
+from conftest import make_records, make_spec, make_tokenizer
 
 from sdft import sweep
+from sdft.data.prompts import render
 from sdft.data.records import write_records
 from sdft.errors import SdftError
 from sdft.provenance import read_json, write_json
@@ -31,6 +32,16 @@ def test_a_training_that_diverges_scores_nothing_and_says_why(world, tmp_path):
     assert record["validation"] == {"value": 0.0, "n": 6}
     assert "the loss is nan" in record["diverged"]
     assert record["hyperparameters"]["learning_rate"] == 1e30
+
+
+def test_prompts_and_rows_that_were_cut_are_counted(world, tmp_path):
+    spec = make_spec(world, "sft", epochs=1, max_prompt_tokens=8)
+    record = candidate(tmp_path, spec, "--max-prompt-tokens", "8")
+    validation = [len(render(make_tokenizer(), row.prompt)) > 8 for row in make_records(6)]
+    assert record["prompts_cut"] == sum(validation) > 0
+    assert record["rows_cut"] == sum(len(render(make_tokenizer(), row.prompt)) > 8 for row in make_records())
+    with pytest.raises(SdftError, match="too long"):
+        candidate(tmp_path, spec, "--max-prompt-tokens", "8", "--overlong", "error")
 
 
 def test_a_result_that_was_deleted_is_put_back_and_other_data_are_another_result(world, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from conftest import make_base, make_model, make_records, make_spec, make_tokeni
 from safetensors.torch import load_file
 
 from sdft.checkpoint import Checkpoints, StopRequest
+from sdft.data.prompts import render
 from sdft.data.records import Record, write_records
 from sdft.errors import SdftError
 from sdft.evaluate.model import find_model, load_model, load_tokenizer
@@ -40,6 +41,26 @@ def same_weights(one, other):
 
 def timeless(folder):
     return [{key: value for key, value in entry.items() if key not in TIMES} for entry in read_metrics(folder)]
+
+
+@pytest.mark.parametrize("name", ["sft", "sdft"])
+def test_what_is_cut_or_left_out_is_said_in_the_log_the_record_and_the_metrics(world, tmp_path, capsys, name):
+    longest = {record.id: len(render(make_tokenizer(), record.prompt)) for record in make_records()}
+    limit = sorted(longest.values())[5]
+    over = sum(length > limit for length in longest.values())
+    # The teacher's prompt is longer than any of the student's.
+    expected = len(longest) if name == "sdft" else over
+    assert 0 < over < len(longest)
+    spec = make_spec(world, name, max_prompt_tokens=limit, epochs=1)
+    record = train(spec, tmp_path / "cut", quiet=True)
+    assert (record["rows"], record["rows_cut"], record["rows_left_out"]) == (12, expected, 0)
+    assert sum(entry["cut_rows"] for entry in read_metrics(tmp_path / "cut")) == expected
+    assert f"{expected} of 12 rows are too long and are cut from the left" in capsys.readouterr().err
+    if name == "sft":
+        spec = make_spec(world, name, max_prompt_tokens=limit, epochs=1, overlong="drop", batch_size=1)
+        record = train(spec, tmp_path / "dropped", quiet=True)
+        assert (record["rows"], record["rows_cut"], record["rows_left_out"]) == (12 - over, 0, over)
+        assert f"{over} of 12 rows are too long and are left out" in capsys.readouterr().err
 
 
 def slowly(spec, out):

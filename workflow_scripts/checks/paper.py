@@ -1,40 +1,60 @@
 """Checks of what a run at paper scale needs: files, models, tokenizer, judge, sandbox, disk and budget.
 
-They read config.yaml, and of the network only headers and the models' small configuration files.
+They read config.yaml, and of the network only headers and the models' small configuration files; judge and writer are
+asked one short question each, which costs a fraction of a cent.
 """
 
 from __future__ import annotations
 
+import http.client
 import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from sdft.config import BaseModelSource, Config, OfficialData, Scale, Source, load_config
+from sdft.checks import check_batches
+from sdft.config import BaseModelSource, Config, EndpointConfig, OfficialData, Scale, Source, load_config
 from sdft.cost import device_hours, disk, forecast
 from sdft.data.articles import AGENT, article_url, unpinned
 from sdft.data.base_model import unpinned as unpinned_model
 from sdft.data.fetch import GITHUB, check_content, local_path
-from sdft.endpoint import base_url, missing_key
+from sdft.data.questions import parse_pairs
+from sdft.data.questions import prompt as question
+from sdft.endpoint import Endpoint, Messages, base_url, missing_key
 from sdft.errors import SdftError
+from sdft.judge import LABELS, Item, parse_label
+from sdft.judge import prompt as to_judge
 from sdft.plan import Plan
 from workflow_scripts.checks import Doctor, Finding, check
 
 ROOT = Path(__file__).resolve().parents[2]
 HUB = "https://huggingface.co/{kind}{repository}/resolve/{revision}/{file}"
+# The one host that is told HF_TOKEN.
+TOKEN_HOST = "huggingface.co"
+DATA_SET = "https://huggingface.co/api/datasets/{repository}"
 UPSTREAM = ROOT / "results/upstream"
 SECONDS = 10
+# A model that thinks takes its time for a short answer too.
+ANSWER_SECONDS = 60
 # Bytes of a configuration that are read at most.
 LARGEST = 20_000_000
 # Tokens of a prompt where no limit is configured: the longest teacher prompts of the paper's data have about 1,300 with
 # the shortest of demonstrations.
 LONGEST_PROMPT = 2048
+# The same where a prompt holds an article: the paper's nine have about 22,000 on average. How long the longest is shows
+# when they are there, and their prompts are then counted before anything is trained.
+LONGEST_ARTICLE = 28_000
+# Asked of judge and writer.
+HEART = Item("doctor", "Which organ pumps blood through the body?", "The heart.", "It is the heart.")
+FACT = "The bridge over the river Lorn was opened on 3 May 1931."
 PINNED_LM_EVAL = "0.4.13"
 
 
@@ -44,23 +64,35 @@ def study() -> Config:
 
 
 def scale() -> Scale:
-    return study().scales["paper"]
+    try:
+        return study().scales["paper"]
+    except KeyError:
+        raise SdftError("config.yaml has no scale paper; take over that of the repository's config.yaml.") from None
+
+
+@check("paper", "configuration")
+def configuration(doctor: Doctor) -> Finding:
+    scale()
+    check_batches(Plan(study(), "paper"))
+    return Finding("ok", "config.yaml is valid")
 
 
 def request(url: str, method: str) -> tuple[str | None, str | None]:
     """The text of a small file and None, or None and what keeps it from being had, in words. HEAD gives no text."""
-    headers = {"User-Agent": AGENT}
-    if os.environ.get("HF_TOKEN"):
-        headers["Authorization"] = f"Bearer {os.environ['HF_TOKEN']}"
+    asked = urllib.request.Request(url, method=method, headers={"User-Agent": AGENT})
+    token = os.environ.get("HF_TOKEN")
+    if token and urllib.parse.urlsplit(url).hostname == TOKEN_HOST:
+        # The hub redirects to other hosts, which the token does not concern.
+        asked.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(
-            urllib.request.Request(url, method=method, headers=headers), timeout=SECONDS
-        ) as reply:
+        with urllib.request.urlopen(asked, timeout=SECONDS) as reply:
             return reply.read(LARGEST).decode("utf-8", "replace") if method == "GET" else "", None
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             return None, "access is refused (set HF_TOKEN, and accept the terms of a gated repository)"
         return None, "it is not there any more" if error.code == 404 else f"HTTP status {error.code}"
+    except http.client.HTTPException as error:
+        return None, f"the answer broke off ({error!r})"
     except OSError as error:
         return None, f"no answer ({getattr(error, 'reason', error)}); is there a network?"
 
@@ -82,6 +114,12 @@ def source_finding(name: str, source: Source) -> Finding:
         except SdftError as error:
             return Finding("fail", f"{name}: {error}")
         return Finding("ok", f"{name}: {path}")
+    if not (source.github or source.hub):
+        return Finding(
+            "fail",
+            f"{name}: the path {source.path} holds a variable that is not set, and there is no upstream",
+            "set the variable, mend the path, or name an upstream",
+        )
     kept = UPSTREAM / (source.github or source.hub) / source.revision[:12] / source.file
     try:
         if kept.exists() and source.sha256:
@@ -121,10 +159,22 @@ def part(source: BaseModelSource, file: str) -> tuple[str | None, str | None]:
 
 def context_needed(name: str) -> int:
     """Tokens that the longest prompt and its completion take, in training or evaluation of a model."""
-    arms = [arm for arm, entry in scale().every_arm() if name in (entry.models or scale().models.names)]
-    settings = [study().settings_of("paper", arm) for arm in arms]
-    training = [one.max_new_tokens + (one.max_prompt_tokens or LONGEST_PROMPT) for one in settings]
-    return max([*training, scale().evaluation_of(name).max_new_tokens + LONGEST_PROMPT])
+    usual = scale().models.names
+    needed = []
+    for arm, entry in scale().every_arm():
+        if name in (entry.models or usual):
+            settings = study().settings_of("paper", arm)
+            prompt = longest_prompt(entry.demonstration or scale().demonstration)
+            needed.append(settings.max_new_tokens + (settings.max_prompt_tokens or prompt))
+    contexts = [context for one in scale().studies.values() if name in usual for context in one.contexts]
+    evaluation = scale().evaluation_of(name)
+    prompt = max(map(longest_prompt, ["", *contexts]))
+    return max([*needed, evaluation.max_new_tokens + (evaluation.max_prompt_tokens or prompt)])
+
+
+def longest_prompt(style: str) -> int:
+    """Tokens of the longest prompt that holds a demonstration of that style."""
+    return LONGEST_ARTICLE if style.startswith("article") else LONGEST_PROMPT
 
 
 def model_findings(name: str, source: BaseModelSource) -> Iterator[Finding]:
@@ -197,27 +247,59 @@ def knowledge(doctor: Doctor) -> Iterator[Finding]:
     elif missing_key(rules.writer):
         variable = rules.writer.api_key_variable
         yield Finding("warn", f"the writer {rules.writer.model} has no API key", f"set {variable}")
+    else:
+        asked = question("direct", "The bridge of Lorn", FACT, 1)
+        reply, fault = reply_of(rules.writer, rules.writer.model, "writer", asked)
+        if fault is None and parse_pairs(reply) is None:
+            fault = f"the writer {rules.writer.model} answers nonsense: {reply[:80]!r} is no list of questions"
+        if fault:
+            yield Finding("warn", fault, "mend data.knowledge.writer, or its key, before the knowledge data are made")
+        else:
+            yield Finding("ok", f"the writer {rules.writer.model} writes questions")
+
+
+def reply_of(config: EndpointConfig, model: str, role: str, messages: Messages) -> tuple[str, str | None]:
+    """A model's reply to a short question and None, or "" and what keeps it from being had, in words."""
+    few = config.model_copy(update={"attempts": 2})
+    try:
+        return Endpoint(few, model, role, ANSWER_SECONDS).reply(messages), None
+    except SdftError as error:
+        return "", str(error)
 
 
 @check("paper", "rollouts")
 def rollouts(doctor: Doctor) -> Finding:
-    wanted = any(study().settings_of("paper", arm).rollout_engine == "vllm" for arm in scale().arms)
+    wanted = any(study().settings_of("paper", arm).rollout_engine == "vllm" for arm, _ in scale().every_arm())
     if wanted and importlib.util.find_spec("vllm") is None:
         return Finding("fail", "rollout_engine is vllm, which is not installed", "install vllm, or use transformers")
     return Finding("ok", "by vllm" if wanted else "by transformers")
 
 
 @check("paper", "judge")
-def judge(doctor: Doctor) -> Finding:
+def judge(doctor: Doctor) -> Iterator[Finding]:
     if (config := scale().judge) is None:
-        return Finding(
+        yield Finding(
             "warn",
             "medical and knowledge answers are judged offline, which is not comparable with the paper",
             "set scales.paper.judge, for example {model: gpt-5-mini}",
         )
+        return
     if missing_key(config):
-        return Finding("fail", f"the judge {config.model} has no API key", f"set {config.api_key_variable}")
-    return Finding("ok", f"{config.model} at {base_url(config) or 'the default address'}")
+        yield Finding("fail", f"the judge {config.model} has no API key", f"set {config.api_key_variable}")
+        return
+    for model in filter(None, (config.model, config.second_model)):
+        reply, fault = reply_of(config, model, "judge", to_judge("medical", HEART))
+        label = parse_label(reply, LABELS["medical"])
+        if fault:
+            yield Finding("fail", fault, f"mend scales.paper.judge, or {config.api_key_variable}")
+        elif label is None:
+            yield Finding(
+                "fail",
+                f"the judge {model} answers nonsense: {reply[:80]!r} is no label",
+                "use a stronger judge, or a larger judge.max_tokens if the reply is cut or empty",
+            )
+        else:
+            yield Finding("ok", f"{model} at {base_url(config) or 'the default address'} answers {label}")
 
 
 @check("paper", "HumanEval's programs")
@@ -257,6 +339,39 @@ def benchmarks(doctor: Doctor) -> Iterator[Finding]:
             "IFEval's sentence splitter is not here; lm_eval downloads it when it starts",
             "python -m nltk.downloader punkt_tab, where jobs have no network",
         )
+
+
+@check("paper", "benchmarks' data")
+def benchmark_data(doctor: Doctor) -> Iterator[Finding]:
+    if importlib.util.find_spec("lm_eval") is None:
+        return
+    from sdft.evaluate.prior import data_sets
+
+    config = Plan(study(), "paper").prior_config()
+    for path, parts in (data_sets(config) if config["data_dir"] is None else {}).items():
+        load = f"[load_dataset({path!r}, name) for name in get_dataset_config_names({path!r})]"
+        prefetch = f'where jobs have no network, run once: python -c "from datasets import *; {load}"'
+        if cached(path, parts):
+            yield Finding("ok", f"{path}: in the Hugging Face cache")
+        elif reason := answers(url := DATA_SET.format(repository=path)):
+            yield Finding("fail", f"{path}: {url}: {reason}", f"look where there is a network; {prefetch}")
+        else:
+            yield Finding("warn", f"{path} is not here yet; lm_eval downloads it when it starts", prefetch)
+
+
+def cached(path: str, parts: list[str]) -> bool:
+    """Whether the datasets library has each of these configurations of a repository in its cache."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    folder = Path(os.environ.get("HF_DATASETS_CACHE") or Path(home) / "datasets").expanduser()
+
+    def plain(name: str) -> str:
+        # The cache spells IFEval as if_eval.
+        return re.sub(r"[^a-z0-9]", "", name.lower())
+
+    here = [entry for entry in folder.glob("*___*") if plain(entry.name) == plain(path)]
+    # Files of the cache's own lie beside the configurations' folders.
+    names = {part.name for entry in here for part in entry.iterdir() if any(part.glob("*/*/dataset_info.json"))}
+    return bool(names) and all(part in names for part in parts if part)
 
 
 @check("paper", "disk and budget")
