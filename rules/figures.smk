@@ -1,7 +1,8 @@
 # Figures of the paper, each as pdf, svg and png, with a json that holds every number drawn.
 
 
-# The figures of Table 5 come after it, so that a base model which misses its gate is marked in both.
+# What is measured from a base model that has a gate reads what the gate found, in figures as in tables, so that a model
+# which misses it is marked in both.
 rule figure:
     input:
         item_files,

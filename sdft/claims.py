@@ -4,7 +4,7 @@ Every test is paired over items and seeds (sdft.statistics), at 95 %. Words for 
 
 - DIRECTION: the claimed sign holds and the interval excludes zero (a restored share: it lies inside 0..1).
 - WITHIN: the interval lies inside the declared margin, so "no worse" or "unchanged" holds to that precision.
-- MISMATCH: the interval says the opposite; the measurement is against the paper.
+- MISMATCH: the interval says the opposite, by more than the margin; the measurement is against the paper.
 - INCONCLUSIVE: the interval allows both.
 - NOT RUN: a model that the claim compares has no score.
 - INCOMPARABLE: the numbers are no evidence (rehearsal), or the base model already differs from the paper's.
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from sdft.measure import within
 from sdft.names import METHOD_NAMES, PRIOR, TASK_NAMES
 from sdft.outcomes import Study, paired
 from sdft.published import Published, lookup
@@ -50,7 +51,10 @@ class Claim:
                 "it lies strictly inside 0..1."
             )
         rule = {
-            "not_worse": f"superior if the interval lies above 0, not inferior if it lies above -{margin:g}",
+            "not_worse": (
+                f"superior if the interval lies above 0, not inferior if it lies above -{margin:g}, worse if it lies "
+                f"below -{margin:g}"
+            ),
             "better": "the interval lies above 0",
             "unchanged": f"the interval lies inside -{margin:g}..{margin:g}",
         }[self.kind]
@@ -111,10 +115,17 @@ def verdict_better(interval: Interval) -> str:
     return "DIRECTION" if interval.low > 0 else "MISMATCH" if interval.high < 0 else "INCONCLUSIVE"
 
 
-def verdict_not_worse(interval: Interval, margin: float) -> str:
-    """As `verdict_better`, but WITHIN when the interval crosses zero and stays above -margin."""
-    plain = verdict_better(interval)
-    return "WITHIN" if plain == "INCONCLUSIVE" and interval.low > -margin else plain
+def verdict_not_worse(interval: Interval, margin: float, certain: bool = True) -> str:
+    """DIRECTION above zero, else WITHIN above -margin, MISMATCH below -margin, else INCONCLUSIVE.
+
+    A loss that may be smaller than the margin is no evidence against "at least as good". Where the difference is not
+    `certain`, because a correction for several tests took that away, it is neither DIRECTION nor MISMATCH.
+    """
+    if certain and interval.low > 0:
+        return "DIRECTION"
+    if interval.low > -margin:
+        return "WITHIN"
+    return "MISMATCH" if certain and interval.high < -margin else "INCONCLUSIVE"
 
 
 def verdict_unchanged(interval: Interval, margin: float) -> str:
@@ -187,12 +198,13 @@ def judge(claim: Claim, study: Study, margin: float) -> dict[str, Any]:
     one, other = matrices[0], matrices[1]
     interval = paired_difference(one, other, LEVEL, grouped=True)
     scaled = interval.scaled(100)
+    shown = within(scaled, -100, 100)
     by_seed = 100 * np.mean([a.mean(axis=1) - b.mean(axis=1) for a, b in zip(one, other, strict=True)], axis=0)
     evidence = {
         "unit": "percentage points",
         "difference": _finite(scaled.mean),
-        "low": _finite(scaled.low),
-        "high": _finite(scaled.high),
+        "low": _finite(shown.low),
+        "high": _finite(shown.high),
         "level": LEVEL,
         "p": interval.p,
         "n_seeds": interval.n,

@@ -196,7 +196,9 @@ def _longer(plan: Plan, model: str) -> float:
 
 
 def _evaluated(plan: Plan, path: str) -> str:
-    """The scores that a judge looks at; itself needs no device."""
+    """The scores that a judge or a gate looks at, which themselves need no device."""
+    if path.startswith(f"{plan.root}/gate/"):
+        return f"{plan.root}/scores/base/{Path(path).stem}/responses.jsonl.gz"
     return path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError
-from sdft.layout import INTERVALS, items_text, lines, printed_rows, value_text
+from sdft.layout import INTERVALS, lines, printed_rows, under, value_text
 from sdft.names import METHOD_NAMES, METRIC_NAMES, TASK_NAMES
 from sdft.provenance import read_json
 from sdft.published import document
@@ -181,7 +181,7 @@ def ours(evidence: Evidence) -> str:
         f"<h2>Table 5 at scale {escape(verdict['scale'])}</h2>"
         + table(["Task", "Method", *METRIC_NAMES.values()], body, numbers_from=2)
         + f"<p><small>Percent, {INTERVALS}. "
-        + f"{escape(items_text(verdict['rows']))}{cells_note}</small></p>"
+        + f"{escape(under(verdict))}{cells_note}</small></p>"
     )
 
 

@@ -1,17 +1,23 @@
 """Fragments of the results page: the ledger, every table and every figure. They compute nothing.
 
 What has no files yet shows as NOT RUN, so that the page can be made at any time.
+
+`python -m sdft.gallery --results results/mini --out docs/mini/figures.md` writes a page of the figures' pngs, which are
+to lie beside it, each with its caption.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from sdft.display import MEANING, badge, inline, label, table
-from sdft.provenance import read_json
+from sdft.errors import SdftError, run_main
+from sdft.provenance import read_json, write_text
 from sdft.published import document
 
 # Folder, file and title of what is shown, in the order of the page; the paper's own order, then ours.
@@ -36,6 +42,14 @@ class Gallery:
     figures: dict[str, tuple[dict[str, Any], str]]
     ledger: dict[str, Any] | None
 
+    @property
+    def scales(self) -> list[str]:
+        """The scales of what was found, as the files themselves say."""
+        if self.ledger:
+            return self.ledger["scales"]
+        found = (*self.tables.values(), *(numbers for numbers, _ in self.figures.values()))
+        return list(dict.fromkeys(record["scale"] for record in found))
+
 
 def load(results: str | Path) -> Gallery:
     """Read what there is. Raises SdftError naming a broken file."""
@@ -55,14 +69,15 @@ def load(results: str | Path) -> Gallery:
     )
 
 
-def header(gallery: Gallery, scale: str) -> str:
+STAMPS = {"rehearsal": "rehearsal: not evidence", "smoke": "smoke test: not evidence"}
+
+
+def header(gallery: Gallery) -> str:
     """What the page is, and how the claims came out."""
-    stamp = {"rehearsal": "rehearsal: not evidence", "smoke": "smoke test: not evidence"}.get(scale)
-    parts = [
-        f'<p class="stamp">{stamp}</p>' if stamp else "",
-        f"<h1>Every result of the SDFT paper, scale {escape(scale)}</h1>",
-    ]
-    if gallery.ledger:
+    parts = [f'<p class="stamp">{STAMPS[scale]}</p>' for scale in gallery.scales if scale in STAMPS]
+    words = f", scale {escape(' and '.join(gallery.scales))}" if gallery.scales else ""
+    parts.append(f"<h1>Every result of the SDFT paper{words}</h1>")
+    for scale in gallery.scales if gallery.ledger else ():
         parts.append(f"<p>{escape(gallery.ledger['notices'].get(scale, ''))}</p>")
         counts = gallery.ledger["counts"].get(scale, {})
         parts.append(f"<p>Claims: {', '.join(f'{badge(word)} {n}' for word, n in counts.items())}</p>")
@@ -166,3 +181,31 @@ def discrepancies(gallery: Gallery) -> str:
         for entry in gallery.ledger["discrepancies"]
     ]
     return title + table(["What", "Places", "One", "Another"], body)
+
+
+def figures_page(gallery: Gallery) -> str:
+    """figures.md: every figure's png with its caption, which says n and seeds."""
+    parts = ["# Figures"]
+    for name, title in FIGURES.items():
+        found = gallery.figures.get(name)
+        caption = f"NOT RUN: {_subject(name)}" if found is None else " ".join(found[0]["caption"].split())
+        picture = [] if found is None else [f"![{title}]({name}.png)"]
+        parts += [f"## {title}", *picture, caption]
+    return "\n\n".join(parts) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.gallery", description="Write a page of the figures' pngs with their captions."
+    )
+    parser.add_argument("--results", required=True, metavar="DIR", help="results/{scale}, whose figures are shown")
+    parser.add_argument("--out", required=True, metavar="FIGURES.md", help="the page, to lie beside the pngs")
+    options = parser.parse_args(arguments)
+    found = load(options.results)
+    if not found.figures:
+        raise SdftError(f"{options.results}/figures holds no figure; ask snakemake for one first.")
+    write_text(options.out, figures_page(found))
+
+
+if __name__ == "__main__":
+    run_main(main)

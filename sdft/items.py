@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from sdft.config import SKILLS, Study
+from sdft.gate import bands
 from sdft.plan import Plan, RunSpec
 
 # The study that a table or figure shows; None where it is Table 5's.
@@ -33,7 +34,7 @@ FIGURES = tuple(name for name in STUDY_OF if name.startswith("figure"))
 # The question alone, for a base model on a task that is not one of Table 5's.
 NO_CONTEXT = "none"
 # Measures that a study takes of its runs beside their scores.
-TRAJECTORIES = ("sequential", "onpolicy")
+TRAJECTORIES = ("sequential", "onpolicy", "teachers")
 PASS_AT_K = ("scaling",)
 DIVERGENCES = ("teacher",)
 # Whose cost the paper states against SFT's, and whose sweeps it lists.
@@ -67,6 +68,8 @@ def item(plan: Plan, name: str) -> dict[str, Any]:
         found |= _table5(plan, COSTED if name == "cost" else tuple(plan.arms))
     if name == "table5":
         found["versions"] = _versions(plan)
+    if bands()["model"] in {entry["model"] for entry in found["base"]} & set(plan.bases):
+        found["gate"] = [f"{plan.root}/gate/{bands()['model']}.json"]
     if name == "ablations":
         found["estimators"] = f"{plan.root}/estimators.json"
     if name == "cost":
@@ -99,12 +102,16 @@ def _sweeps(plan: Plan, name: str) -> list[dict[str, Any]]:
     """The grids and fixed settings of the arms whose sweeps the paper lists; none of a study that the scale lacks."""
     study = plan.scale.studies.get(SWEEPS[name])
     arms = study.arms if study else plan.scale.arms if SWEEPS[name] == "table5" else {}
+    tasks = study.tasks if study else plan.tasks
     found = {}
     for arm, entry in arms.items():
         if entry.grid is not None:
             settings = plan.config.settings_of(plan.name, arm).model_dump(mode="json")
             grid = entry.grid.model_dump(exclude_none=True)
-            found.setdefault(entry.method, {"method": entry.method, "arm": arm, "grid": grid, "settings": settings})
+            own = {task: plan.epochs(arm, task) for task in tasks}
+            epochs = {task: values for task, values in own.items() if values != grid["epochs"]}
+            line = {"method": entry.method, "arm": arm, "grid": grid, "task_epochs": epochs, "settings": settings}
+            found.setdefault(entry.method, line)
     return list(found.values())
 
 
@@ -254,7 +261,7 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
             yield from _context_files(run["scores"])
             yield from filter(None, [run.get("divergence")])
     yield from (entry["path"] for entry in found["candidates"])
-    yield from filter(None, [found.get("estimators")])
+    yield from filter(None, [found.get("estimators"), *found.get("gate", ())])
     yield from (entry["data"] for entry in found.get("versions", {}).values())
 
 

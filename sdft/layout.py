@@ -70,6 +70,11 @@ def items_text(rows: Sequence[dict[str, Any]]) -> str:
     return f"n = {span} seed{'' if span == '1' else 's'}; items: {items or 'none'}."
 
 
+def under(verdict: dict[str, Any]) -> str:
+    """The line under the table: n, and how far two judges agree where there were two."""
+    return " ".join(filter(None, [items_text(verdict["rows"]), verdict.get("agreement")]))
+
+
 def printed_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     """The paper's own lines for the tasks of `rows`; a star marks a number that does not follow from its cells."""
 
@@ -101,7 +106,7 @@ def markdown(verdict: dict[str, Any]) -> str:
         f"# Table 5, scale {scale}",
         f"{verdict['notice']} Percent, {INTERVALS}.",
         _markdown_table(header, body),
-        items_text(rows),
+        under(verdict),
     ]
     printed = printed_rows(rows)
     if printed:
@@ -132,12 +137,14 @@ def latex(verdict: dict[str, Any]) -> str:
         body.append(" & ".join([*words, *map(value_text, cells)]) + r" \\")
         previous = task
     intervals = INTERVALS.replace(" %", r"\,\%")
+    special = {"&": r"\&", "_": r"\_", "%": r"\%", "#": r"\#"}
+    below = "".join(special.get(letter, letter) for letter in under(verdict))
     caption = f"{verdict['notice']} Percent, {intervals}. "
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering\small",
-            rf"\caption{{{caption}{items_text(verdict['rows'])}}}",
+            rf"\caption{{{caption}{below}}}",
             r"\begin{tabular}{ll" + "r" * len(names) + "}",
             r"\toprule",
             " & ".join(["Task", "Method", *names]) + r" \\",

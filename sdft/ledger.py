@@ -24,7 +24,7 @@ from sdft.names import TASK_NAMES
 from sdft.outcomes import Study
 from sdft.provenance import Clock, manifest, read_json, write_json, write_text
 from sdft.published import document
-from sdft.studies.statements import STATEMENTS, combine, conclude
+from sdft.studies.statements import HOLM, STATEMENTS, combine, conclude, holm_text
 from sdft.tables.sections import comma_separated, escape, markdown_table
 from sdft.tables.verdicts import NOTICES
 
@@ -36,6 +36,17 @@ WHICH = {
     "dft-forgets-less": "DFT forgets less than SFT.",
     "reinvoke-restores-part": "Re-invocation restores part of what SFT has forgotten, not all.",
 }
+# How the ledger's verdict follows from a claim's tests, of Table 5 and of the other statements.
+COUNTS = (
+    f"A task counts as DIRECTION or MISMATCH only with {HOLM}, corrected for all of Table 5's claims about a "
+    "difference, else as INCONCLUSIVE, or as WITHIN where it is not inferior."
+)
+ALL_HOLD = (
+    "A statement has to hold in every one of its tests: one MISMATCH decides it, DIRECTION (or WITHIN, where some are "
+    "WITHIN) needs all of them, and anything else is INCONCLUSIVE. Intervals end at what is possible; verdicts do not "
+    "depend on that."
+)
+AGAINST = "Against the paper: "
 
 
 def read_verdicts(paths: Sequence[str | Path]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -53,6 +64,24 @@ def read_verdicts(paths: Sequence[str | Path]) -> dict[str, dict[str, dict[str, 
     return found
 
 
+def counted(result: dict[str, Any] | None) -> str:
+    """What one task's verdict counts as, once Holm's adjustment has taken away what is not certain."""
+    word, evidence = (result or {}).get("verdict", "NOT RUN"), (result or {}).get("evidence", {})
+    if word not in ("DIRECTION", "MISMATCH") or evidence.get("p_holm", 0.0) < 0.05:
+        return word
+    return "WITHIN" if evidence.get("not_inferior") else "INCONCLUSIVE"
+
+
+def _reading(result: dict[str, Any]) -> str:
+    """A task's reading with the p that decides, and what it counts as where that is not Table 5's own word."""
+    text, p, word = result["reading"], result["evidence"].get("p_holm"), counted(result)
+    if p is None or result["verdict"] == "NOT RUN":
+        return text
+    if word == result["verdict"]:
+        return f"{text} {holm_text(p)}."
+    return f"{text.removeprefix(AGAINST)} {holm_text(p)}, so it counts as {word}."
+
+
 def table5_lines(verdict: dict[str, Any] | None, scale: str) -> list[dict[str, Any]]:
     """Table 5's sentences, each over all its tasks."""
     margin = (verdict or {}).get("tolerance", {}).get("base_margin", 1.0)
@@ -60,27 +89,21 @@ def table5_lines(verdict: dict[str, Any] | None, scale: str) -> list[dict[str, A
     stated = {claim.id: claim for claim in claims(tasks, margin)}
     results = {claim["id"]: claim for claim in verdict["claims"]} if verdict else {}
     lines = []
-    for name, *_ in SENTENCES:
+    for name, _, kind, *_ in SENTENCES:
         own = [results.get(f"{name}-{task}") for task in tasks]
         claim = stated[f"{name}-{tasks[0]}"]
-        words = [result["verdict"] for result in own if result and result["verdict"] != "NOT RUN"]
         tests = []
         for task, result in zip(tasks, own, strict=True):
             evidence = (result or {}).get("evidence", {})
-            test = {"name": TASK_NAMES[task], "verdict": (result or {}).get("verdict", "NOT RUN")}
-            tests.append({**test, **evidence})
-        # A claim that Holm's adjustment takes the certainty from no longer counts for or against.
-        words = [
-            "INCONCLUSIVE" if word in ("DIRECTION", "MISMATCH") and test.get("p_holm", 0.0) >= 0.05 else word
-            for word, test in zip(words, [t for t in tests if t["verdict"] != "NOT RUN"], strict=True)
-        ]
+            tests.append({"name": TASK_NAMES[task], "verdict": counted(result), **evidence})
+        words = [test["verdict"] for test in tests if test["verdict"] != "NOT RUN"]
         comparable = [word for word in words if word != "INCOMPARABLE"]
         if words and not comparable:
             verdict_word = "INCOMPARABLE"
         else:
             verdict_word = combine(comparable, complete=len(comparable) == len(tasks))
         reading = " ".join(
-            f"{TASK_NAMES[task]}: {result['reading']}" for task, result in zip(tasks, own, strict=True) if result
+            f"{TASK_NAMES[task]}: {_reading(result)}" for task, result in zip(tasks, own, strict=True) if result
         )
         lines.append(
             {
@@ -89,7 +112,7 @@ def table5_lines(verdict: dict[str, Any] | None, scale: str) -> list[dict[str, A
                 "place": claim.place,
                 "statement": WHICH[name].format(margin=points(margin)),
                 "ours": False,
-                "test": claim.test(margin),
+                "test": claim.test(margin) if kind == "unchanged" else f"{claim.test(margin)} {COUNTS}",
                 "verdict": verdict_word,
                 "reading": reading or "Table 5 was not run.",
                 "evidence": {"level": 0.95, "tests": tests},
@@ -214,7 +237,7 @@ def markdown(ledger: dict[str, Any]) -> str:
     ]
     header = ["Place", "Statement", *(f"Verdict, {scale}" for scale in scales)]
     parts.append(markdown_table(header, body, words=len(header)))
-    parts.append("## Evidence")
+    parts += ["## Evidence", ALL_HOLD]
     body = [
         [entry["id"], scale, entry["test"], result["reading"], _behind(result)]
         for entry in ledger["statements"]

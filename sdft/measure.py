@@ -15,7 +15,7 @@ import numpy as np
 
 from sdft.config import JUDGED, JUDGED_METRIC
 from sdft.errors import SdftError
-from sdft.names import METHOD_NAMES, PRIOR, UNITS
+from sdft.names import METHOD_NAMES, PRIOR, TASK_NAMES, UNITS
 from sdft.outcomes import Cell, Run
 from sdft.published import lookup
 from sdft.statistics import Interval, average_interval, paired_difference
@@ -87,6 +87,29 @@ def offline(cells: Sequence[Cell], measured: Quantity) -> bool:
     )
 
 
+def agreement(cells: Sequence[Cell]) -> str:
+    """How far two judges agree on the answers behind some cells, as a sentence; empty where no two judged them."""
+    found: dict[tuple[str, str, str], dict[str, tuple[float, int]]] = {}
+    for cell in cells:
+        for run in cell.runs:
+            for name in filter(run.scores.__contains__, (cell.task, f"{cell.task}_ood")):
+                judges, n = run.scores[name].judges, len(run.scores[name].ids)
+                if judges.get("kappa") is not None:
+                    key = (name, judges.get("model", ""), judges.get("second_model", ""))
+                    found.setdefault(key, {})[str(run.scores.folder)] = (judges["kappa"], n)
+    said = []
+    for (name, first, second), values in found.items():
+        kappas = [f"{kappa:.2f}" for kappa, _ in (min(values.values()), max(values.values()))]
+        counts = sorted({n for _, n in values.values()})
+        task = TASK_NAMES[name.removesuffix("_ood")] + (" (indirect questions)" if name.endswith("_ood") else "")
+        said.append(
+            f"Cohen's kappa of the judges {first}, whose labels count, and {second} on {task}: "
+            f"{' to '.join(dict.fromkeys(kappas))} (n = {'/'.join(map(str, counts))} answers, {len(values)} "
+            f"model{'' if len(values) == 1 else 's'})."
+        )
+    return " ".join(said)
+
+
 def groups(runs: Sequence[Run], measured: Quantity) -> list[np.ndarray]:
     """A [seeds, items] matrix a benchmark. Raises SdftError when two runs saw different items."""
     first = runs[0].scores
@@ -115,6 +138,7 @@ def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, 
         "mean": None,
         "low": None,
         "high": None,
+        "width": None,
         "n_seeds": len(runs),
         "n_items": 0,
         "sd_seeds": None,
@@ -130,10 +154,12 @@ def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, 
         by_seed = measured.factor * np.mean([group.mean(axis=1) for group in outcomes], axis=0)
         by_seed = [round(float(value), 3) for value in by_seed]
         interval = average_interval(outcomes, LEVEL).scaled(measured.factor)
+        shown = within(interval, 0.0, 100.0 if measured.unit == "percent" else math.inf)
         row |= {
             "mean": round(interval.mean, 3),
-            "low": finite(interval.low),
-            "high": finite(interval.high),
+            "low": finite(shown.low),
+            "high": finite(shown.high),
+            "width": finite(interval.high - interval.low),
             "n_items": interval.n_items,
             "sd_seeds": round(float(np.std(by_seed, ddof=1)), 3) if len(by_seed) > 1 else None,
             "by_seed": by_seed,
@@ -157,6 +183,15 @@ def finite(value: float | None, digits: int = 3) -> float | None:
     return round(float(value), digits) if value is not None and math.isfinite(value) else None
 
 
+def within(interval: Interval, low: float, high: float) -> Interval:
+    """An interval cut to what its quantity can be, to be shown; verdicts and p-values come from the whole one.
+
+    An infinite end stays as it is, since one number bounds nothing.
+    """
+    ends = (end if math.isinf(end) else min(max(end, low), high) for end in (interval.low, interval.high))
+    return replace(interval, **dict(zip(("low", "high"), ends, strict=True)))
+
+
 def name_of(cell: Cell) -> str:
     """How a cell is shown: the plan's label, the method's name for a method's own arm, else the arm."""
     if cell.label:
@@ -166,7 +201,12 @@ def name_of(cell: Cell) -> str:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One paired difference in `unit`, or why there is none; `offline` where the offline judge scored a side of it."""
+    """One paired difference in `unit`, or why there is none.
+
+    offline: the offline judge scored a side of it; benchmarks and sizes: what was measured, from base models of which
+    sizes, so that a base model that misses its gate is known; kind: the test's own predicate, where it is not that of
+    its statement; bound: the largest that the difference can be, 100 percentage points where it is left out.
+    """
 
     name: str
     interval: Interval | None
@@ -176,7 +216,17 @@ class Comparison:
     absent: tuple[str, ...] = ()
     published: float | None = None
     offline: bool = False
+    benchmarks: tuple[str, ...] = ()
+    sizes: tuple[str | None, ...] = (None,)
+    kind: str | None = None
+    bound: float | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> Interval:
+        """The interval as it is shown, within what the difference can be."""
+        bound = self.bound or (100.0 if self.unit == "percentage points" else math.inf)
+        return within(self.interval, -bound, bound)
 
 
 def of_matrices(
@@ -227,4 +277,10 @@ def compare(
     found = of_matrices(
         name, left, right, seeds, factor=measured.factor, unit=measured.difference_unit, published=published
     )
-    return replace(found, offline=offline([one, other], measured))
+    return replace(
+        found,
+        offline=offline([one, other], measured),
+        # A length is counted, whatever the answers are worth.
+        benchmarks=() if measured.field == "new_tokens" else measured.benchmarks,
+        sizes=(one.size, other.size),
+    )

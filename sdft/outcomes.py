@@ -27,7 +27,7 @@ class Score:
     their spread is the ratio's. `shift` is what had to be added where the metric is no mean of the items' outcomes.
     `fields` holds further numbers of each item (FIELDS) in the same order, where all items have them, and `order` the
     position of each item in the order of the evaluation. `metric` is the name of what was measured, None where the file
-    does not say.
+    does not say. `judges` is what a judged score says of its judges: their names and, of two, Cohen's kappa.
     """
 
     value: float
@@ -38,10 +38,12 @@ class Score:
     fields: dict[str, np.ndarray]
     order: tuple[int, ...]
     metric: str | None = None
+    judges: dict[str, Any] = field(default_factory=dict)
 
 
 # What an item may carry beside `correct`: a second, milder rule of scoring, and the response's length in tokens.
-FIELDS = ("lenient", "new_tokens")
+# And where a model judged it, what the offline judge had said.
+FIELDS = ("lenient", "new_tokens", "offline")
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,9 @@ def _read_score(path: Path, record: dict[str, Any], items: list[Item]) -> Score:
         for name in FIELDS
         if all(name in item.fields for item in items)
     }
-    manifest, metric = record.get("manifest") or {}, record.get("metric")
-    return Score(value, ids, outcomes + shift, shift, manifest, fields, tuple(order), metric)
+    manifest, metric, metrics = record.get("manifest") or {}, record.get("metric"), record.get("metrics") or {}
+    judges = {**(metrics.get("judge") or {}), "kappa": metrics.get("kappa")}
+    return Score(value, ids, outcomes + shift, shift, manifest, fields, tuple(order), metric, judges)
 
 
 def matrix(runs: Sequence[Run], benchmark: str) -> np.ndarray:
@@ -243,6 +246,7 @@ class Study:
     enabled: bool = True
     cost_hours: float | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    gate: tuple[Path, ...] = ()  # what the gates of the base models found, where they have one
 
     @property
     def tasks(self) -> list[str]:
@@ -346,6 +350,7 @@ def read_study(path: str | Path) -> Study:
             enabled=plan.get("enabled", True),
             cost_hours=plan.get("cost_hours"),
             extra={name: plan[name] for name in ("sweeps", "estimators", "study") if name in plan},
+            gate=tuple(map(Path, plan.get("gate", ()))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SdftError(

@@ -127,14 +127,14 @@ class Plan:
             names, seeds = self.arm(arm).models or names, self.study_seeds(self.study_of(arm))
         return names[seeds.index(seed) % len(names)] if seed in seeds else names[seed % len(names)]
 
-    def hyperparameters(self, arm: str, task: str | None = None) -> list[Hyperparameters]:
-        """The candidates of an arm on a task: the whole grid, or the official recipe alone (`sweep: published`).
+    def epochs(self, arm: str, task: str | None) -> list[int]:
+        """The epochs in an arm's grid on a task: `task_epochs` replace those of methods that train on its own rows."""
+        own = self.arm(self.arm(arm).like or arm).grid.epochs
+        return own if self.arm(arm).method in ("sft_reinvoke", "cpt") else self.scale.task_epochs.get(task, own)
 
-        The scale's `task_epochs` replace the epochs of methods that train on the task's own rows.
-        """
+    def hyperparameters(self, arm: str, task: str | None = None) -> list[Hyperparameters]:
+        """The candidates of an arm on a task: the whole grid, or the official recipe alone (`sweep: published`)."""
         grid = self.arm(self.arm(arm).like or arm).grid
-        own_rows = self.arm(arm).method not in ("sft_reinvoke", "cpt")
-        all_epochs = self.scale.task_epochs.get(task, grid.epochs) if own_rows else grid.epochs
         if self.config.sweep == "published":
             recipe = self.scale.published_recipe
             if recipe is None:
@@ -147,7 +147,7 @@ class Plan:
         return [
             Hyperparameters(learning_rate=rate, batch_size=batch, epochs=epochs, ema_rate=ema)
             for rate, batch, epochs, ema in product(
-                grid.learning_rate, grid.batch_size, all_epochs, grid.ema_rate or [None]
+                grid.learning_rate, grid.batch_size, self.epochs(arm, task), grid.ema_rate or [None]
             )
         ]
 

@@ -38,7 +38,7 @@ SAMPLES = ("evaluate/partial.py", "evaluate/sampling.py")
 # What turns scores into evidence: outcomes, statistics, claims and the studies.
 EVIDENCE = (
     *("names.py", "published.py", "published.yaml", "statistics.py", "outcomes.py", "measure.py"),
-    *("claims.py", "gate.py", "gate.yaml", "studies"),
+    *("claims.py", "comparable.py", "gate.py", "gate.yaml", "studies"),
 )
 
 # The modules whose logic decides a step's result. A test compares each list with the step's real import closure.

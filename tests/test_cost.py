@@ -56,6 +56,9 @@ def test_a_target_counts_what_is_behind_it_and_no_more(plan):
     shared = [job for job in figure5 if job.model == plan.bases[0] and not job.kind.startswith("measure")]
     assert shared
     assert all(job.output in outputs for job in shared)
+    # A figure of Table 5's models reads the gate of their base model, whose scores are then measured too.
+    gate = "results/paper/scores/base/Qwen2.5-7B-Instruct/responses.jsonl.gz"
+    assert gate in {job.output for job in jobs(plan, "figure2")}
     assert {job.output for job in (*table2, *figure5, *table5)} <= {job.output for job in jobs(plan, "all")}
 
 

@@ -139,3 +139,31 @@ def test_with_fewer_tasks_the_plan_still_has_every_run_that_a_table_or_figure_na
     for run in plan.runs():
         assert run.parent is None or run.parent.removesuffix("/model.json") in planned
         assert run.selected is None or run.selected in swept
+
+
+def test_figures_along_training_have_runs_that_keep_snapshots_and_equal_points(values):
+    plan = plan_of(values)
+    for name in ("figure3", "figure6", "figure8"):
+        for run in (run for cell in item(plan, name)["cells"] for run in cell["runs"]):
+            assert run["trajectory"] in files(plan, name)
+            assert plan.find(run["run"]).settings.snapshots
+    studies = plan.scale.studies
+    assert (studies["teachers"].limit, studies["teachers"].prior_limit) == (
+        studies["onpolicy"].limit,
+        studies["onpolicy"].prior_limit,
+    )
+
+
+def test_tables_of_sweeps_know_the_epochs_of_every_task(values):
+    lines = {line["method"]: line["task_epochs"] for line in item(plan_of(values), "table3")["sweeps"]}
+    assert lines["sft"] == lines["sdft"] == {"science": [10]}
+    assert lines["sft_reinvoke"] == {}
+
+
+def test_what_rests_on_the_gated_model_reads_its_gate(values):
+    paper = Plan(parse_config(values), "paper")
+    for name in ("table5", *(f"figure{k}" for k in (1, 2, 3, 4, 5, 6, 8))):
+        assert item(paper, name)["gate"] == ["results/paper/gate/Qwen2.5-7B-Instruct.json"]
+        assert item(paper, name)["gate"][0] in files(paper, name)
+    assert "gate" not in item(paper, "table2")
+    assert not any("/gate/" in path for name in STUDY_OF for path in files(plan_of(values), name))

@@ -60,10 +60,10 @@ def figure3(study: Study) -> tuple[Figure, dict[str, Any]]:
     caption = (
         f"{opening(study, 'figure3')} One model trained on several tasks in turn, in {len(numbers['panels'])} orders, "
         f"measured on every task along the way; {counted(points)}, bands, bars and brackets are 95 % intervals "
-        "over seeds and items. Normalised: 0 is the base model, 1 the best mean that either method reaches on the task "
-        "in that order. Backward transfer: end minus after the task's own stage; forward transfer: before its own "
-        "stage minus base; forgetting: the best earlier stage minus the end; each a mean over tasks. Lowest row: the "
-        "paper's normalised values at the end, read off its plot."
+        "over seeds and items, those of the prior average over seeds alone. Normalised: 0 is the base model, 1 the "
+        "best mean that either method reaches on the task in that order. Backward transfer: end minus after the task's "
+        "own stage; forward transfer: before its own stage minus base; forgetting: the best earlier stage minus the "
+        "end; each a mean over tasks. Lowest row: the paper's normalised values at the end, read off its plot."
     )
     if "medical" in tasks:
         caption += " Medical answers along the way are scored by the offline judge at every scale."

@@ -9,10 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from sdft.config import JUDGED
 from sdft.figures.style import QUIET, band, bar, counted, gap, missing, notice, paper_panel
 from sdft.names import TASK_NAMES
 from sdft.outcomes import Study
 
+OFFLINE_ALONG = " Answers along training are scored by the offline judge at every scale."
 Looks = dict[str, tuple[str, str, str, str]]  # arm: colour, marker, line, hatch
 
 
@@ -33,7 +35,8 @@ def draw(study: Study, numbers: dict[str, Any], looks: Looks) -> Figure:
         panel.set(ylabel=f"{name} (%)")
         if drawn:
             panel.set_xlabel("Step")
-        if drawn and metric == "new_task" and numbers["base"]:
+        # A base model that a judge scored is no line beside points that none has.
+        if drawn and metric == "new_task" and numbers["base"] and numbers["task"] not in JUDGED:
             panel.axhline(numbers["base"]["mean"], color=QUIET, lw=0.9, ls=(0, (2, 2)))
     shown = [entry for entry in arms if entry["paper"] is not None]
     axes[3].bar(
@@ -92,6 +95,7 @@ def ending(numbers: dict[str, Any]) -> str:
     along = [point for entry in numbers["arms"] for point in entry["along"]["new_task"]]
     return (
         f"At the end on the test set: {counted([entry['new_task'] for entry in numbers['arms']])}; along training: "
-        f"{counted(along) if along else 'NOT RUN'}. Bars and bands are 95 % intervals over seeds and items, dots are "
-        "seeds; the dashed line is the base model. Right: the paper's values, read off its plot."
+        f"{counted(along) if along else 'NOT RUN'}. Bars and bands are 95 % intervals over seeds and items, those of "
+        "the prior average over seeds alone; dots are seeds; the dashed line is the base model. Right: the paper's "
+        f"values, read off its plot.{OFFLINE_ALONG if numbers['task'] in JUDGED else ''}"
     )

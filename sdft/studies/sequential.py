@@ -10,17 +10,20 @@ With R[i, j] the accuracy on task j after stage i, b[j] that of the base model a
   method reaches on task j anywhere in that order; one line for every seed, so that bands are those of the accuracies.
 
 Accuracies are those of the trajectories' points, whose items are the first ones of each test set; the base model is
-measured on the same items, from its scores.
+measured on the same items, from its scores, by the scorer of those points: where a judge has seen the base model's
+answers, what the offline judge had said of them counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sdft.measure import LEVEL, Comparison, finite, of_matrices
+from sdft.config import JUDGED
+from sdft.measure import LEVEL, Comparison, finite, of_matrices, within
 from sdft.names import TASK_NAMES
 from sdft.outcomes import Cell, Run, Study
 from sdft.published import document
@@ -50,7 +53,7 @@ def base_outcomes(run: Run, task: str, count: int | None) -> list[float] | float
     if task not in run.scores:
         return None
     score = run.scores[task]
-    outcomes = score.outcomes[np.argsort(score.order)]
+    outcomes = score.fields.get("offline", score.outcomes)[np.argsort(score.order)]
     return [float(value) for value in outcomes[:count]]
 
 
@@ -148,7 +151,7 @@ def _arm_numbers(study: Study, arm: str, order: tuple[str, ...]) -> dict[str, An
         if pairs:
             numbers["transfer"] = {}
             for name, (one, other) in pairs.items():
-                interval = paired_difference(one, other, LEVEL, grouped=True).scaled(100)
+                interval = within(paired_difference(one, other, LEVEL, grouped=True).scaled(100), -100, 100)
                 numbers["transfer"][name] = {
                     **{"mean": finite(interval.mean), "low": finite(interval.low), "high": finite(interval.high)},
                     **{"n_seeds": interval.n, "n_items": interval.n_items},
@@ -210,6 +213,12 @@ def _has(numbers: dict[str, Any], stage: int) -> bool:
     return any(point["stage"] == stage for points in numbers["curves"].values() for point in points)
 
 
+def _of(name: str, one: Any, other: Any, seeds: Sequence[int], tasks: Sequence[str]) -> Comparison:
+    """A comparison of trajectories on some tasks: no model judges their answers at any scale."""
+    found = of_matrices(name, one, other, seeds)
+    return replace(found, benchmarks=tuple(tasks), offline=bool(set(tasks) & set(JUDGED)))
+
+
 def _claims(study: Study) -> list[dict[str, Any]]:
     comparisons: dict[str, list[Comparison]] = {
         name: [] for name in ("sequential-sdft-keeps", "sequential-sdft-accumulates", "sequential-sft-below-base")
@@ -221,18 +230,29 @@ def _claims(study: Study) -> list[dict[str, Any]]:
         pairs = {arm: transfers(arms[arm], seeds[arm]) if seeds[arm] else None for arm in arms}
         absent = tuple(f"{name} in the order {where}" for arm, name, _ in ARMS if not pairs[arm])
         both = sorted(set.intersection(*map(set, seeds.values())))
+        sdft, own = arms["sdft.seq"], seeds["sdft.seq"]
+        keeps, adds = comparisons["sequential-sdft-keeps"], comparisons["sequential-sdft-accumulates"]
         if absent or not both:
-            comparisons["sequential-sdft-keeps"].append(Comparison(where, None, absent=absent))
+            keeps.append(Comparison(where, None, absent=absent))
         else:
-            sdft, sft = (transfers(arms[arm], both)["backward"] for arm in ("sdft.seq", "sft.seq"))
-            changes = [[end - own for end, own in zip(*pair, strict=True)] for pair in (sdft, sft)]
-            comparisons["sequential-sdft-keeps"].append(of_matrices(where, *changes, both))
+            changes = [
+                [end - own for end, own in zip(*transfers(arms[arm], both)["backward"], strict=True)]
+                for arm in ("sdft.seq", "sft.seq")
+            ]
+            # A difference of differences goes from -200 to 200 points.
+            keeps.append(replace(_of(where, *changes, both, order[:-1]), bound=200.0))
+            learnt = [[sdft.matrix(k, task, both) for k, task in enumerate(order[:-1])]]
+            learnt += [[sdft.matrix(-1, task, both) for task in order[:-1]]]
+            name = f"SDFT after each task's own stage minus base, {where}"
+            keeps.append(replace(_of(name, *learnt, both, order[:-1]), kind="premise"))
         if pairs["sdft.seq"]:
-            comparisons["sequential-sdft-accumulates"].append(
-                of_matrices(where, *pairs["sdft.seq"]["backward"], seeds["sdft.seq"])
-            )
+            adds.append(_of(where, *pairs["sdft.seq"]["backward"], own, order[:-1]))
+            for task in order:
+                name = f"{TASK_NAMES[task]} at the end minus base, {where}"
+                end, before = (sdft.matrix(stage, task, own) for stage in (len(order) - 1, -1))
+                adds.append(replace(_of(name, [end], [before], own, [task]), kind="better"))
         else:
-            comparisons["sequential-sdft-accumulates"].append(Comparison(where, None, absent=absent))
+            adds.append(Comparison(where, None, absent=absent))
         for task in order[:-1]:
             name = f"{TASK_NAMES[task]} in {where}"
             if not pairs["sft.seq"]:
@@ -240,5 +260,5 @@ def _claims(study: Study) -> list[dict[str, Any]]:
                 continue
             own = seeds["sft.seq"]
             before, end = (arms["sft.seq"].matrix(stage, task, own) for stage in (-1, len(order) - 1))
-            comparisons["sequential-sft-below-base"].append(of_matrices(name, [before], [end], own))
+            comparisons["sequential-sft-below-base"].append(_of(name, [before], [end], own, [task]))
     return conclude_all(study, "figure3", comparisons)

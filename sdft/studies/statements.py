@@ -5,6 +5,7 @@ A statement may need several tests (one an order of tasks, one a number k). It h
 - the p-values of its differences are adjusted by Holm's procedure, and a difference counts when the adjusted one is
   below 5 %;
 - one test against it makes it a MISMATCH; it is DIRECTION (or WITHIN) when all its tests were run and say so;
+- a test may be a premise, such as that a model learnt what it is said to keep: without it nothing is found for it;
 - anything else is INCONCLUSIVE, and NOT RUN when no test was run.
 
 Margins are declared here, before anything runs, and are in the unit of the difference.
@@ -16,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sdft.claims import verdict_not_worse, verdict_unchanged
+from sdft.comparable import missed
 from sdft.measure import LEVEL, OFFLINE, Comparison, finite
 from sdft.outcomes import Study
 from sdft.statistics import holm
@@ -23,6 +26,8 @@ from sdft.statistics import holm
 NO_EVIDENCE = {"smoke": "Smoke test: not evidence.", "rehearsal": "Rehearsal: not evidence."}
 # How near is "nearly": 5 percentage points, about the width of an interval over 500 items.
 NEAR = 5.0
+# How a rule names the correction for several tests; with one test it is that test's own p.
+HOLM = "Holm's p below 0.05"
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Statement:
     """A sentence about `item`, its place in the paper, and the predicate that decides it.
 
     kind: better (each difference is above 0), not_worse (above 0, or above -margin), unchanged (inside the margin) or
-    no_gain (below the margin). `ours` marks a question of ours that the paper does not ask.
+    no_gain (below the margin). A comparison may have a kind of its own, of which `also` tells: better, or premise
+    (above 0, else nothing is decided). `ours` marks a question of ours that the paper does not ask.
     """
 
     id: str
@@ -41,16 +47,20 @@ class Statement:
     kind: str = "better"
     margin: float | None = None
     ours: bool = False
+    also: str = ""
 
     @property
     def rule(self) -> str:
         """What decides, in words."""
-        return {
-            "better": "every difference is above 0",
-            "not_worse": f"every difference is above 0, or its interval above -{self.margin or 0:g}",
-            "unchanged": f"every interval lies inside -{self.margin or 0:g}..{self.margin or 0:g}",
-            "no_gain": f"every interval lies below {self.margin or 0:g}",
+        margin = f"{self.margin or 0:g}"
+        words = {
+            "better": f"every difference is above 0 with {HOLM}; one below 0 with such a p is a MISMATCH",
+            "not_worse": f"every difference is above 0 with {HOLM}, or its interval above -{margin} (WITHIN); one "
+            f"whose interval is below -{margin} with such a p is a MISMATCH",
+            "unchanged": f"every interval lies inside -{margin}..{margin}; one wholly outside is a MISMATCH",
+            "no_gain": f"every interval lies below {margin}; one wholly above is a MISMATCH",
         }[self.kind]
+        return f"{words}; {self.also}" if self.also else words
 
 
 STATEMENTS = (
@@ -141,6 +151,8 @@ STATEMENTS = (
         "Figure 3",
         "Along a sequence of tasks SDFT loses less of the earlier ones than SFT.",
         "backward transfer of SDFT minus that of SFT, each order",
+        also="nothing is found for it unless SDFT learnt the earlier tasks: after their own stages it is above the "
+        f"base model with {HOLM}, each order",
     ),
     Statement(
         "sequential-sdft-accumulates",
@@ -150,6 +162,7 @@ STATEMENTS = (
         "accuracy of SDFT at the end minus that after each task's own stage, each order",
         "not_worse",
         NEAR,
+        also=f"at the end it is above the base model with {HOLM}, each task, each order",
     ),
     Statement(
         "sequential-sft-below-base",
@@ -269,21 +282,17 @@ def statements(item: str) -> list[Statement]:
 
 
 def _word(statement: Statement, comparison: Comparison, p: float) -> str:
-    interval, margin = comparison.interval, statement.margin or 0.0
-    if statement.kind == "unchanged":
-        if -margin <= interval.low and interval.high <= margin:
-            return "WITHIN"
-        return "MISMATCH" if interval.high < -margin or interval.low > margin else "INCONCLUSIVE"
-    if statement.kind == "no_gain":
-        return "WITHIN" if interval.high < margin else "MISMATCH" if interval.low > margin else "INCONCLUSIVE"
+    interval, margin, kind = comparison.interval, statement.margin or 0.0, comparison.kind or statement.kind
     certain = p < 1 - LEVEL
-    word = "INCONCLUSIVE" if not certain else "DIRECTION" if interval.mean > 0 else "MISMATCH"
-    if statement.kind == "not_worse" and interval.low > -margin:
-        return "DIRECTION" if word == "DIRECTION" else "WITHIN"
-    # A loss that may be smaller than the margin is no evidence against "nearly as good".
-    if statement.kind == "not_worse" and word == "MISMATCH" and interval.high > -margin:
+    if kind == "unchanged":
+        return verdict_unchanged(interval, margin)
+    if kind == "no_gain":
+        return "WITHIN" if interval.high < margin else "MISMATCH" if interval.low > margin else "INCONCLUSIVE"
+    if kind == "not_worse":
+        return verdict_not_worse(interval, margin, certain)
+    if not certain or (kind == "premise" and interval.mean <= 0):
         return "INCONCLUSIVE"
-    return word
+    return "DIRECTION" if interval.mean > 0 else "MISMATCH"
 
 
 def combine(words: Sequence[str], complete: bool) -> str:
@@ -309,8 +318,8 @@ def _evidence(comparison: Comparison, p_holm: float | None, word: str) -> dict[s
     return {
         **base,
         "difference": finite(interval.mean, 4),
-        "low": finite(interval.low, 4),
-        "high": finite(interval.high, 4),
+        "low": finite(comparison.shown.low, 4),
+        "high": finite(comparison.shown.high, 4),
         "p": interval.p,
         "p_holm": p_holm,
         "n_seeds": interval.n,
@@ -321,6 +330,30 @@ def _evidence(comparison: Comparison, p_holm: float | None, word: str) -> dict[s
         "published": comparison.published,
         **comparison.extra,
     }
+
+
+def _read(comparison: Comparison, p_holm: float | None, several: bool) -> str:
+    """One test's numbers as text, with the p that decides where there are several tests."""
+    digits = 2 if comparison.unit.startswith(("nats", "times")) else 1
+    ends = (_signed(finite(end, 4), digits) for end in (comparison.shown.low, comparison.shown.high))
+    shown = comparison.extra.get("shown") or (
+        f"{_signed(comparison.interval.mean, digits)} {comparison.unit.replace('percentage points', 'points')} "
+        f"(95 % interval {' to '.join(ends)})"
+    )
+    return f"{comparison.name}: {shown}" + (f", {holm_text(p_holm)}" if several and p_holm is not None else "")
+
+
+def holm_text(p: float) -> str:
+    """An adjusted p-value as readings show it."""
+    return "Holm's p < 0.0001" if p < 1e-4 else f"Holm's p {p:.2g}"
+
+
+def _unlike(study: Study, run: Sequence[Comparison]) -> str | None:
+    """Why comparisons at paper scale cannot speak about the paper: the judge, or a base model that misses its gate."""
+    if study.scale == "paper" and any(entry.offline for entry in run):
+        return OFFLINE
+    found = (missed(study, entry.benchmarks, entry.sizes) for entry in run)
+    return next(filter(None, found), None)
 
 
 def switched_off(study: Study) -> str:
@@ -353,16 +386,10 @@ def conclude(
         absent = dict.fromkeys(said for entry in comparisons for said in entry.absent)
         reading = f"No result of {', '.join(absent)}." if absent else "Nothing that the statement compares was run."
     else:
-        parts = []
-        for entry in run:
-            digits = 2 if entry.unit.startswith(("nats", "times")) else 1
-            low, high = finite(entry.interval.low, 4), finite(entry.interval.high, 4)
-            shown = entry.extra.get("shown") or (
-                f"{_signed(entry.interval.mean, digits)} {entry.unit.replace('percentage points', 'points')} "
-                f"(95 % interval {_signed(low, digits)} to {_signed(high, digits)})"
-            )
-            parts.append(f"{entry.name}: {shown}")
-        reading = "; ".join(parts) + "."
+        reading = "; ".join(_read(entry, adjusted[id(entry)], len(run) > 1) for entry in run) + "."
+        unmet = any(entry.kind == "premise" and word != "DIRECTION" for entry, word in zip(run, words, strict=True))
+        if unmet and verdict == "INCONCLUSIVE":
+            reading += " What may not have been learnt cannot be kept, so this decides nothing."
         if len(run) < len(comparisons):
             reading += f" {len(comparisons) - len(run)} of {len(comparisons)} tests not run."
         if min(entry.interval.n for entry in run) == 1:
@@ -370,9 +397,7 @@ def conclude(
     if verdict == "MISMATCH" and not statement.ours:
         reading = f"Against the paper: {reading}"
     if verdict != "NOT RUN":
-        notice = NO_EVIDENCE.get(study.scale) or incomparable
-        if study.scale == "paper" and any(entry.offline for entry in run):
-            notice = notice or OFFLINE
+        notice = NO_EVIDENCE.get(study.scale) or incomparable or _unlike(study, run)
         if notice:
             verdict, reading = "INCOMPARABLE", f"{notice} {reading}"
     return {

@@ -6,14 +6,15 @@ A divergence file (`sdft.evaluate.divergence`) holds {"nats_per_sequence": {"mea
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from sdft.measure import LEVEL, Comparison, compare, finite, measured_row, of_matrices, quantity
+from sdft.measure import LEVEL, Comparison, compare, finite, measured_row, of_matrices, quantity, within
 from sdft.outcomes import Cell, Run, Study
 from sdft.published import lookup
-from sdft.statistics import Interval, average_interval, mean_interval, paired_difference
+from sdft.statistics import Interval, mean_interval, paired_difference
 from sdft.studies.statements import conclude_all
 
 TASK = "tooluse"
@@ -51,7 +52,9 @@ def divergence_point(cell: Cell) -> dict[str, Any] | None:
     by_seed = [float(record["nats_per_sequence"]["mean"]) for record in records]
     items = [_item_nats(record) for record in records]
     if items[0] and all(set(entry) == set(items[0]) for entry in items):
-        interval = average_interval([np.array([[entry[name] for name in sorted(items[0])] for entry in items])], LEVEL)
+        nats = np.array([[entry[name] for name in sorted(items[0])] for entry in items])
+        # As a difference from zero, since a mean of numbers that all lie in 0..1 is taken for one that cannot leave it.
+        interval = paired_difference(nats, np.zeros_like(nats), LEVEL)
     else:
         interval = mean_interval(by_seed, LEVEL)
     tokens = [float(record["nats_per_token"]["mean"]) for record in records if record.get("nats_per_token")]
@@ -70,7 +73,9 @@ def divergence_point(cell: Cell) -> dict[str, Any] | None:
 
 
 def _ends(interval: Interval) -> dict[str, Any]:
-    return {"mean": finite(interval.mean, 4), "low": finite(interval.low, 4), "high": finite(interval.high, 4)}
+    """A divergence as it is shown: none is below zero."""
+    shown = within(interval, 0.0, math.inf)
+    return {"mean": finite(shown.mean, 4), "low": finite(shown.low, 4), "high": finite(shown.high, 4)}
 
 
 def _divergence_difference(one: Cell | None, other: Cell | None) -> Comparison:
@@ -151,4 +156,12 @@ def _against_all(teacher: Cell | None, measured: Any) -> Comparison:
     interval = Interval(
         row["mean"] - 100, row["low"] - 100, row["high"] - 100, row["n_seeds"], row["n_items"], 0, 0, row["covers"], p
     )
-    return Comparison(name, interval, seeds=tuple(row["seeds"]), by_seed=tuple(row["by_seed"]), published=0.0)
+    return Comparison(
+        name,
+        interval,
+        seeds=tuple(row["seeds"]),
+        by_seed=tuple(row["by_seed"]),
+        published=0.0,
+        benchmarks=measured.benchmarks,
+        sizes=(teacher.size,),
+    )

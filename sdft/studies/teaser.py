@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sdft.measure import LEVEL, done, finite, groups, quantity
+from sdft.measure import LEVEL, done, finite, groups, quantity, within
 from sdft.names import METHOD_NAMES, PRIOR
 from sdft.outcomes import Cell, Study
 from sdft.published import document, lookup
@@ -55,7 +55,7 @@ def _average(study: Study, method: str) -> dict[str, Any] | None:
     prior = [np.mean([groups(own, quantity(name, ""))[0] for own in runs], axis=0) for name in PRIOR]
     result = {}
     for metric, outcomes in (("new_task", new), ("prior_average", prior)):
-        interval = average_interval(outcomes, LEVEL).scaled(100)
+        interval = within(average_interval(outcomes, LEVEL), 0.0, 1.0).scaled(100)
         by_seed = 100 * np.mean([group.mean(axis=1) for group in outcomes], axis=0)
         result[metric] = {
             **{"mean": finite(interval.mean), "low": finite(interval.low), "high": finite(interval.high)},

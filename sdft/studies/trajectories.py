@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sdft.measure import LEVEL, finite
+from sdft.measure import LEVEL, finite, within
 from sdft.outcomes import Run
 from sdft.statistics import Interval, average_interval, mean_interval
 
@@ -31,10 +31,10 @@ def prior_reader(point: dict[str, Any]) -> float | None:
 
 
 def spread(values: Sequence[list[float] | float]) -> Interval:
-    """Interval over seeds, and over items where every value is a list of as many outcomes."""
+    """Interval over seeds, and over items where every value is a list of as many outcomes; cut to 0..1."""
     if all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
         return average_interval([np.array(values, dtype=float)], LEVEL)
-    return mean_interval([float(np.mean(value)) for value in values], LEVEL)
+    return within(mean_interval([float(np.mean(value)) for value in values], LEVEL), 0.0, 1.0)
 
 
 def curve(runs: Sequence[Run], read: Reader) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def _differences(study: Study) -> dict[str, Any]:
                     line.append("NOT RUN")
                     continue
                 rows.append({"n_seeds": len(found.seeds), "n_items": found.interval.n_items})
-                line.append(value_text(vars(found.interval), "+z.1f"))
+                line.append(value_text(vars(found.shown), "+z.1f"))
             body.append(line)
     return {
         "title": "SDFT minus SFT",

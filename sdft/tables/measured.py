@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from sdft.layout import INTERVALS, value_text
-from sdft.measure import LEVEL, measured_row, quantity
+from sdft.measure import LEVEL, agreement, measured_row, quantity
 from sdft.names import MEASURE_NAMES
 from sdft.outcomes import Cell, Study
 from sdft.provenance import Clock, manifest
@@ -80,7 +80,10 @@ def measured_table(
         "level": LEVEL,
         "rows": rows,
         "claims": results,
-        "sections": [_ours(study, rows, metrics), _papers(item, task, metrics)],
+        "sections": [
+            _ours(study, rows, metrics, [cell for _, _, cell in lines if cell and study.enabled]),
+            _papers(item, task, metrics),
+        ],
         "tolerance": {field.name: getattr(tolerance, field.name) for field in fields(tolerance)},
         "cost": cost(study),
         "manifest": table_manifest(study, clock),
@@ -111,7 +114,9 @@ def table_manifest(study: Study, clock: Clock) -> dict[str, Any]:
     )
 
 
-def _ours(study: Study, rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> dict[str, Any]:
+def _ours(
+    study: Study, rows: Sequence[dict[str, Any]], metrics: Sequence[str], cells: Sequence[Cell]
+) -> dict[str, Any]:
     lines: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         lines.setdefault(row["label"], []).append(row)
@@ -125,8 +130,8 @@ def _ours(study: Study, rows: Sequence[dict[str, Any]], metrics: Sequence[str]) 
     return {
         "title": "",
         "header": ["Method", *(MEASURE_NAMES[metric] for metric in metrics)],
-        "body": [[name, *map(text, cells)] for name, cells in lines.items()],
-        "note": f"{INTERVALS.capitalize()}. {items_text(rows)}",
+        "body": [[name, *map(text, own)] for name, own in lines.items()],
+        "note": " ".join(filter(None, [f"{INTERVALS.capitalize()}.", items_text(rows), agreement(cells)])),
     }
 
 

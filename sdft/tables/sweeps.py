@@ -1,13 +1,15 @@
 """Tables 3 and 4: what our configuration sweeps and fixes, beside what the paper states; differences are marked.
 
 The plan's `sweeps` lists the arms: {"arm", "method", "grid": {hyper-parameter: [values] or null}, "settings": its
-training settings}. An arm stands under its method, so that sdft.knowledge is SDFT's line of Table 4.
+training settings}. An arm stands under its method, so that sdft.knowledge is SDFT's line of Table 4. `task_epochs`
+names the tasks that have epochs of their own.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from sdft.names import TASK_NAMES
 from sdft.outcomes import Study
 from sdft.provenance import Clock
 from sdft.published import document
@@ -46,6 +48,12 @@ def text(value: Any) -> str:
     return f"{value:g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 
+def ours_text(row: dict[str, Any]) -> str:
+    """Our value of a row, with those of the tasks that have others: 5 (Science Q&A 10)."""
+    others = ", ".join(f"{TASK_NAMES[task]} {text(value)}" for task, value in row["by_task"].items())
+    return f"{text(row['ours'])} ({others})" if others else text(row["ours"])
+
+
 def same(one: Any, other: Any) -> bool:
     """Equal values, or the same values in any order."""
     if isinstance(one, list) and isinstance(other, list):
@@ -63,12 +71,13 @@ def sweep_table(study: Study, clock: Clock, item: str) -> dict[str, Any]:
         for name, value in {**swept, **printed["common"]}.items():
             settings = {} if entry is None else {**entry.get("settings", {}), **entry["grid"]}
             own = settings.get(name)
+            by_task = (entry or {}).get("task_epochs", {}) if name == "epochs" else {}
             if entry is None:
                 verdict = "NOT RUN"
             elif value is None:
                 verdict = "not stated"
             else:
-                verdict = "same" if same(value, own) else "differs"
+                verdict = "same" if all(same(value, used) for used in (own, *by_task.values())) else "differs"
             rows.append(
                 {
                     "method": method,
@@ -76,12 +85,13 @@ def sweep_table(study: Study, clock: Clock, item: str) -> dict[str, Any]:
                     "hyperparameter": name,
                     "published": value,
                     "ours": own,
+                    "by_task": by_task,
                     "verdict": verdict,
                 }
             )
     body = []
     for row in rows:
-        shown = "NOT RUN" if row["verdict"] == "NOT RUN" else text(row["ours"])
+        shown = "NOT RUN" if row["verdict"] == "NOT RUN" else ours_text(row)
         mark = "*" if row["verdict"] == "differs" else ""
         body.append([printed_name(row["method"]), NAMES[row["hyperparameter"]], text(row["published"]), shown + mark])
     others = [entry["arm"] for method, entry in ours.items() if method not in printed["arms"]]

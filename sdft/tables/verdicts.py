@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from sdft.comparable import failed_checks, missed
 from sdft.errors import SdftError, did_you_mean
 from sdft.measure import LEVEL, OFFLINE, Quantity, offline, paired_groups, quantity
 from sdft.names import MEASURE_NAMES
@@ -64,13 +65,14 @@ NOTICES = {
 
 
 def notice(study: Study) -> str:
-    """Whose numbers these are, and which judge's, as every table and figure says."""
+    """Whose numbers these are, which judge's, and whether a base model misses its gate, as tables and figures say."""
     said = NOTICES.get(study.scale, "")
     if study.scale != "paper" or not study.enabled:
         return said
     cells = [*study.cells, *study.teachers, *(study.base_cell(task) for task in study.tasks)]
     own = any(offline([cell], quantity(metric, cell.task)) for cell in cells for metric in ("new_task", "ood"))
-    return f"{said} {OFFLINE}" if own else said
+    off = missed(study, [check["benchmark"] for check in failed_checks(study)], tuple(study.bases))
+    return " ".join(filter(None, [said, OFFLINE if own else None, off]))
 
 
 def change_from_base(study: Study, cell: Cell, measured: Quantity) -> Interval | None:
@@ -104,7 +106,7 @@ def paper_verdict(
     if near:
         pair = [lookup(item, cell.task, method, row["metric"]) for method in ("sdft", "sft")]
         contrast = abs(pair[0].value - pair[1].value)
-        width = row["high"] - row["low"]
+        width = row["width"]
         if width > contrast:
             if contrast == 0:
                 return "INCONCLUSIVE", "the paper claims no contrast of SDFT and SFT in this column"

@@ -22,6 +22,7 @@ class World:
     def __init__(self, root: Path, scale: str = "mini", items: int = 160, seeds: tuple[int, ...] = SEEDS) -> None:
         self.root, self.scale, self.items, self.seeds = root, scale, items, seeds
         self.metric = "judged_accuracy"
+        self.judges: dict[str, Any] = {}
         self.rng = np.random.default_rng(3)
         self.thresholds: dict[str, np.ndarray] = {}
         self.made = 0
@@ -45,7 +46,7 @@ class World:
                 "n": len(correct),
                 "metric": self.metric,
                 "value": float(correct.mean()),
-                "metrics": {"accuracy": float(correct.mean())},
+                "metrics": {"accuracy": float(correct.mean()), **self.judges},
                 "manifest": {"step": "evaluate", "device_hours": 0.01, "commit": "0" * 40},
             }
             (folder / f"{benchmark}.json").write_text(json.dumps(record))
@@ -185,11 +186,14 @@ def teacher(world: World) -> list[Path]:
 ORDERS = (("tooluse", "science", "medical"), ("medical", "science", "tooluse"))
 
 
-def sequential(world: World, stages: int = 3) -> list[Path]:
-    """SDFT keeps what it learns; SFT falls below the base model. The last order has only `stages` stages of SFT."""
+def sequential(world: World, stages: int = 3, sdft: tuple[float, float] = (0.8, 0.77)) -> list[Path]:
+    """SDFT keeps what it learns; SFT falls below the base model. The last order has only `stages` stages of SFT.
+
+    sdft: what it reaches on a task, and what is left of that after later ones.
+    """
     start, cells, points = 0.45, [], 4
     for order in ORDERS:
-        for arm, learnt, lost in (("sft.seq", 0.75, 0.1), ("sdft.seq", 0.8, 0.77)):
+        for arm, learnt, lost in (("sft.seq", 0.75, 0.1), ("sdft.seq", *sdft)):
             for stage, own in enumerate(order):
                 if arm == "sft.seq" and order == ORDERS[-1] and stage >= stages:
                     continue
@@ -308,6 +312,7 @@ def sweeps(world: World) -> list[Path]:
         {"arm": method, "method": method, "grid": {**grid, "ema_rate": rates}, "settings": settings}
         for method, rates in (("sft", None), ("sft_reinvoke", None), ("sdft", [0.05, 0.02, 0.01]))
     ]
+    entries[-1]["task_epochs"] = {"science": [10]}
     return [world.plan("table3", sweeps=entries), world.plan("table4")]
 
 

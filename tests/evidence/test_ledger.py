@@ -56,9 +56,27 @@ def test_one_task_against_the_paper_makes_the_sentence_a_mismatch(paper_like):
     claim["verdict"] = "MISMATCH"
     line = next(entry for entry in ledger.table5_lines(verdict, "mini") if entry["id"] == "sdft-forgets-less")
     assert line["verdict"] == "MISMATCH"
+    claim["reading"] = f"Against the paper: {claim['reading']}"
     claim["evidence"]["p_holm"] = 0.2
     line = next(entry for entry in ledger.table5_lines(verdict, "mini") if entry["id"] == "sdft-forgets-less")
     assert line["verdict"] == "INCONCLUSIVE"
+    assert "Against the paper" not in line["reading"]
+    assert "Holm's p 0.2, so it counts as INCONCLUSIVE." in line["reading"]
+    assert "corrected for all of Table 5's claims" in line["test"]
+
+
+@pytest.mark.parametrize(
+    ("word", "evidence", "counts"),
+    [
+        ("DIRECTION", {"p_holm": 0.01, "not_inferior": True}, "DIRECTION"),
+        ("DIRECTION", {"p_holm": 0.2, "not_inferior": True}, "WITHIN"),
+        ("DIRECTION", {"p_holm": 0.2}, "INCONCLUSIVE"),
+        ("MISMATCH", {"p_holm": 0.2, "not_inferior": False}, "INCONCLUSIVE"),
+        ("MISMATCH", {}, "MISMATCH"),
+    ],
+)
+def test_what_is_not_certain_after_the_correction_may_still_be_not_inferior(word, evidence, counts):
+    assert ledger.counted({"verdict": word, "evidence": evidence}) == counts
 
 
 def test_a_file_twice_or_no_verdict_is_refused(made, tmp_path):

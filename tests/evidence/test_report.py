@@ -13,6 +13,7 @@ from studies import World, knowledge
 from world import make_world
 
 from sdft import display, figures, gallery, ledger, tables
+from sdft.errors import SdftError
 
 NOTEBOOKS = ("table5", "results")
 
@@ -131,13 +132,35 @@ def some_results(tmp_path_factory, root):
 
 def test_the_gallery_shows_what_there_is_and_names_the_rest(some_results):
     found = gallery.load(some_results)
-    assert "Table 2" in gallery.header(found, "mini")
-    assert "Table 1" not in gallery.header(found, "mini").split("NOT RUN</span> ")[-1].split("</p>")[0]
+    assert "Table 2" in gallery.header(found)
+    assert "Table 1" not in gallery.header(found).split("NOT RUN</span> ")[-1].split("</p>")[0]
     assert "NOT RUN" in gallery.one_figure(found, "figure3")
     assert "<svg" in gallery.one_figure(found, "figure7")
     assert "Oracle&nbsp;RAG" in gallery.one_table(found, "table1")
     assert "SDFT acquires new knowledge better than SFT." in gallery.claims(found)
     assert "reverse KL" in gallery.discrepancies(found)
+
+
+def test_the_gallery_knows_its_scale_from_what_it_shows(tmp_path):
+    plan = knowledge(World(tmp_path / "world", scale="rehearsal", items=8, seeds=(0,)))[0]
+    tables.main(["--plan", str(plan), "--out", str(tmp_path / "tables/table1")])
+    assert "rehearsal: not evidence" in gallery.header(gallery.load(tmp_path))
+    ledger.main(["--verdicts", str(tmp_path / "tables/table1/verdict.json"), "--out", str(tmp_path / "claims")])
+    head = gallery.header(gallery.load(tmp_path))
+    assert "rehearsal: not evidence" in head
+    assert "scale rehearsal" in head
+    assert re.search(r"INCOMPARABLE</span> \d", head)
+
+
+def test_the_page_of_figures_has_every_caption(some_results, tmp_path):
+    gallery.main(["--results", str(some_results), "--out", str(tmp_path / "figures.md")])
+    page = (tmp_path / "figures.md").read_text()
+    caption = json.loads((some_results / "figures/figure7.json").read_text())["caption"]
+    assert f"![Figure 7](figure7.png)\n\n{' '.join(caption.split())}" in page
+    assert "n = 3 seeds" in page
+    assert page.count("NOT RUN") == 7
+    with pytest.raises(SdftError, match="holds no figure"):
+        gallery.main(["--results", str(tmp_path), "--out", str(tmp_path / "figures.md")])
 
 
 def test_the_gallery_of_nothing_is_all_not_run(tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,14 @@ from studies import World
 
 from sdft import figures, tables
 from sdft.errors import SdftError
+from sdft.gate import bands
 from sdft.measure import OFFLINE, Comparison
-from sdft.outcomes import Study, read_study
+from sdft.outcomes import Run, Scores, Study, read_study
 from sdft.statistics import Interval, pass_at_k
 from sdft.studies import knowledge, policies, scaling, sequential, teacher
 from sdft.studies.statements import STATEMENTS, Statement, combine, conclude, statements
+from sdft.studies.trajectories import summary
+from sdft.tables.verdicts import notice
 
 ITEMS = 80
 
@@ -116,7 +121,10 @@ def test_sweeps_mark_what_differs_from_the_paper(plans, tmp_path):
     assert found["sdft", "ema_rate"] == found["sft", "warmup_steps"] == "same"
     assert found["sdft", "learning_rate"] == found["sft", "weights_dtype"] == "differs"
     assert found["dft", "epochs"] == "NOT RUN"
-    assert "5e-6, 1e-5, 5e-5" in (tmp_path / "table.md").read_text()
+    text = (tmp_path / "table.md").read_text()
+    assert "5e-6, 1e-5, 5e-5" in text
+    assert "| SDFT | Epochs | 1, 2 | 5 (Science Q&A 10)* |" in text
+    assert "| SFT | Epochs | 1, 2 | 5* |" in text
 
 
 def test_the_cost_is_a_ratio_of_steps(plans, tmp_path):
@@ -177,7 +185,67 @@ def test_half_a_sequence_is_drawn_as_far_as_it_goes(tmp_path):
     assert sum("SFT" in entry["what"] for entry in numbers["not_drawn"]) == 2
     claim = next(entry for entry in numbers["claims"] if entry["id"] == "sequential-sdft-keeps")
     assert claim["verdict"] == "INCONCLUSIVE"
-    assert "1 of 2 tests not run" in claim["reading"]
+    assert "1 of 3 tests not run" in claim["reading"]
+
+
+def test_a_model_that_learns_nothing_neither_accumulates_nor_keeps(tmp_path):
+    world = World(tmp_path, items=100)
+    order = world.rng.permutation(100)
+    world.outcomes = lambda benchmark, ability, items=None: (order < ability * 100).astype(float)
+    (plan,) = studies.sequential(world, sdft=(0.45, 0.45))
+    claims = {claim["id"]: claim for claim in sequential.figure3(read_study(plan))["claims"]}
+    assert claims["sequential-sdft-accumulates"]["verdict"] == "INCONCLUSIVE"
+    assert claims["sequential-sdft-keeps"]["verdict"] == "INCONCLUSIVE"
+    assert "cannot be kept" in claims["sequential-sdft-keeps"]["reading"]
+    words = {test["name"]: test["verdict"] for test in claims["sequential-sdft-keeps"]["evidence"]["tests"]}
+    assert list(words.values()) == ["DIRECTION", "INCONCLUSIVE"] * 2
+
+
+def test_points_along_training_are_never_compared_with_a_judge(tmp_path):
+    world = World(tmp_path, scale="paper", items=20, seeds=(0, 1))
+    (plan,) = studies.sequential(world)
+    folder = world.root / "judged"
+    folder.mkdir()
+    record = {"benchmark": "medical", "n": 3, "metric": "judged_accuracy", "value": 1.0, "metrics": {}}
+    (folder / "medical.json").write_text(json.dumps(record))
+    rows = [{"benchmark": "medical", "id": str(k), "correct": 1, "offline": int(k == 2)} for k in range(3)]
+    with gzip.open(folder / "responses.jsonl.gz", "wt") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
+    assert sequential.base_outcomes(Run("base", 0, Scores(folder)), "medical", 3) == [0, 0, 1]
+    for claim in sequential.figure3(read_study(plan))["claims"]:
+        assert claim["verdict"] == "INCOMPARABLE"
+        assert claim["reading"].startswith(OFFLINE)
+
+
+def test_a_base_model_that_misses_its_gate_marks_what_depends_on_it(tmp_path):
+    model = bands()["model"]
+    check = {"benchmark": "tooluse", "passed": False}
+    (tmp_path / "gate.json").write_text(json.dumps({"model": model, "passed": False, "checks": [check]}))
+    world = World(tmp_path, scale="paper", items=20, seeds=(0, 1))
+    plan = studies.policies(world)[0]
+    base = [{**entry, "model": model} for entry in json.loads(plan.read_text())["base"]]
+    gate = [str(tmp_path / "gate.json")]
+    study = read_study(changed(plan, base=base, gate=gate))
+    numbers = policies.figure6(study)
+    assert {claim["verdict"] for claim in numbers["claims"]} == {"INCOMPARABLE"}
+    assert all(claim["reading"].startswith(f"The base model {model} misses") for claim in numbers["claims"])
+    assert "its gate on tooluse" in notice(study)
+    for fields in ({"base": base, "gate": []}, {"gate": gate}, {"base": base, "gate": gate, "scale": "mini"}):
+        found = verdicts(policies.figure6(read_study(changed(plan, **fields)))["claims"])
+        assert "INCOMPARABLE" not in found.values()
+    on_science = replace(comparison(5, 2, 0.001), benchmarks=("science",))
+    assert conclude(statement("better"), [on_science], study)["verdict"] == "DIRECTION"
+
+
+def test_two_judges_are_named_with_their_agreement(tmp_path):
+    world = World(tmp_path, scale="paper", items=20, seeds=(0, 1))
+    world.judges = {"judge": {"model": "one", "second_model": "two"}, "kappa": 0.813}
+    for make, text in ((studies.reasoning, "on Medical: 0.81 (n = 20 answers"), (studies.knowledge, "indirect quest")):
+        folder = tmp_path / make.__name__
+        make_table(make(world)[0], folder)
+        page = (folder / "table.md").read_text()
+        assert "Cohen's kappa of the judges one, whose labels count, and two" in page
+        assert text in page
 
 
 def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(plans):
@@ -250,6 +318,7 @@ def statement(kind, margin=None):
         ("not_worse", 5, -1, 2, 0.3, "WITHIN"),
         ("not_worse", 5, -4, 2, 0.001, "INCONCLUSIVE"),
         ("not_worse", 5, -9, 2, 0.001, "MISMATCH"),
+        ("not_worse", 1, -0.5, 0.4, 0.001, "WITHIN"),
         ("unchanged", 5, 1, 2, 0.3, "WITHIN"),
         ("unchanged", 5, 9, 2, 0.001, "MISMATCH"),
         ("no_gain", 5, 1, 2, 0.3, "WITHIN"),
@@ -260,11 +329,25 @@ def test_the_words_follow_from_the_interval(kind, margin, mean, half, p, word):
     assert conclude(statement(kind, margin), [comparison(mean, half, p)], EMPTY)["verdict"] == word
 
 
+def test_intervals_end_at_what_is_possible_and_verdicts_do_not_see_that():
+    wide = conclude(statement("better"), [comparison(60, 90, 0.1)], EMPTY)["evidence"]["tests"][0]
+    assert (wide["low"], wide["high"], wide["verdict"]) == (-30, 100, "INCONCLUSIVE")
+    assert replace(comparison(60, 90, 0.1), bound=200.0).shown.high == 150
+    assert replace(comparison(60, 90, 0.1), unit="nats").shown.high == 150
+    assert scaling._value(comparison(15, 465, 0.5))["low"] == -100
+    assert 0 <= summary([0.9, 1.0, 0.7])["low"] < summary([0.9, 1.0, 0.7])["high"] == 100
+    assert teacher._ends(comparison(5, 30, 0.5).interval)["low"] == 0
+    margin = statement("unchanged", 100)
+    assert conclude(margin, [comparison(60, 90, 0.1)], EMPTY)["verdict"] == "INCONCLUSIVE"
+
+
 def test_several_tests_of_one_claim_are_adjusted_and_all_have_to_hold():
     sure, nearly = comparison(5, 2, 0.001, "a"), comparison(3, 2.9, 0.04, "b")
     claim = conclude(statement("better"), [sure, nearly, comparison(3, 2.9, 0.04, "c")], EMPTY)
     assert claim["verdict"] == "INCONCLUSIVE"
     assert [test["p_holm"] for test in claim["evidence"]["tests"]] == pytest.approx([0.003, 0.08, 0.08])
+    assert claim["reading"].count("Holm's p 0.08") == 2
+    assert "Holm's p below 0.05" in claim["test"]
     assert conclude(statement("better"), [sure, sure], EMPTY)["verdict"] == "DIRECTION"
     half_done = conclude(statement("better"), [sure, Comparison("b", None, absent=("SFT",))], EMPTY)
     assert half_done["verdict"] == "INCONCLUSIVE"

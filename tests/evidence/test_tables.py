@@ -16,7 +16,8 @@ from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 from sdft import tables
 from sdft.claims import claims, judge, verdict_not_worse, verdict_part, verdict_unchanged
 from sdft.errors import SdftError
-from sdft.layout import value_text
+from sdft.gate import bands
+from sdft.layout import under, value_text
 from sdft.outcomes import read_study
 from sdft.published import lookup
 from sdft.statistics import Fraction, Interval
@@ -61,6 +62,12 @@ def test_every_form_of_the_table_shows_the_same_text_and_says_what_it_is(paper_l
         assert "mean [low, high]" in text
         assert not re.search(r"±|\\pm|half-width", text)
         assert all(value_text(entry) in text for entry in verdict["rows"])
+
+
+def test_the_agreement_of_two_judges_stands_under_the_table(paper_like):
+    _, verdict = paper_like
+    assert verdict["agreement"] == ""
+    assert under(verdict | {"agreement": "Cohen's kappa 0.8."}).endswith("Cohen's kappa 0.8.")
 
 
 def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeypatch):
@@ -210,6 +217,23 @@ def test_a_base_model_off_the_papers_makes_what_depends_on_it_incomparable(tmp_p
     assert claim(verdict, "sdft-forgets-less")["verdict"] == "DIRECTION"
 
 
+def test_an_average_depends_on_each_of_the_six_that_may_cancel_in_it(tmp_path, tabulate):
+    effects = {("base", "hellaswag"): 66.0, ("base", "winogrande"): 67.1}
+    path = write_paper_scores(tmp_path, effects, items=300)
+    plan = json.loads(path.read_text())
+    plan["base"] = [{**entry, "model": bands()["model"]} for entry in plan["base"]]
+    path.write_text(json.dumps(plan))
+    verdict = tabulate(path, tmp_path / "t")
+    average = row(verdict, "base", "prior_average")
+    assert average["mean"] == pytest.approx(65.5, abs=0.2)
+    assert average["verdict"] == "MISMATCH"
+    assert "HellaSwag" in average["reason"]
+    assert "Winogrande" in average["reason"]
+    assert row(verdict, "sdft", "prior_average")["verdict"] == "INCOMPARABLE"
+    assert claim(verdict, "sdft-forgets-less")["verdict"] == "INCOMPARABLE"
+    assert "HellaSwag" in claim(verdict, "sdft-forgets-less")["reading"]
+
+
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [
@@ -217,7 +241,8 @@ def test_a_base_model_off_the_papers_makes_what_depends_on_it_incomparable(tmp_p
         (-0.5, 0.9, ("WITHIN", "WITHIN")),
         (-3.0, 2.0, ("INCONCLUSIVE", "INCONCLUSIVE")),
         (-3.0, -1.5, ("MISMATCH", "MISMATCH")),
-        (-0.9, -0.1, ("MISMATCH", "WITHIN")),
+        (-0.9, -0.1, ("WITHIN", "WITHIN")),
+        (-3.0, -0.5, ("INCONCLUSIVE", "INCONCLUSIVE")),
     ],
 )
 def test_the_words_follow_from_the_interval(low, high, words):
