@@ -92,6 +92,20 @@ def printed_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     ]
 
 
+def version_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A paragraph for each shorter version of a test set."""
+    return [
+        f"{TASK_NAMES[task]} on the first {count} items, the test set of another release: "
+        + "; ".join(
+            f"{METHOD_NAMES[row['method']] if row['arm'] == row['method'] else row['arm']} {value_text(row)}"
+            for row in rows
+            if (row["task"], row["rows"]) == (task, count)
+        )
+        + "."
+        for task, count in dict.fromkeys((row["task"], row["rows"]) for row in rows)
+    ]
+
+
 def markdown(verdict: dict[str, Any]) -> str:
     """table.md: our table, the paper's beside it, and the claims."""
     rows, scale = verdict["rows"], verdict["scale"]
@@ -107,6 +121,7 @@ def markdown(verdict: dict[str, Any]) -> str:
         f"{verdict['notice']} Percent, {INTERVALS}.",
         _markdown_table(header, body),
         under(verdict),
+        *version_lines(verdict["versions"]),
     ]
     printed = printed_rows(rows)
     if printed:

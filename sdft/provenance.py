@@ -88,9 +88,9 @@ STEPS: dict[str, tuple[str, ...]] = {
         "data/records.py",
     ),
     "select": ("select.py",),
-    "tables": (*EVIDENCE, "layout.py", "tables"),
-    "figures": (*EVIDENCE, "layout.py", "tables", "figures"),
-    "ledger": (*EVIDENCE, "tables", "layout.py", "ledger.py"),
+    "tables": (*EVIDENCE, "data/records.py", "layout.py", "tables"),
+    "figures": (*EVIDENCE, "data/records.py", "layout.py", "tables", "figures"),
+    "ledger": (*EVIDENCE, "data/records.py", "tables", "layout.py", "ledger.py"),
     "report": ("display.py", "gallery.py", "layout.py", "names.py", "published.py", "published.yaml"),
 }
 

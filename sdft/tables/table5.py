@@ -24,6 +24,7 @@ from sdft.tables.verdicts import (
     notice,
     paper_verdict,
 )
+from sdft.tables.versions import version_rows
 
 
 def cell_rows(study: Study, cell: Cell) -> list[dict[str, Any]]:
@@ -112,6 +113,7 @@ def table5(study: Study, clock: Clock) -> dict[str, Any]:
         "summary": {"headline": HEADLINE, **counts(results)},
         "agreement": agreement([*study.cells, *(study.base_cell(task) for task in study.tasks)]),
         "rows": rows,
+        "versions": version_rows(study),
         "claims": results,
         "tolerance": {field.name: getattr(tolerance, field.name) for field in fields(tolerance)},
         "cost": cost(study),

@@ -15,10 +15,12 @@ from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 
 from sdft import tables
 from sdft.claims import claims, judge, verdict_not_worse, verdict_part, verdict_unchanged
+from sdft.data.records import Record, write_records
 from sdft.errors import SdftError
 from sdft.gate import bands
-from sdft.layout import under, value_text
+from sdft.layout import markdown, under, value_text
 from sdft.outcomes import read_study
+from sdft.provenance import Clock
 from sdft.published import lookup
 from sdft.statistics import Fraction, Interval
 
@@ -44,6 +46,27 @@ def test_effects_with_the_papers_signs_are_found(paper_like):
     share = claim(verdict, "reinvoke-restores-part")["evidence"]
     assert share["fraction_low"] < (0.74 - 0.60) / (0.85 - 0.60) < share["fraction_high"]
     assert claim(verdict, "sdft-keeps-base")["verdict"] in ("WITHIN", "INCONCLUSIVE")
+
+
+def test_a_shorter_version_of_the_test_set_is_scored_on_its_own_items(tmp_path):
+    path = make_world(tmp_path)
+    plan = json.loads(path.read_text())
+    # The file's order is the one that counts, not that of the names.
+    order = [f"science-{number}" for number in np.random.default_rng(0).permutation(250)]
+    data = tmp_path / "test.jsonl"
+    write_records(data, [Record(name, [{"role": "user", "content": "?"}]) for name in order])
+    plan["versions"] = {"science": {"data": str(data), "rows": [68]}}
+    path.write_text(json.dumps(plan))
+    study = read_study(path)
+    verdict = tables.table5.table5(study, Clock())
+    found = {row["method"]: row for row in verdict["versions"]}
+    assert set(found) == {"base", *METHODS}
+    runs = study.cell("science", "sdft").runs
+    scores = [dict(zip(run.scores["science"].ids, run.scores["science"].outcomes, strict=True)) for run in runs]
+    expected = 100 * np.mean([[one[name] for name in order[:68]] for one in scores])
+    assert found["sdft"]["mean"] == pytest.approx(expected, abs=1e-3)
+    assert (found["sdft"]["n_items"], found["sdft"]["n_seeds"]) == (68, 3)
+    assert f"SDFT {value_text(found['sdft'])}" in markdown(verdict)
 
 
 def test_an_interval_is_shown_by_its_ends_wherever_it_is_cut():
