@@ -349,7 +349,7 @@ def read_study(path: str | Path) -> Study:
             bases={size: tuple(runs) for size, runs in bases.items()},
             enabled=plan.get("enabled", True),
             cost_hours=plan.get("cost_hours"),
-            extra={name: plan[name] for name in ("sweeps", "estimators", "study") if name in plan},
+            extra={name: plan[name] for name in ("sweeps", "estimators", "study", "versions") if name in plan},
             gate=tuple(map(Path, plan.get("gate", ()))),
         )
     except (KeyError, TypeError, ValueError) as error:
