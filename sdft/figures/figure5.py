@@ -77,7 +77,8 @@ def _differences(axes: Axes, entries: list[dict[str, Any]]) -> None:
             axes.errorbar(at, value["mean"], yerr=ends(value), fmt=marker, color=colour, ms=7, mec="white", capsize=3)
     axes.set_ylabel("SDFT - SFT (points)")
     handles = [Line2D([], [], color=c, marker=m, ls="none", ms=7, label=name) for c, m, name in BUDGETS.values()]
-    axes.legend(handles=handles, loc="best", frameon=True, framealpha=0.85, edgecolor="none")
+    # Above the axes, since intervals may fill them.
+    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 0.99), ncols=2, columnspacing=1)
 
 
 def _context(axes: Axes, entries: list[dict[str, Any]]) -> None:
