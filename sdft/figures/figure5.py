@@ -19,7 +19,7 @@ LINES = {"sdft": "-", "sft": "--", "base": ":"}
 
 
 def figure5(study: Study) -> tuple[Figure, dict[str, Any]]:
-    """Left: SDFT minus SFT by size, for two budgets, above how well each size learns in context. Right: pass@k."""
+    """Left: SDFT minus SFT, for two budgets, above how well each size learns in context. Right: pass@k."""
     numbers = scaling.figure5(study)
     if not study.enabled:
         return page_not_run(study, "figure5", numbers["claims"])
@@ -60,7 +60,7 @@ def _sizes(axes: Axes, entries: list[dict[str, Any]]) -> None:
 
 
 def _differences(axes: Axes, entries: list[dict[str, Any]]) -> None:
-    axes.set(title="SDFT minus SFT by size")
+    axes.set(title="SDFT minus SFT")
     if not any(value for entry in entries for value in entry["difference"].values()):
         gap(axes)
         return
