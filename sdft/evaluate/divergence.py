@@ -230,7 +230,8 @@ def main(arguments: list[str] | None = None) -> None:
             "data": data,
         }
         if cut := sum(item["cut"] for item in items):
-            print(f"{options.task}: {cut} of {len(items)} prompts were cut from the left to fit", file=sys.stderr)
+            said = f"{options.task}: {cut} of {len(items)} prompts are too long and were cut from the left"
+            print(said, file=sys.stderr)
         ends = [end for item in items for end in item["finished"]]
         content = {
             "task": options.task,

@@ -111,7 +111,8 @@ def main(arguments: list[str] | None = None) -> None:
         items = count_correct(model, tokenizer, options.task, records, options.samples, decoding, partial)
         n, cut = options.samples, sum(item["cut"] for item in items)
         if cut:
-            print(f"{options.task}: {cut} of {len(items)} prompts were cut from the left to fit", file=sys.stderr)
+            said = f"{options.task}: {cut} of {len(items)} prompts are too long and were cut from the left"
+            print(said, file=sys.stderr)
         inputs = {"model": {"path": str(found.folder), "sha256": found.sha256}, "data": data}
         content = {
             "task": options.task,
