@@ -156,7 +156,9 @@ class Several(Alone):
             "optimizer": state["optimizer"] | {"state": adam},
         }
         if ema is not None:
-            found["ema"] = {part: _like_all(state["ema"][part], like) for part, like in ema.state_dict().items()}
+            like = ema.state_dict()
+            tensors = {part: _like_all(state["ema"][part], like[part]) for part in ("average", "buffers")}
+            found["ema"] = state["ema"] | tensors
         return found
 
     @torch.no_grad()

@@ -494,6 +494,7 @@ def test_bad_data_are_named(world, tmp_path):
         "record 'long-row': the teacher's prompt with the",
         data={"train": str(data)},
         max_new_tokens=20,
+        overlong="error",
     )
     refuse(world, tmp_path, "'oracle_rag' cannot be trained", "oracle_rag")
     for method in ("sdft", "offline_distillation", "off_policy_fresh"):
