@@ -14,11 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.errors import SdftError
-
-# What interrupts and continues a run has these from here too.
-from sdft.locks import only_writer as only_writer
 from sdft.processes import Alone
-from sdft.progress import say as say
+from sdft.progress import say
 from sdft.provenance import sha256_file, write_json
 
 STATE = "state.pt"

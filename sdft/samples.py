@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sdft.checkpoint import StopRequest, say
+from sdft.checkpoint import StopRequest
 from sdft.encoding import Completions, Example
 from sdft.optimization import derived_seed
+from sdft.progress import say
 
 # Rows sampled at a time. A row's sample depends on its batch's seed and place, so this is no matter of speed alone.
 ROWS = 32

@@ -7,15 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from sdft.checkpoint import only_writer, say
 from sdft.data.records import Record
 from sdft.errors import DivergedError, SdftError, run_main
 from sdft.evaluate import set_environment
 from sdft.evaluate.cli import add_overlong
 from sdft.evaluate.items import read_items
 from sdft.evaluate.prior import evaluate_prior, prior_config
+from sdft.locks import only_writer
 from sdft.plan import RunSpec
 from sdft.processes import find_processes, launch
+from sdft.progress import say
 from sdft.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
 from sdft.resolve import Inputs, fingerprint, read_spec, resolve
 from sdft.train import train

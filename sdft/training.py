@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sdft.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest, say
+from sdft.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.data.records import read_records
 from sdft.encoding import Completions, Encoder, Example
 from sdft.errors import DivergedError, SdftError
@@ -22,7 +22,7 @@ from sdft.methods.base import MicroBatch, StepLoss
 from sdft.optimization import batches, derived_seed, learning_rate, make_optimizer
 from sdft.plan import RunSpec
 from sdft.processes import Alone
-from sdft.progress import Progress
+from sdft.progress import Progress, say
 from sdft.provenance import Clock, manifest, read_json, sha256_files, write_json, write_text
 from sdft.rollout import Engine, GenerateEngine, stop_tokens
 from sdft.samples import draw
