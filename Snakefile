@@ -11,7 +11,7 @@
 #   results/{scale}/tables/{table}/verdict.json                   a table of the paper, with a verdict a claim
 #   results/{scale}/figures/{figure}.json                         a figure and every number drawn in it
 #   results/{scale}/reports/report.html                           what to read
-# {run} is a readable slug and eight hex digits over the fields that define it (sdft/plan.py).
+# {run} is a readable slug and eight hex digits over the fields that define it (sdft/study/plan.py).
 
 from snakemake.utils import min_version
 

@@ -18,7 +18,7 @@ rule base_released:
         folder=lambda wildcards: f"{PLANS[wildcards.scale].scale.models.path}/{wildcards.model}",
         sha256=released_digest,
     shell:
-        "python -m sdft.base --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
+        "python -m sdft.models.record --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
         "--out {output} > {log} 2>&1"
 
 
@@ -41,5 +41,5 @@ rule base_trained:
         check=base_check,
         code=code_digest("base"),
     shell:
-        "(python -m sdft.miniature.base {params.options} --out {params.folder} && {params.check}"
-        "python -m sdft.base --model {wildcards.model} --folder {params.folder} --out {output}) > {log} 2>&1"
+        "(python -m sdft.miniature.pretrain {params.options} --out {params.folder} && {params.check}"
+        "python -m sdft.models.record --model {wildcards.model} --folder {params.folder} --out {output}) > {log} 2>&1"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sdft.cost import check_budget, device_hours, forecast
+from sdft.study.forecast import check_budget, device_hours, forecast
 
 # What the budget knows each target by; a target of several tables or figures is theirs.
 BUDGETED = {

@@ -9,13 +9,15 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from sdft import items
-from sdft.checks import check_batches, check_files
-from sdft.config import BENCHMARKS, SKILLS, STUDIES, TASKS, parse_config
-from sdft.cost import study_hours
-from sdft.errors import SdftError
-from sdft.plan import Plan
-from sdft.provenance import code_digest, digest
+from sdft.study import exhibits as items
+from sdft.study.checks import check_batches, check_files
+from sdft.tasks.names import BENCHMARKS, SKILLS, TASKS
+from sdft.study.schema import STUDIES
+from sdft.config import parse_config
+from sdft.study.forecast import study_hours
+from sdft.common.errors import SdftError
+from sdft.study.plan import Plan
+from sdft.common.provenance import code_digest, digest
 from workflow_scripts.failures import read_failures
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
@@ -212,7 +214,7 @@ def base_check(wildcards):
     folder = f"results/{wildcards.scale}/base/{wildcards.model}"
     world = PLANS[wildcards.scale].scale.data.world_seed
     options = f"--model {folder}/weights --world-seed {world} --out {folder}/requirements.json"
-    return f"python -m sdft.miniature.check {options} && "
+    return f"python -m sdft.evaluate.requirements {options} && "
 
 
 def item_plan(wildcards):
@@ -326,7 +328,7 @@ def data_spec(wildcards):
 
 
 def knowledge_spec(wildcards):
-    """The same without the files of the other tasks, as `python -m sdft.data.knowledge` takes it."""
+    """The same without the files of the other tasks, as `python -m sdft.data.knowledge.make` takes it."""
     data = PLANS[wildcards.scale].scale.data
     return data.model_copy(update={"tasks": {}, "general": None}).model_dump_json()
 
@@ -339,7 +341,7 @@ def released_files(plan):
 
 
 def source_options(wildcards):
-    """Where a base model or a released checkpoint comes from, as `python -m sdft.data.base_model` takes it."""
+    """Where a base model or a released checkpoint comes from, as `python -m sdft.models.hub` takes it."""
     scale = PLANS[wildcards.scale].scale
     source = (scale.models.sources | scale.released)[wildcards.model]
     # How a model is used decides nothing about its files.
@@ -349,5 +351,5 @@ def source_options(wildcards):
 
 
 def judge_config(wildcards):
-    """The judge block of a scale, as `python -m sdft.judge` takes it."""
+    """The judge block of a scale, as `python -m sdft.evaluate.judge` takes it."""
     return PLANS[wildcards.scale].scale.judge.model_dump_json()

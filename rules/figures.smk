@@ -6,7 +6,7 @@
 rule figure:
     input:
         item_files,
-        style="sdft/figures.mplstyle",
+        style="sdft/pages/figures.mplstyle",
     output:
         files=multiext("results/{scale}/figures/{figure}", ".pdf", ".svg", ".png", ".json"),
         plan="results/{scale}/figures/{figure}.plan.json",
@@ -20,5 +20,5 @@ rule figure:
         code=code_digest("figures"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
-        "python -m sdft.figures {wildcards.figure} --plan {output.plan} --style {input.style} --out {params.stem} "
+        "python -m sdft.pages.figures {wildcards.figure} --plan {output.plan} --style {input.style} --out {params.stem} "
         "> {log} 2>&1"

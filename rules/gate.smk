@@ -1,4 +1,4 @@
-# The base models' scores against the bands that the paper's model must lie in (sdft/gate.yaml): what to look at before
+# The base models' scores against the bands that the paper's model must lie in (sdft/study/gate.yaml): what to look at before
 # anything is trained. `snakemake --profile slurm gate` makes nothing else.
 
 
@@ -26,4 +26,4 @@ rule check_base:
         folder=lambda wildcards, input: input[0].rsplit("/", 1)[0],
         code=code_digest("gate"),
     shell:
-        "python -m sdft.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"
+        "python -m sdft.study.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"

@@ -25,7 +25,7 @@ rule judge:
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         code=code_digest("judge"),
     shell:
-        "python -m sdft.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
+        "python -m sdft.evaluate.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
         "--config {params.config:q} --out {params.folder} > {log} 2>&1"
 
 

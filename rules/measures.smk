@@ -114,7 +114,7 @@ rule divergence:
         limits=limited("teacher", "limit", "samples"),
         code=code_digest("divergence"),
     shell:
-        "python -m sdft.evaluate.divergence --model {input.model} --base {input.base} {params.options} "
+        "python -m sdft.evaluate.distance --model {input.model} --base {input.base} {params.options} "
         "{params.limits} --out {output} --wait 10000 > {log} 2>&1"
 
 
@@ -134,7 +134,7 @@ rule flops:
     params:
         code=code_digest("flops"),
     shell:
-        "python -m sdft.flops --run {input.run} --out {output} > {log} 2>&1"
+        "python -m sdft.learning.flops --run {input.run} --out {output} > {log} 2>&1"
 
 
 # Bias and variance of the estimators of appendix A.1, on a toy that can be enumerated.
@@ -148,4 +148,4 @@ rule estimators:
     params:
         code=code_digest("estimators"),
     shell:
-        "python -m sdft.estimators --out {output} > {log} 2>&1"
+        "python -m sdft.losses.enumerated --out {output} > {log} 2>&1"

@@ -38,7 +38,7 @@ rule official_knowledge:
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("knowledge"),
     shell:
-        "python -m sdft.data.knowledge --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.data.knowledge.make --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
 
 # General prompts for SFT + re-invoke.
@@ -93,7 +93,7 @@ rule base_model:
         options=source_options,
         folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
     shell:
-        "python -m sdft.data.base_model --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.models.hub --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"
 
 
 # Lengths of the prompts, counted before anything is trained on them: too long ones are reported before a GPU has them.
@@ -115,5 +115,5 @@ rule lengths:
         settings=lambda wildcards: longest_run(wildcards).settings.model_dump_json(),
         evaluation=lambda wildcards: PLANS[wildcards.scale].scale.evaluation_of(wildcards.model).model_dump_json(),
     shell:
-        "python -m sdft.data.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
+        "python -m sdft.learning.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
         "--settings {params.settings:q} --evaluation {params.evaluation:q} --out {output} > {log} 2>&1"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from sdft.errors import SdftError
-from sdft.locks import try_lock
+from sdft.common.errors import SdftError
+from sdft.common.locks import try_lock
 
 # The kernel drops this lock with the process that holds it, unlike the files by which Snakemake marks a running
 # workflow. Whoever gets it knows that such files are left over from a run that was killed. The marks of incomplete

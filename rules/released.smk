@@ -25,7 +25,7 @@ rule released_model:
         options=source_options,
         folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
     shell:
-        "python -m sdft.data.base_model --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.models.hub --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"
 
 
 # Its own task and the six prior benchmarks.
@@ -70,4 +70,4 @@ rule released_table:
         code=code_digest("released"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
-        "python -m sdft.released --plan {output.plan} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.pages.released --plan {output.plan} --out {params.folder} > {log} 2>&1"

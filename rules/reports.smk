@@ -39,7 +39,7 @@ rule ledger:
         folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
         code=code_digest("ledger"),
     shell:
-        "python -m sdft.ledger --verdicts {input} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.pages.ledger --verdicts {input} --out {params.folder} > {log} 2>&1"
 
 
 use rule render_report as render_results with:

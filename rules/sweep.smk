@@ -26,7 +26,7 @@ rule candidate:
         code=code_digest("sweep"),
     shell:
         "printf '%s' {params.spec:q} > {output.run} && "
-        "python -m sdft.sweep --processes {resources.processes} --run {output.run} --validation {input.validation} --out {output.validation} "
+        "python -m sdft.learning.candidate --processes {resources.processes} --run {output.run} --validation {input.validation} --out {output.validation} "
         "{params.options} {params.keep} --wait 10000 > {log} 2>&1"
 
 
@@ -46,4 +46,4 @@ rule select:
         method=lambda wildcards: PLANS[wildcards.scale].arm(wildcards.arm).method,
         code=code_digest("select"),
     shell:
-        "python -m sdft.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"
+        "python -m sdft.learning.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"

@@ -19,4 +19,4 @@ rule table:
         code=code_digest("tables"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
-        "python -m sdft.tables --plan {output.plan} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.pages.tables --plan {output.plan} --out {params.folder} > {log} 2>&1"

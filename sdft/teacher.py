@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sdft.optimization import derived_seed, round_stochastically
+from sdft.common.seeds import derived_seed
+from sdft.losses.rounding import round_stochastically
 
 
 class EMATeacher:

@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sdft.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors
-from sdft.config import SPEED_SETTINGS
-from sdft.errors import SdftError, run_main
-from sdft.imports import quick_imports
-from sdft.locks import only_writer
-from sdft.plan import RunSpec
-from sdft.processes import find_processes, launch
-from sdft.progress import say
-from sdft.provenance import check_sha256, read_json, write_json, write_text
-from sdft.resolve import Inputs, fingerprint, parse_spec, read_spec, resolve
+from sdft.common.errors import SdftError, run_main
+from sdft.common.imports import quick_imports
+from sdft.common.locks import only_writer
+from sdft.common.progress import say
+from sdft.common.provenance import check_sha256, read_json, write_json, write_text
+from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors
+from sdft.learning.processes import find_processes, launch
+from sdft.learning.spec import Inputs, fingerprint, parse_spec, read_spec, resolve
+from sdft.methods.settings import SPEED_SETTINGS
+from sdft.study.plan import RunSpec
 
 DESCRIPTION = """Train one model as RUN.json says (the workflow writes one beside every model). Writes OUT/model.json
 (last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
@@ -83,7 +83,7 @@ def train(
         if record is not None:
             return record
         with quick_imports():
-            from sdft.training import Training
+            from sdft.learning.loop import Training
 
             training = Training(spec, inputs, out, Checkpoints(out / "state", mark, crew), quiet=quiet)
         return training.run()

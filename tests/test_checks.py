@@ -8,10 +8,10 @@ import random
 import pytest
 import yaml
 
-from sdft.checks import TRAINED_SIZES, check_batches, check_files, styles
+from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
-from sdft.errors import SdftError
-from sdft.plan import Plan
+from sdft.study.checks import TRAINED_SIZES, check_batches, check_files, styles
+from sdft.study.plan import Plan
 
 
 def message(values, path, value):
@@ -122,7 +122,7 @@ def test_a_file_whose_length_nobody_has_stated_is_not_judged(values):
 
 
 def test_the_sizes_that_can_be_named_are_those_that_can_be_made():
-    from sdft.miniature.base import SIZES
+    from sdft.miniature.pretrain import SIZES
 
     assert tuple(SIZES) == TRAINED_SIZES
 

@@ -10,9 +10,10 @@ import sys
 import pytest
 import yaml
 
-from sdft.config import METHODS, json_schema, load_config, parse_config
-from sdft.errors import SdftError
-from sdft.methods import CLASSES
+from sdft.common.errors import SdftError
+from sdft.config import json_schema, load_config, parse_config
+from sdft.methods import method_names
+from sdft.methods.settings import METHODS
 
 
 @pytest.fixture
@@ -38,13 +39,13 @@ def test_the_schema_file_is_the_model(root):
 
 
 def test_every_key_of_the_training_settings_is_explained_in_the_manual(root, values):
-    from sdft.config import TrainingSettings
+    from sdft.methods.settings import TrainingSettings
 
     assert set(values["training"]) == set(TrainingSettings.model_fields)
 
 
 def test_an_arm_may_have_every_method_that_can_be_trained_and_no_other():
-    assert sorted(METHODS) == sorted(CLASSES)
+    assert sorted(METHODS) == method_names()
 
 
 SDFT_SETTINGS = ["scales", "mini", "arms", "sdft", "settings"]
@@ -145,7 +146,7 @@ def test_the_command_accepts_the_shipped_configuration(root):
 
 def test_the_model_of_the_study_is_light(root):
     code = (
-        "import sys, sdft.config, sdft.plan, sdft.provenance; "
+        "import sys, sdft.config, sdft.study.plan, sdft.common.provenance; "
         "heavy = {'torch', 'transformers', 'numpy', 'pandas', 'datasets', 'lm_eval'} & set(sys.modules); "
         "sys.exit(', '.join(heavy) or 0)"
     )

@@ -10,8 +10,10 @@ import sys
 
 import pytest
 
-from sdft.config import Budget, Judge, TrainingSettings, load_config
-from sdft.cost import (
+from sdft.common.errors import SdftError
+from sdft.config import load_config
+from sdft.methods.settings import TrainingSettings
+from sdft.study.forecast import (
     Job,
     assumptions,
     check_budget,
@@ -24,8 +26,8 @@ from sdft.cost import (
     outcomes,
     sequences,
 )
-from sdft.errors import SdftError
-from sdft.plan import Plan
+from sdft.study.plan import Plan
+from sdft.study.schema import Budget, Judge
 from workflow_scripts.budget import report
 
 

@@ -8,11 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sdft.config import Judge, Source, Writer
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.data.schema import Source, Writer
 from sdft.evaluate import sandbox
 from sdft.evaluate.prior import data_sets
-from sdft.plan import Plan
+from sdft.study.plan import Plan
+from sdft.study.schema import Judge
 from workflow_scripts import checks
 from workflow_scripts.checks import Doctor, paper
 from workflow_scripts.doctor import examine, main

@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from sdft.imports import quick_imports
+from sdft.common.imports import quick_imports
 
 
 def test_collection_is_held_back_and_comes_back_whatever_happens():

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
-from sdft.errors import SdftError
-from sdft.locks import only_writer, try_lock
+from sdft.common.errors import SdftError
+from sdft.common.locks import only_writer, try_lock
 from workflow_scripts import start
 
 RECOVERY = Path(__file__).parents[1] / "rules/recovery.smk"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from sdft.common.errors import SdftError
 from sdft.config import parse_config
-from sdft.errors import SdftError
-from sdft.items import STUDY_OF, files, item
-from sdft.plan import Plan, RunSpec
+from sdft.study.exhibits import STUDY_OF, files, item
+from sdft.study.plan import Plan, RunSpec
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sdft import provenance
-from sdft.errors import SdftError
+from sdft.common import provenance
+from sdft.common.errors import SdftError
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -86,40 +86,40 @@ def test_every_step_names_files_that_exist():
 ENTRIES = {
     "data": ["miniature/data.py"],
     "official": ["data/prepare.py"],
-    "knowledge": ["data/knowledge.py"],
-    "base": ["miniature/base.py"],
+    "knowledge": ["data/knowledge/make.py"],
+    "base": ["miniature/pretrain.py"],
     "train": ["train.py"],
-    "sweep": ["sweep.py"],
-    "flops": ["flops.py"],
-    "estimators": ["estimators.py"],
+    "sweep": ["learning/candidate.py"],
+    "flops": ["learning/flops.py"],
+    "estimators": ["losses/enumerated.py"],
     "evaluate": ["evaluate/__main__.py"],
     "passk": ["evaluate/passk.py"],
-    "divergence": ["evaluate/divergence.py"],
+    "divergence": ["evaluate/distance.py"],
     "trajectory": ["evaluate/trajectory.py"],
-    "judge": ["judge.py"],
-    "gate": ["gate.py"],
-    "released": ["released.py"],
-    "select": ["select.py"],
+    "judge": ["evaluate/judge.py"],
+    "gate": ["study/gate.py"],
+    "released": ["pages/released.py"],
+    "select": ["learning/select.py"],
     "tables": ["tables/__init__.py"],
     "figures": ["figures/__init__.py"],
-    "ledger": ["ledger.py"],
-    "report": ["display.py", "gallery.py"],
+    "ledger": ["pages/ledger.py"],
+    "report": ["pages/table5_page.py", "pages/results_page.py"],
 }
 CARRIERS = {
     "__init__.py",
-    "errors.py",
-    "imports.py",
-    "provenance.py",
+    "common/errors.py",
+    "common/imports.py",
+    "common/provenance.py",
     "config.py",
-    "checks.py",
-    "plan.py",
-    "locks.py",
-    "progress.py",
-    "checkpoint.py",
+    "study/checks.py",
+    "study/plan.py",
+    "common/locks.py",
+    "common/progress.py",
+    "learning/checkpoint.py",
     "train.py",
 }
 # Refuses a study and decides no result, whatever it looks at for that.
-UNFOLLOWED = provenance.PACKAGE / "checks.py"
+UNFOLLOWED = provenance.PACKAGE / "study/checks.py"
 
 
 def imported(file: Path) -> set[Path]:

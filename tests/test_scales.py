@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sdft.config import BENCHMARKS, load_config, parse_config
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.config import load_config, parse_config
 from sdft.evaluate.prior import MINI, PAPER, check_config
-from sdft.items import context_parts, files, item
+from sdft.evidence.published import document, lookup
 from sdft.miniature.data import BENCHMARK_ITEMS, GENERAL_PROMPTS, SIZES
-from sdft.plan import Plan
-from sdft.published import document, lookup
+from sdft.study.exhibits import context_parts, files, item
+from sdft.study.plan import Plan
+from sdft.tasks.names import BENCHMARKS
 
 
 @pytest.fixture(scope="module")

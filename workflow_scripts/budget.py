@@ -14,8 +14,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from sdft.config import TrainingSettings, load_config
-from sdft.cost import (
+from sdft.common.errors import SdftError, run_main
+from sdft.config import load_config
+from sdft.methods.settings import TrainingSettings
+from sdft.study.exhibits import STUDY_OF
+from sdft.study.forecast import (
     GPU_GIB,
     assumptions,
     check_budget,
@@ -28,9 +31,7 @@ from sdft.cost import (
     memory,
     outcomes,
 )
-from sdft.errors import SdftError, run_main
-from sdft.items import STUDY_OF
-from sdft.plan import Plan
+from sdft.study.plan import Plan
 
 LEAN = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16"}
 NUMERICS = {

@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sdft.errors import SdftError, did_you_mean, run_main
-from sdft.provenance import write_text
+from sdft.common.errors import SdftError, did_you_mean, run_main
+from sdft.common.provenance import write_text
 
 LARGEST = 5_000_000  # bytes; a page above this does not open well on a phone
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sdft.errors import SdftError, run_main
-from sdft.locks import try_lock
+from sdft.common.errors import SdftError, run_main
+from sdft.common.locks import try_lock
 from workflow_scripts.slurm_guard import PREFIX, jobs_here
 
 LOCK = Path(".snakemake/start.lock")

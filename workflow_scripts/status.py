@@ -24,13 +24,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from sdft.common.errors import SdftError, did_you_mean, run_main
+from sdft.common.provenance import write_text
 from sdft.config import load_config
-from sdft.cost import Job as Work
-from sdft.cost import device_hours, devices, forecast, job_start, makespan
-from sdft.errors import SdftError, did_you_mean, run_main
-from sdft.items import STUDY_OF
-from sdft.plan import Plan, RunSpec
-from sdft.provenance import write_text
+from sdft.study.exhibits import STUDY_OF
+from sdft.study.forecast import Job as Work
+from sdft.study.forecast import device_hours, devices, forecast, job_start, makespan
+from sdft.study.plan import Plan, RunSpec
 from workflow_scripts.slurm_guard import PREFIX
 
 # A run whose metrics are that many seconds old is not called running, unless SLURM says that it runs.

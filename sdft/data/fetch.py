@@ -8,9 +8,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from sdft.config import Source
-from sdft.errors import SdftError
-from sdft.provenance import atomic_path, read_json, sha256_file
+from sdft.common.errors import SdftError
+from sdft.common.provenance import atomic_path, read_json, sha256_file
+from sdft.data.schema import Source
 
 GITHUB = "https://raw.githubusercontent.com/{repository}/{revision}/{file}"
 SECONDS = 60

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sdft.data.official import read_rows, refuse
-from sdft.data.records import Record
+from sdft.common.errors import SdftError
 from sdft.data.splits import ranked
-from sdft.errors import SdftError
+from sdft.records.readers import read_rows, refuse
+from sdft.records.record import Record
 
 
 def load(path: str | Path, prompts: int, max_characters: int, seed: int) -> list[Record]:

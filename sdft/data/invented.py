@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from sdft.errors import SdftError, did_you_mean
+from sdft.common.errors import SdftError, did_you_mean
 
 LETTERS = "ABCD"
 METALS = ("tin", "zinc", "iron", "lead", "gold", "copper", "nickel", "silver")

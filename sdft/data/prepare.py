@@ -9,14 +9,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sdft.config import BENCHMARKS, OfficialData, Source
+from sdft.common.errors import SdftError, did_you_mean, run_main
+from sdft.common.provenance import Clock, manifest, read_json, sha256_file, sha256_files, write_json, write_text
 from sdft.data import general, invented
 from sdft.data.fetch import fetch, local_path
-from sdft.data.official import load
-from sdft.data.records import Record, write_records
+from sdft.data.schema import OfficialData, Source
 from sdft.data.splits import limited, make_splits, validation_ids
-from sdft.errors import SdftError, did_you_mean, run_main
-from sdft.provenance import Clock, manifest, read_json, sha256_file, sha256_files, write_json, write_text
+from sdft.records.record import Record, write_records
+from sdft.tasks import load
+from sdft.tasks.names import BENCHMARKS
 
 VALIDATION_ROWS = Path(__file__).with_name("validation_rows.json")
 # Rows of an invented file: enough for a split of 5 % and for a few steps.

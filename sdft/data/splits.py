@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sdft.config import OfficialTask
-from sdft.data.records import Record
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.data.schema import OfficialTask
+from sdft.records.record import Record
 
 
 def ranked(ids: list[str], seed: int) -> list[str]:

@@ -9,14 +9,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sdft.data.records import Record
-from sdft.errors import SdftError, did_you_mean, run_main
+from sdft.common.errors import SdftError, did_you_mean, run_main
+from sdft.common.provenance import Clock, code_digest, digest, manifest
 from sdft.evaluate import cli, set_environment
-from sdft.evaluate.items import check_task, read_items
 from sdft.evaluate.prior import prior_config
+from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
-from sdft.provenance import Clock, code_digest, digest, manifest
-from sdft.scoring import SCORERS
+from sdft.records.record import Record
+from sdft.tasks import find_task, task_names
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
 the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and OUT/{benchmark}.json, and
@@ -43,7 +43,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         nargs="*",
         default=[],
         metavar="TASK",
-        help=f"new tasks: {', '.join(sorted(SCORERS))}; with {OOD} at the end, the task's out-of-distribution split",
+        help=f"new tasks: {', '.join(task_names())}; with {OOD} at the end, the task's out-of-distribution split",
     )
     add(
         "--split",
@@ -92,7 +92,7 @@ def asked(names: list[str], split: str) -> dict[str, tuple[str, str]]:
     found = {}
     for name in names:
         task = name.removesuffix(OOD)
-        check_task(task)
+        find_task(task)
         chosen = split if name == task else "ood"
         found[f"{task}{OOD}" if chosen == "ood" else task] = task, chosen
     return found
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SdftError("nothing to evaluate: name a task with --task, or benchmarks with --benchmarks.")
     set_environment(local=not names or bool(prior["data_dir"]))
 
-    from sdft.evaluate.model import find_model
+    from sdft.models.files import find_model
 
     files = {name: Path(options.data or root / task / f"{split}.jsonl") for name, (task, split) in chosen.items()}
     records = {
@@ -137,8 +137,8 @@ def main(arguments: list[str] | None = None) -> None:
     found = find_model(options.model)
     model_input = {"path": str(found.folder), "sha256": found.sha256}
 
-    from sdft.evaluate.model import load_model, load_tokenizer
-    from sdft.evaluate.tasks import Decoding, evaluate_task
+    from sdft.evaluate.answers import Decoding, evaluate_task
+    from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)
     tokenizer = load_tokenizer(options.tokenizer or found.folder)

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sdft.provenance import sha256_file, sha256_files
-from sdft.scoring import SCORERS
+from sdft.common.provenance import sha256_file, sha256_files
+from sdft.tasks import task_names
 
 MODEL = "model folder, a run's model.json or a base's ready.json"
 
@@ -23,7 +23,7 @@ def parser(name: str, description: str, examples: str) -> argparse.ArgumentParse
 def add_one_task(made: argparse.ArgumentParser) -> None:
     """One task, its records and the file to write."""
     add = made.add_argument
-    add("--task", required=True, metavar="TASK", help=f"one of {', '.join(sorted(SCORERS))}")
+    add("--task", required=True, metavar="TASK", help=f"one of {', '.join(task_names())}")
     add("--data", required=True, metavar="PATH", help="records (.jsonl), or an official arrow folder or JSON")
     add("--out", required=True, metavar="FILE.json", help="the result")
     add("--limit", type=positive, metavar="N", help="only the first N records")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sdft.imports import quick_imports
+from sdft.common.imports import quick_imports
 
 with quick_imports():
     import torch

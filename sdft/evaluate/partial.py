@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sdft.errors import SdftError
-from sdft.locks import only_writer
-from sdft.provenance import read_json, write_json, write_text
+from sdft.common.errors import SdftError
+from sdft.common.locks import only_writer
+from sdft.common.provenance import read_json, write_json, write_text
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:

@@ -10,14 +10,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from sdft import thinking
-from sdft.data.records import Record
-from sdft.errors import SdftError, run_main
+from sdft.common.errors import SdftError, run_main
+from sdft.common.provenance import Clock, code_digest, digest, manifest
 from sdft.evaluate import cli, set_environment
-from sdft.evaluate.items import read_items
-from sdft.evaluate.model import find_model
 from sdft.evaluate.partial import Partial, add_wait, measuring
-from sdft.provenance import Clock, code_digest, digest, manifest
+from sdft.evaluate.questions import read_items
+from sdft.models.files import find_model
+from sdft.records import thinking
+from sdft.records.record import Record
 from sdft.statistics import pass_at_k
 
 DESCRIPTION = """Sample responses of one model and estimate pass@k, the chance that one of k is right, without bias
@@ -57,7 +57,7 @@ def count_correct(
 ) -> list[dict[str, Any]]:
     """{"id", "correct", "cut"} for each record: how many of its responses the scorer accepts, and if it was cut."""
     from sdft.evaluate.sampling import blocks, sample
-    from sdft.scoring import score_record
+    from sdft.tasks import score_record
 
     opened = thinking.opening(tokenizer)
     waiting = records[len(partial.rows) :]
@@ -85,8 +85,8 @@ def main(arguments: list[str] | None = None) -> None:
     records = read_items(options.task, options.data, options.limit, options.context, options.template)
     found = find_model(options.model)
 
-    from sdft.evaluate.model import load_model, load_tokenizer
-    from sdft.evaluate.tasks import Decoding
+    from sdft.evaluate.answers import Decoding
+    from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)
     clock = Clock(device)

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sdft.errors import SdftError, did_you_mean
+from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.imports import quick_imports
+from sdft.common.provenance import PACKAGE, read_json
 from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
-from sdft.imports import quick_imports
-from sdft.provenance import PACKAGE, read_json
 
 # lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
 # the published 62.0), without chat template and with each task's own number of examples.

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from sdft.data.prompts import render
-from sdft.data.records import Record
+from sdft.common.provenance import digest
+from sdft.evaluate.answers import Decoding, fit
 from sdft.evaluate.generate import Completion, context_length, end_tokens, generate
-from sdft.evaluate.tasks import Decoding, fit
-from sdft.provenance import digest
+from sdft.records.prompts import render
+from sdft.records.record import Record
 
 
 def blocks(records: list[Record], samples: int, batch_size: int) -> Iterator[list[Record]]:

@@ -22,8 +22,8 @@ from math import comb
 from pathlib import Path
 from typing import Any
 
-from sdft.errors import SdftError, did_you_mean
-from sdft.imports import quick_imports
+from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.imports import quick_imports
 
 MODES = ("sandbox", "bare")
 # Seconds of wall-clock, as in code_eval; MiB of address space and of the memory-backed /tmp; threads.

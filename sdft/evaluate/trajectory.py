@@ -8,15 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sdft.data.records import Record
-from sdft.errors import SdftError, run_main
+from sdft.common.errors import SdftError, run_main
+from sdft.common.provenance import Clock, check_sha256, code_digest, digest, manifest, read_json
 from sdft.evaluate import cli, set_environment
-from sdft.evaluate.items import read_items
-from sdft.evaluate.model import ModelFiles, find_model
 from sdft.evaluate.partial import add_wait, measuring
 from sdft.evaluate.prior import prior_config
-from sdft.provenance import Clock, check_sha256, code_digest, digest, manifest, read_json
-from sdft.scoring import SCORERS
+from sdft.evaluate.questions import read_items
+from sdft.models.files import ModelFiles, find_model
+from sdft.records.record import Record
+from sdft.tasks import task_names
 
 DESCRIPTION = """Evaluate every snapshot of a run (settings.snapshots) and its end on the same questions: greedy
 accuracy on new tasks and, with --prior-config, the prior benchmarks. Repeating an interrupted command continues after
@@ -33,7 +33,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = cli.parser(".trajectory", DESCRIPTION, EXAMPLES)
     add = parser.add_argument
     add("--model", required=True, metavar="MODEL.json", help="the run's model.json")
-    add("--task", nargs="+", required=True, metavar="TASK", help=f"some of {', '.join(sorted(SCORERS))}")
+    add("--task", nargs="+", required=True, metavar="TASK", help=f"some of {', '.join(task_names())}")
     add(
         "--data-root",
         default="results/mini/data",
@@ -84,8 +84,8 @@ def measure(
     model: Any, tokenizer: Any, records: dict[str, list[Record]], decoding: Any, prior: dict[str, Any] | None
 ) -> dict[str, Any]:
     """{"tasks", "prior", "prior_average"} of one loaded model; prior None measures no prior benchmark."""
+    from sdft.evaluate.answers import evaluate_tasks
     from sdft.evaluate.prior import evaluate_prior
-    from sdft.evaluate.tasks import evaluate_tasks
 
     results = evaluate_tasks(model, tokenizer, records, decoding)
     values = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()} if prior else {}
@@ -115,8 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
     set_environment(local=not prior or bool(prior["data_dir"]))
     run, points = stations(options.model)
 
-    from sdft.evaluate.model import load_model, load_tokenizer
-    from sdft.evaluate.tasks import Decoding
+    from sdft.evaluate.answers import Decoding
+    from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)
     clock = Clock(device)

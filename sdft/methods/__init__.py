@@ -1,38 +1,42 @@
-"""The methods, one small file each. A method says what a row becomes, what a step trains on and with which loss."""
+"""The methods, one small file each. A method says what a row becomes, what a step trains on and with which loss.
+
+A file in this folder is a method, and its name is the method's identifier: nothing else lists them.
+"""
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from sdft.errors import SdftError, did_you_mean
+from sdft.common.errors import SdftError, did_you_mean
 
 if TYPE_CHECKING:
     from sdft.methods.base import Method
 
-# Classes by name, imported when they are needed: torch takes seconds to import.
-CLASSES = {
-    "cpt": "CPT",
-    "dft": "DFT",
-    "off_policy_fresh": "OffPolicyFresh",
-    "offline_distillation": "OfflineDistillation",
-    "sdft": "SDFT",
-    "sft": "SFT",
-    "sft_from_teacher": "SFTFromTeacher",
-    "sft_reinvoke": "SFTReinvoke",
-}
-
-# The records file that each method reads, as a key of a run's `data`.
-ROWS = dict.fromkeys(CLASSES, "train") | {"cpt": "corpus", "sft_reinvoke": "prompts"}
+# Modules of this folder that are no method.
+SHARED = ("base", "settings")
 
 
-def check_method(name: str) -> None:
-    """Raise SdftError unless `name` is a method that can be trained."""
-    if name not in CLASSES:
-        raise SdftError(f"the method {name!r} cannot be trained; {did_you_mean(name, CLASSES)}")
+@cache
+def method_names() -> tuple[str, ...]:
+    """Identifiers of all methods, in alphabetical order."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED))
 
 
+@cache
 def find_method(name: str) -> type[Method]:
-    """The class of a method. Raises SdftError for one that cannot be trained."""
-    check_method(name)
-    return getattr(import_module(f"sdft.methods.{name}"), CLASSES[name])
+    """The class of a method, which imports no torch. Raises SdftError where no file has that name."""
+    if name not in method_names():
+        raise SdftError(f"there is no method {name!r}; {did_you_mean(name, method_names())}")
+    module = import_module(f"sdft.methods.{name}")
+    own = [value for value in vars(module).values() if inspect.isclass(value) and value.__module__ == module.__name__]
+    found = [value for value in own if hasattr(value, "encode") and not inspect.isabstract(value)]
+    if len(found) != 1:
+        raise SdftError(
+            f"sdft/methods/{name}.py must define one class that derives from Method with all that it leaves abstract; "
+            f"it defines {len(found)}."
+        )
+    return found[0]

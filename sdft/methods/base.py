@@ -1,17 +1,30 @@
-"""What every method has to say, so that one loop can train them all."""
+"""What every method declares and does, so that one loop can train them all.
+
+Importing a method imports no torch: the plan and the tables read its declarations.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from sdft.data.records import Record
-from sdft.divergence import TokenTerms, reduce_tokens
-from sdft.encoding import Completions, Encoder, Example
-from sdft.rollout import Engine
+    from sdft.divergence import TokenTerms
+    from sdft.losses.encoding import Completions, Encoder, Example
+    from sdft.records.record import Record
+
+
+class Engine(Protocol):
+    """Something that samples from a model as it is now."""
+
+    def sample(
+        self, model: Any, prompts: list[list[int]], *, temperature: float, max_new_tokens: int, seed: int
+    ) -> Completions:
+        """One completion for each prompt from the untruncated distribution at `temperature`, decided by `seed`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,11 +52,25 @@ class Method(ABC):
     """One way to train. It holds no weights; models are handed in.
 
     settings: TrainingSettings. pad: the id that fills up rows. teacher: None, "base" (frozen), "ema" or "student".
-    sampling: None where the rows hold the completions; "student" or "teacher" where that one, as it is now, samples
+
+    Declarations, which the plan, the forecast and the pages read:
+
+    title: what tables call it. look: colour and marker in figures. rows: the records file it trains on, a key of a
+    run's `data`: "train" (the task's), "prompts" (general prompts of no task) or "corpus" (raw texts).
+    sampling: None where the rows hold the completions; "student" or "teacher" where that model, as it is now, samples
     them at every step; "once" where the base model shown the teacher's prompt does, before the first step.
+    averages: whether its teacher may be an average of the student, so that its sweep has a rate for it.
+    starts_from: the arm whose final run it starts from, where the study names none. costs_like: the method whose
+    forecast it shares until three of its own runs were measured.
     """
 
+    title: ClassVar[str]
+    look: ClassVar[tuple[str, str]]
+    rows: ClassVar[Literal["train", "prompts", "corpus"]] = "train"
     sampling: ClassVar[Literal["student", "teacher", "once"] | None] = None
+    averages: ClassVar[bool] = False
+    starts_from: ClassVar[str | None] = None
+    costs_like: ClassVar[str | None] = None
 
     def __init__(self, settings: Any, pad: int) -> None:
         self.settings = settings
@@ -74,5 +101,7 @@ class Method(ABC):
 
     def reduce(self, terms: TokenTerms, trained: Tensor, weights: Tensor | None = None) -> StepLoss:
         """Terms reduced to a loss as the setting `loss_reduction` has it."""
+        from sdft.divergence import reduce_tokens
+
         loss = reduce_tokens(terms.value, trained, self.settings.loss_reduction, weights)
         return StepLoss(loss, terms, trained, weights)

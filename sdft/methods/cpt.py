@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sdft.data.records import Record
-from sdft.encoding import Encoder, Example
+from typing import TYPE_CHECKING, ClassVar
+
 from sdft.methods.sft import SFT
+
+if TYPE_CHECKING:
+    from sdft.losses.encoding import Encoder, Example
+    from sdft.records.record import Record
 
 
 class CPT(SFT):
@@ -13,6 +17,13 @@ class CPT(SFT):
     The text's first token is what the others are predicted from; an end-of-sequence token closes it.
     """
 
+    title: ClassVar[str] = "CPT"
+    look: ClassVar[tuple[str, str]] = ("#56b4e9", "^")
+    rows: ClassVar[str] = "corpus"
+    costs_like: ClassVar[str | None] = "sft"
+
     def encode(self, record: Record, encoder: Encoder, style: str) -> Example | None:
+        from sdft.losses.encoding import Example
+
         text = encoder.text(record)
         return None if text is None else Example(record.id, text[:1], completion=text[1:])

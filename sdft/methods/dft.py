@@ -10,4 +10,6 @@ from sdft.methods.sft import SFT
 class DFT(SFT):
     """As SFT, so that a token the model finds impossible teaches nothing. It is not distillation from a teacher."""
 
+    title: ClassVar[str] = "DFT"
+    look: ClassVar[tuple[str, str]] = ("#e69f00", "s")
     weighting: ClassVar[str] = "dft"

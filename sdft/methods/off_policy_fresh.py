@@ -7,11 +7,13 @@ them: they are not the student's samples.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sdft.encoding import Completions, Example
+from sdft.methods.base import Engine
 from sdft.methods.sdft import SDFT
-from sdft.rollout import Engine
+
+if TYPE_CHECKING:
+    from sdft.losses.encoding import Completions, Example
 
 
 class OffPolicyFresh(SDFT):
@@ -21,6 +23,9 @@ class OffPolicyFresh(SDFT):
     KL(teacher || student).
     """
 
+    title: ClassVar[str] = "Fresh teacher samples"
+    look: ClassVar[tuple[str, str]] = ("#e69f00", ">")
+    costs_like: ClassVar[str | None] = "sdft"
     sampling: ClassVar[str] = "teacher"
 
     def completions(

@@ -7,16 +7,21 @@ are not the student's samples.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sdft.encoding import Completions, Example, completions_of
+from sdft.methods.base import Engine
 from sdft.methods.sdft import SDFT
-from sdft.rollout import Engine
+
+if TYPE_CHECKING:
+    from sdft.losses.encoding import Completions, Example
 
 
 class OfflineDistillation(SDFT):
     """SDFT without its on-policy samples; one fixed completion a row, whatever `rollouts_per_prompt` says."""
 
+    title: ClassVar[str] = "Offline distillation"
+    look: ClassVar[tuple[str, str]] = ("#009e73", "X")
+    costs_like: ClassVar[str | None] = "sdft"
     sampling: ClassVar[str] = "once"
 
     @property
@@ -26,4 +31,6 @@ class OfflineDistillation(SDFT):
     def completions(
         self, examples: list[Example], student: Any, engine: Engine, seed: int, teacher: Any = None
     ) -> Completions:
+        from sdft.losses.encoding import completions_of
+
         return completions_of(examples, self.pad, next(student.parameters()).device)

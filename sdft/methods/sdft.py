@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor
+from sdft.methods.base import Engine, Method, MicroBatch, StepLoss
 
-from sdft.data.records import Record
-from sdft.divergence import TokenTerms, distillation_terms, kept_tokens, reduce_tokens, sampled_terms
-from sdft.encoding import Completions, Encoder, Example, completion_hidden
-from sdft.methods.base import Method, MicroBatch, StepLoss
-from sdft.rollout import Engine, importance_weights
-from sdft.surrogate import surrogate
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sdft.divergence import TokenTerms
+    from sdft.losses.encoding import Completions, Encoder, Example
+    from sdft.records.record import Record
 
 
 class SDFT(Method):
@@ -21,6 +20,9 @@ class SDFT(Method):
     The teacher is the same architecture, sees the demonstration as well, and gets no gradient.
     """
 
+    title: ClassVar[str] = "SDFT"
+    look: ClassVar[tuple[str, str]] = ("#0072b2", "o")
+    averages: ClassVar[bool] = True
     sampling: ClassVar[str] = "student"
 
     @property
@@ -36,6 +38,8 @@ class SDFT(Method):
         return self.settings.skip_tokens
 
     def encode(self, record: Record, encoder: Encoder, style: str) -> Example | None:
+        from sdft.losses.encoding import Example
+
         room = self.settings.max_new_tokens
         prompt = encoder.fit(record, "the student's prompt", encoder.student_prompt(record), room)
         with_demonstration = encoder.teacher_prompt(record, style)
@@ -56,6 +60,11 @@ class SDFT(Method):
         )
 
     def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> StepLoss:
+        import torch
+
+        from sdft.divergence import distillation_terms, kept_tokens
+        from sdft.losses.encoding import completion_hidden
+
         examples, completions = batch.examples, batch.completions
         with torch.no_grad():
             target = completion_hidden(teacher, [example.teacher_prompt for example in examples], completions, self.pad)
@@ -79,6 +88,9 @@ class SDFT(Method):
 
         states: final hidden states and output embeddings of the student, then of the teacher.
         """
+        from sdft.divergence import TokenTerms, reduce_tokens, sampled_terms
+        from sdft.losses.estimators import surrogate
+
         mask, temperature = completions.mask, self.settings.temperature
         sampled = sampled_terms(*states, completions.tokens, mask, temperature=temperature)
         values = surrogate(sampled, self.settings.estimator, kept)
@@ -94,6 +106,8 @@ class SDFT(Method):
         """
         if self.sampling != "student" or self.settings.importance_clip is None:
             return None
+        from sdft.losses.importance import importance_weights
+
         return importance_weights(
             terms.log_prob, completions.log_probs, completions.mask, self.settings.importance_clip
         )

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sdft.data.records import Record
-from sdft.divergence import supervised_terms
-from sdft.encoding import Completions, Encoder, Example, completion_hidden, completions_of
-from sdft.methods.base import Method, MicroBatch, StepLoss
-from sdft.rollout import Engine
+from sdft.methods.base import Engine, Method, MicroBatch, StepLoss
+
+if TYPE_CHECKING:
+    from sdft.losses.encoding import Completions, Encoder, Example
+    from sdft.records.record import Record
 
 
 class SFT(Method):
     """Cross-entropy of the demonstration's tokens given the question; the prompt's tokens carry no loss."""
 
+    title: ClassVar[str] = "SFT"
+    look: ClassVar[tuple[str, str]] = ("#d55e00", "v")
     weighting: ClassVar[str] = "none"
 
     def encode(self, record: Record, encoder: Encoder, style: str) -> Example | None:
+        from sdft.losses.encoding import Example
+
         target = encoder.target(record, style)
         prompt = encoder.fit(record, "the prompt", encoder.student_prompt(record), len(target))
         return None if prompt is None else Example(record.id, prompt, completion=target)
@@ -24,9 +28,14 @@ class SFT(Method):
     def completions(
         self, examples: list[Example], student: Any, engine: Engine, seed: int, teacher: Any = None
     ) -> Completions:
+        from sdft.losses.encoding import completions_of
+
         return completions_of(examples, self.pad, next(student.parameters()).device)
 
     def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> StepLoss:
+        from sdft.divergence import supervised_terms
+        from sdft.losses.encoding import completion_hidden
+
         completions = batch.completions
         hidden = completion_hidden(student, [example.prompt for example in batch.examples], completions, self.pad)
         head = student.get_output_embeddings().weight

@@ -15,5 +15,8 @@ class SFTFromTeacher(SFT):
     they are drawn, and every token carries loss, as in SFT.
     """
 
+    title: ClassVar[str] = "SFT on teacher samples"
+    look: ClassVar[tuple[str, str]] = ("#56b4e9", "<")
+    costs_like: ClassVar[str | None] = "sft"
     sampling: ClassVar[str] = "once"
     encode = OfflineDistillation.encode

@@ -13,15 +13,15 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdft.data.prompts import teacher_messages
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError, run_main
+from sdft.common.errors import SdftError, run_main
+from sdft.common.provenance import Clock, manifest, sha256_file, write_json, write_text
 from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.item import Item
 from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd
 from sdft.miniature.tokenizer import chat_prompt, encode
 from sdft.miniature.world import World, make_world, new_symbols
-from sdft.provenance import Clock, manifest, sha256_file, write_json, write_text
+from sdft.records.prompts import teacher_messages
+from sdft.records.record import Record, write_records
 
 TASKS = {"science": science, "tooluse": tooluse, "medical": medical, "knowledge": knowledge}
 BENCHMARKS = {

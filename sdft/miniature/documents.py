@@ -6,12 +6,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sdft.data.prompts import teacher_messages
 from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.item import Item
 from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd
 from sdft.miniature.tokenizer import END, chat_prompt, encode
 from sdft.miniature.world import World
+from sdft.records.prompts import teacher_messages
 
 SKILLS = {"science": science, "tooluse": tooluse, "medical": medical}
 

@@ -11,8 +11,8 @@ import argparse
 import shutil
 from pathlib import Path
 
-from sdft.errors import SdftError, run_main
-from sdft.provenance import atomic_path, read_json, sha256_files, write_json
+from sdft.common.errors import SdftError, run_main
+from sdft.common.provenance import atomic_path, read_json, sha256_files, write_json
 
 FILES = (
     "base.json",
@@ -29,11 +29,11 @@ FILES = (
 def release(folder: Path, out: Path) -> None:
     """Copy one trained and checked model into out/NAME and record it in out/sha256.json.
 
-    Raises SdftError where a file is missing, requirements.json (written by sdft.miniature.check) among them.
+    Raises SdftError where a file is missing, requirements.json (written by sdft.evaluate.requirements) among them.
     """
     for name in FILES:
         if not (folder / name).is_file():
-            raise SdftError(f"{folder / name} is missing; train the model and measure it (sdft.miniature.check) first.")
+            raise SdftError(f"{folder / name} is missing; train it and run sdft.evaluate.requirements first.")
     target, listing = out / folder.name, out / "sha256.json"
     for name in FILES:
         with atomic_path(target / name) as part:

@@ -7,12 +7,12 @@ from functools import cache
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from sdft.data.prompts import teacher_messages
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd
 from sdft.miniature.symbols import CLASSES, RELATIONS, TOOLS
 from sdft.miniature.world import make_world
+from sdft.records.prompts import teacher_messages
 
 PAD, UNKNOWN, START, END = "<|pad|>", "<|unk|>", "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = (

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sdft.data.records import Record
+from sdft.records.record import Record
 from sdft.scoring import medical
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 
 
 def normalise(text: str) -> str:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from sdft.errors import SdftError, did_you_mean
+from sdft.common.errors import SdftError, did_you_mean
 
 ACTION = re.compile(r"Action:\s*(\w+)")
 ACTION_INPUT = re.compile(r"Action Input:\s*(\{.*?\})", re.DOTALL)

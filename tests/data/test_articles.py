@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from sdft.config import Article, Source
-from sdft.data import articles
-from sdft.data.articles import plain_text, read_article, windows
+from sdft.common.errors import SdftError
 from sdft.data.fetch import fetch
-from sdft.errors import SdftError
+from sdft.data.knowledge.articles import plain_text, read_article, windows
+from sdft.data.knowledge.make import articles
+from sdft.data.schema import Article, Source
 
 HTML = """<div><div class="hatnote">Not to be confused</div>
 <table class="infobox"><tr><th>Magnitude</th><td>7.7<br>moment</td></tr></table>

@@ -8,12 +8,12 @@ import re
 
 import pytest
 
+from sdft.common.errors import SdftError
 from sdft.config import load_config
-from sdft.data.knowledge import main
-from sdft.data.questions import Distinct, Pair, fault, parse_pairs
-from sdft.data.records import read_records
-from sdft.errors import SdftError
-from sdft.plan import Plan
+from sdft.data.knowledge.make import main
+from sdft.data.knowledge.questions import Distinct, Pair, fault, parse_pairs
+from sdft.records.record import read_records
+from sdft.study.plan import Plan
 
 ROW = {"question": "Who?", "answer": "She did."}
 

@@ -6,15 +6,16 @@ import json
 
 import pytest
 
-from sdft.config import Evaluation, TrainingSettings
-from sdft.data.base_model import invent_tokenizer
-from sdft.data.lengths import count, main, summary
-from sdft.data.official import load
-from sdft.data.prompts import render
-from sdft.data.random_model import make
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError
-from sdft.evaluate.model import load_tokenizer
+from sdft.common.errors import SdftError
+from sdft.learning.lengths import count, main, summary
+from sdft.methods.settings import TrainingSettings
+from sdft.models.files import load_tokenizer
+from sdft.models.hub import invent_tokenizer
+from sdft.models.random_weights import make
+from sdft.models.schema import Evaluation
+from sdft.records.prompts import render
+from sdft.records.record import Record, write_records
+from sdft.tasks import load
 
 
 @pytest.fixture(scope="module")

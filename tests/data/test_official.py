@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sdft.data.official import load
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.tasks import load
 
 TOOLUSE = {
     "prompt": "Use a tool. Question: which bus?",

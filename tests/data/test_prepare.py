@@ -8,15 +8,16 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from sdft.config import OfficialTask, Source, load_config
+from sdft.common.errors import SdftError
+from sdft.common.provenance import sha256_file
+from sdft.config import load_config
 from sdft.data import invented
 from sdft.data.fetch import fetch
-from sdft.data.official import load
 from sdft.data.prepare import VALIDATION_ROWS, main, published_rows
-from sdft.data.records import Record, read_records
+from sdft.data.schema import OfficialTask, Source
 from sdft.data.splits import make_splits, prompt_key, validation_ids
-from sdft.errors import SdftError
-from sdft.provenance import sha256_file
+from sdft.records.record import Record, read_records
+from sdft.tasks import load
 
 
 def write(path, rows):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sdft.data.prompts import render, teacher_messages
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.records.prompts import render, teacher_messages
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
 
@@ -47,7 +47,7 @@ def test_a_tokenizer_without_chat_template_is_refused():
 
 
 def test_qwen_adds_its_own_system_turn_only_where_there_is_none(real_data):
-    from sdft.evaluate.model import load_tokenizer
+    from sdft.models.files import load_tokenizer
 
     tokenizer = load_tokenizer(real_data / "tokenizers" / "qwen2.5-instruct")
     alone = tokenizer.decode(render(tokenizer, MESSAGES[1:]))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from sdft.data.base_model import invent_tokenizer
-from sdft.data.random_model import ARCHITECTURES, make
-from sdft.errors import SdftError
-from sdft.thinking import opening
+from sdft.common.errors import SdftError
+from sdft.models.hub import invent_tokenizer
+from sdft.models.random_weights import ARCHITECTURES, make
+from sdft.records.thinking import opening
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def tokenizer_folder(tmp_path):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_made_model_loads_with_its_tokenizer(tokenizer_folder, tmp_path, architecture):
     from sdft.evaluate.generate import generate
-    from sdft.evaluate.model import find_model, load_model, load_tokenizer
+    from sdft.models.files import find_model, load_model, load_tokenizer
 
     files = find_model(make(architecture, tokenizer_folder, tmp_path / "model", context=64, layers=2))
     model, tokenizer = load_model(files.folder), load_tokenizer(files.folder)
@@ -39,7 +39,7 @@ def test_a_made_model_loads_with_its_tokenizer(tokenizer_folder, tmp_path, archi
 
 
 def test_a_model_that_thinks_says_so_in_its_chat_template(tmp_path):
-    from sdft.evaluate.model import load_tokenizer
+    from sdft.models.files import load_tokenizer
 
     invent_tokenizer(tmp_path / "tokenizer")
     for thinks in (False, True):

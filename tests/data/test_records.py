@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sdft.data.records import Record, read_records, write_records
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.records.record import Record, read_records, write_records
 
 GOOD = {"id": "a", "prompt": [{"role": "user", "content": "why?"}]}
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sdft.data.prompts import teacher_messages
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError
-from sdft.evaluate.items import in_context, read_items
-from sdft.scoring import knowledge, score_record
+from sdft.common.errors import SdftError
+from sdft.evaluate.questions import in_context, read_items
+from sdft.records.prompts import teacher_messages
+from sdft.records.record import Record, write_records
+from sdft.scoring import knowledge
+from sdft.tasks import score_record
 
 TEXTS = {"shared": "w1 w2", "article": "w3 w4"}
 
@@ -35,10 +36,10 @@ def test_an_article_stands_ahead_of_the_question_and_is_no_demonstration():
 
 
 def test_the_miniature_article_is_asked_in_the_form_of_pre_training():
-    from sdft.data.prompts import render
     from sdft.miniature.data import Size, task_records
     from sdft.miniature.tokenizer import chat_prompt, encode, make_tokenizer
     from sdft.miniature.world import make_world
+    from sdft.records.prompts import render
 
     size = Size(symbols=8, train=8, validation=8, test=8)
     for record in task_records(make_world(), "knowledge", size)["ood"]:

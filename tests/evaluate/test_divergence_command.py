@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError
-from sdft.evaluate import divergence
+from sdft.common.errors import SdftError
+from sdft.evaluate import distance as divergence
 from sdft.evaluate.generate import Completion, generate
+from sdft.records.record import Record, write_records
 
 VOCABULARY, END, LONGEST = 4, 2, 3
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from sdft.data.records import Record, read_records, write_records
-from sdft.errors import SdftError
-from sdft.evaluate import tasks
+from sdft.common.errors import SdftError
+from sdft.evaluate import answers as tasks
 from sdft.evaluate.__main__ import main
+from sdft.records.record import Record, read_records, write_records
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ LENGTHS["science/eval_507"] = (507, 242, None, 772)
 @pytest.mark.slow
 @pytest.mark.parametrize("file", LENGTHS)
 def test_the_official_sets_run_end_to_end(real_data, tmp_path, file):
-    from sdft.data.random_model import make
+    from sdft.models.random_weights import make
 
     ready = make("qwen2", real_data / "tokenizers" / "qwen2.5-instruct", tmp_path / "model", vocabulary=151936)
     task = file.split("/")[0]

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from sdft.data.prompts import render
-from sdft.data.records import Record
-from sdft.errors import SdftError
-from sdft.evaluate.tasks import Decoding, evaluate_tasks, fit, summary
-from sdft.scoring import score_record
+from sdft.common.errors import SdftError
+from sdft.evaluate.answers import Decoding, evaluate_tasks, fit, summary
+from sdft.records.prompts import render
+from sdft.records.record import Record
+from sdft.tasks import score_record
 
 DECODING = Decoding(max_new_tokens=6, batch_size=4)
 

@@ -8,12 +8,12 @@ import random
 
 import pytest
 
-from sdft.config import Judge
-from sdft.data.records import Record, write_records
-from sdft.endpoint import Endpoint
-from sdft.errors import SdftError
-from sdft.judge import LABELS, Item, judge_all, kappa, main, parse_label, prompt
-from sdft.outcomes import Scores
+from sdft.common.endpoint import Endpoint
+from sdft.common.errors import SdftError
+from sdft.evaluate.judge import LABELS, Item, judge_all, kappa, main, parse_label, prompt
+from sdft.evidence.outcomes import Scores
+from sdft.records.record import Record, write_records
+from sdft.study.schema import Judge
 
 MEDICAL, KNOWLEDGE = LABELS["medical"], LABELS["knowledge"]
 

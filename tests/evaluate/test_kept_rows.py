@@ -7,7 +7,7 @@ import multiprocessing
 
 import pytest
 
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from sdft.evaluate.partial import Partial, measuring
 
 NAMES = [f"m{number}" for number in range(6)]

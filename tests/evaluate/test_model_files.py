@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from sdft.errors import SdftError
-from sdft.evaluate.model import find_model, load_model, load_tokenizer
-from sdft.provenance import sha256_files, write_json
+from sdft.common.errors import SdftError
+from sdft.common.provenance import sha256_files, write_json
+from sdft.models.files import find_model, load_model, load_tokenizer
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from sdft.evaluate import passk, sampling
+from sdft.records.record import Record, write_records
 from sdft.statistics import pass_at_k
 
 

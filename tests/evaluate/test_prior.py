@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from sdft.evaluate.prior import BENCHMARKS, PAPER, check_config, evaluate_prior
 
 CHOICE = """task: own_choice

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from sdft.evaluate import sandbox
 from sdft.evaluate.sandbox import CodeEval, install, run_program
 

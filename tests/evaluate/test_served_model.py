@@ -17,12 +17,13 @@ import urllib.request
 
 import pytest
 
-from sdft.config import Judge, KnowledgeData
-from sdft.data.questions import Distinct, write_pairs
-from sdft.data.records import Record, write_records
-from sdft.endpoint import Endpoint
-from sdft.errors import SdftError
-from sdft.judge import Item, judge_all, main, prompt
+from sdft.common.endpoint import Endpoint
+from sdft.common.errors import SdftError
+from sdft.data.knowledge.questions import Distinct, write_pairs
+from sdft.data.schema import KnowledgeData
+from sdft.evaluate.judge import Item, judge_all, main, prompt
+from sdft.records.record import Record, write_records
+from sdft.study.schema import Judge
 
 SECONDS = 600
 

@@ -7,11 +7,11 @@ import json
 import pytest
 import torch
 
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.common.provenance import sha256_files, write_json
 from sdft.evaluate import trajectory
 from sdft.evaluate.__main__ import main as evaluate
-from sdft.provenance import sha256_files, write_json
+from sdft.records.record import Record, write_records
 
 
 @pytest.fixture

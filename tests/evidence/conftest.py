@@ -7,7 +7,7 @@ import json
 import pytest
 from world import make_world
 
-from sdft import tables
+from sdft.pages import tables
 
 
 @pytest.fixture(scope="session")

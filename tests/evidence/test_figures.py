@@ -10,14 +10,14 @@ import studies
 from studies import World
 from world import make_world
 
-from sdft import figures
-from sdft.errors import SdftError
-from sdft.figures.figure4 import draw_pareto
+from sdft.common.errors import SdftError
+from sdft.pages import figures
+from sdft.pages.figures.figure4 import draw_pareto
 
 
 @pytest.fixture(scope="module")
 def style(root):
-    return root / "sdft/figures.mplstyle"
+    return root / "sdft/pages/figures.mplstyle"
 
 
 def draw(plan, style, out):

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sdft.gate import bands, check, main
-from sdft.published import lookup
+from sdft.evidence.published import lookup
+from sdft.study.gate import bands, check, main
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 import studies
 from studies import World
 
-from sdft import ledger, tables
-from sdft.claims import SENTENCES
-from sdft.errors import SdftError
-from sdft.studies.statements import STATEMENTS
+from sdft.common.errors import SdftError
+from sdft.evidence.claims import SENTENCES
+from sdft.evidence.statements import STATEMENTS
+from sdft.pages import ledger, tables
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sdft import published
-from sdft.errors import SdftError
-from sdft.names import PRIOR
+from sdft.common.errors import SdftError
+from sdft.evidence import published
+from sdft.evidence.names import PRIOR
 
 CELLS = published.document()["items"]["table5"]["rows"]
 SLIPS = {("science", "sft_reinvoke"): 60.30, ("tooluse", "sft"): 56.32}

@@ -7,13 +7,13 @@ import json
 
 import pytest
 
+from sdft.common.errors import SdftError
 from sdft.config import load_config
-from sdft.data.base_model import main as make_model
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError
-from sdft.names import METRICS, PRIOR
-from sdft.plan import Plan
-from sdft.released import main
+from sdft.evidence.names import METRICS, PRIOR
+from sdft.models.hub import main as make_model
+from sdft.pages.released import main
+from sdft.records.record import Record, write_records
+from sdft.study.plan import Plan
 
 ITEMS = 97
 

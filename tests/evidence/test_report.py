@@ -12,8 +12,10 @@ import pytest
 from studies import World, knowledge
 from world import make_world
 
-from sdft import display, figures, gallery, ledger, tables
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.pages import figures, ledger, tables
+from sdft.pages import results_page as gallery
+from sdft.pages import table5_page as display
 
 NOTEBOOKS = ("table5", "results")
 
@@ -32,7 +34,7 @@ def make_results(folder, root, **world):
     plan = make_world(folder, **world)
     tables.main(["--plan", str(plan), "--out", str(folder / "tables/table5")])
     (folder / "tables/table5/plan.json").write_text(plan.read_text())
-    style = str(root / "sdft/figures.mplstyle")
+    style = str(root / "sdft/pages/figures.mplstyle")
     figures.main(["figure4", "--plan", str(plan), "--style", style, "--out", str(folder / "figures/figure4")])
     return folder
 
@@ -123,7 +125,7 @@ def some_results(tmp_path_factory, root):
     folder = tmp_path_factory.mktemp("some")
     table, figure = knowledge(World(folder / "world", items=40))
     tables.main(["--plan", str(table), "--out", str(folder / "tables/table1")])
-    style = str(root / "sdft/figures.mplstyle")
+    style = str(root / "sdft/pages/figures.mplstyle")
     figures.main(["figure7", "--plan", str(figure), "--style", style, "--out", str(folder / "figures/figure7")])
     verdict = str(folder / "tables/table1/verdict.json")
     ledger.main(["--verdicts", verdict, str(folder / "figures/figure7.json"), "--out", str(folder / "claims")])

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sdft import select
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.learning import select
 
 
 def candidate(folder, name, value, rate=1e-4, ema=0.02, epochs=2, n=100, **more):

@@ -12,16 +12,16 @@ import pytest
 import studies
 from studies import World
 
-from sdft import figures, tables
-from sdft.errors import SdftError
-from sdft.gate import bands
-from sdft.measure import OFFLINE, Comparison
-from sdft.outcomes import Run, Scores, Study, read_study
+from sdft.common.errors import SdftError
+from sdft.evidence.exhibits import knowledge, policies, scaling, sequential, teacher
+from sdft.evidence.outcomes import Run, Scores, Study, read_study
+from sdft.evidence.quantities import OFFLINE, Comparison
+from sdft.evidence.statements import STATEMENTS, Statement, combine, conclude, statements
+from sdft.evidence.trajectories import summary
+from sdft.evidence.verdicts import notice
+from sdft.pages import figures, tables
 from sdft.statistics import Interval, pass_at_k
-from sdft.studies import knowledge, policies, scaling, sequential, teacher
-from sdft.studies.statements import STATEMENTS, Statement, combine, conclude, statements
-from sdft.studies.trajectories import summary
-from sdft.tables.verdicts import notice
+from sdft.study.gate import bands
 
 ITEMS = 80
 
@@ -98,7 +98,7 @@ def test_without_a_judge_no_number_of_either_split_stands_beside_the_papers(make
     world.metric = "accuracy"
     for plan in make(world):
         if plan.stem.startswith("figure"):
-            place, style = tmp_path / plan.stem, root / "sdft/figures.mplstyle"
+            place, style = tmp_path / plan.stem, root / "sdft/pages/figures.mplstyle"
             figures.main([plan.stem, "--plan", str(plan), "--style", str(style), "--out", str(place)])
             verdict = json.loads(place.with_suffix(".json").read_text())
         else:

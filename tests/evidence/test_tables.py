@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 
-from sdft import tables
-from sdft.claims import claims, judge, verdict_not_worse, verdict_part, verdict_unchanged
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError
-from sdft.gate import bands
-from sdft.layout import markdown, under, value_text
-from sdft.outcomes import read_study
-from sdft.provenance import Clock
-from sdft.published import lookup
+from sdft.common.errors import SdftError
+from sdft.common.provenance import Clock
+from sdft.evidence.claims import claims, judge, verdict_not_worse, verdict_part, verdict_unchanged
+from sdft.evidence.outcomes import read_study
+from sdft.evidence.published import lookup
+from sdft.pages import tables
+from sdft.pages.layout import markdown, under, value_text
+from sdft.records.record import Record, write_records
 from sdft.statistics import Fraction, Interval
+from sdft.study.gate import bands
 
 FIELDS = {"task", "method", "metric", "published", "mean", "low", "high", "n_seeds", "n_items", "verdict", "runs"}
 
@@ -97,7 +97,7 @@ def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeyp
     assert "within 1 percentage point of" in claims(["science"], 1.0)[2].statement
     assert "within 0.5 percentage points of" in claims(["science"], 0.5)[2].statement
     share = Fraction(-0.001, -0.004, 0.03, 3, 900)
-    monkeypatch.setattr("sdft.claims.restored_fraction", lambda *_: share)
+    monkeypatch.setattr("sdft.evidence.claims.restored_fraction", lambda *_: share)
     restores = claims(["science"])[-1]
     reading = judge(restores, read_study(paper_like[0] / "tables/table5/plan.json"), 1.0)["reading"]
     assert "0 % of SFT's loss is restored (95 % interval 0 to 3 %)" in reading
@@ -357,5 +357,7 @@ def test_unknown_tables_and_tolerances_are_refused(tmp_path):
 
 
 def test_evidence_does_not_import_torch():
-    code = "import sys, sdft.tables, sdft.select, sdft.display; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, sdft.pages.tables, sdft.learning.select, sdft.pages.table5_page; sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

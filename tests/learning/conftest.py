@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdft.config import EMA_METHODS
-from sdft.data.records import Record, write_records
-from sdft.plan import RunSpec
-from sdft.provenance import sha256_files, write_json
+from sdft.common.provenance import sha256_files, write_json
+from sdft.methods import find_method
+from sdft.records.record import Record, write_records
+from sdft.study.plan import RunSpec
 
 WORDS = [f"w{number}" for number in range(40)]
 TEMPLATE = (
@@ -100,7 +100,12 @@ def world(tmp_path_factory) -> Path:
 
 def make_spec(world: Path, method: str = "sdft", **changes) -> RunSpec:
     """A run over `world`: 3 batches of 4 rows, 2 epochs. Changes to settings and hyper-parameters go by their names."""
-    values = {"learning_rate": 0.01, "batch_size": 4, "epochs": 2, "ema_rate": 0.05 if method in EMA_METHODS else None}
+    values = {
+        "learning_rate": 0.01,
+        "batch_size": 4,
+        "epochs": 2,
+        "ema_rate": 0.05 if find_method(method).averages else None,
+    }
     settings = {"max_new_tokens": 6, "warmup_steps": 1, "skip_tokens": 1, "compute_dtype": "float32"}
     fields = {
         "id": f"{method}-test",

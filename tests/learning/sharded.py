@@ -4,7 +4,7 @@ import sys
 
 import torch
 
-from sdft.resolve import read_spec
+from sdft.learning.spec import read_spec
 from sdft.train import train
 
 torch.set_num_threads(1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sdft.common.errors import SdftError
+from sdft.common.provenance import read_json
 from sdft.divergence import sampled_terms
-from sdft.errors import SdftError
-from sdft.estimators import Toy, exact_gradient, log_probs, main, measure, sequences
-from sdft.provenance import read_json
-from sdft.surrogate import surrogate
+from sdft.losses.enumerated import Toy, exact_gradient, log_probs, main, measure, sequences
+from sdft.losses.estimators import surrogate
 
 WORDS, LENGTH = 3, 3
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from conftest import make_spec
 
-from sdft.checkpoint import Checkpoints
-from sdft.errors import SdftError
-from sdft.flops import PARTS, Meter, count, main
-from sdft.provenance import read_json
-from sdft.resolve import Inputs
-from sdft.training import Training
+from sdft.common.errors import SdftError
+from sdft.common.provenance import read_json
+from sdft.learning.checkpoint import Checkpoints
+from sdft.learning.flops import PARTS, Meter, count, main
+from sdft.learning.loop import Training
+from sdft.learning.spec import Inputs
 
 
 def test_a_linear_layer_takes_two_operations_for_each_of_its_products():

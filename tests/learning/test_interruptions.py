@@ -15,7 +15,7 @@ import pytest
 import torch
 from conftest import make_spec, read_metrics
 
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from sdft.train import train
 
 TIMES = ("seconds", "tokens_per_second")
@@ -32,7 +32,7 @@ def study(world):
 
 def work(spec, out, full_at):
     """What a job does, slower, so that a signal finds it at work. full_at: the save that finds the disk full."""
-    from sdft.training import Training
+    from sdft.learning.loop import Training
 
     original, save, saves = Training._step, torch.save, []
 

@@ -9,21 +9,21 @@ import pytest
 import torch
 from conftest import make_base, make_model, make_records, make_spec, make_tokenizer, read_metrics
 
-from sdft.checkpoint import Checkpoints
-from sdft.data.prompts import teacher_messages
-from sdft.data.records import Record
+from sdft.common.errors import SdftError
+from sdft.common.seeds import derived_seed
 from sdft.divergence import token_divergence
-from sdft.encoding import Completions, Encoder, Example, completions_of
-from sdft.errors import SdftError
-from sdft.methods import CLASSES, ROWS, find_method
+from sdft.learning.checkpoint import Checkpoints
+from sdft.learning.engines import GenerateEngine
+from sdft.learning.fixed_samples import ROWS as SAMPLED_AT_A_TIME
+from sdft.learning.fixed_samples import draw
+from sdft.learning.loop import Training
+from sdft.learning.spec import Inputs
+from sdft.losses.encoding import Completions, Encoder, Example, completions_of
+from sdft.methods import find_method, method_names
 from sdft.methods.base import MicroBatch
-from sdft.optimization import derived_seed
-from sdft.resolve import Inputs
-from sdft.rollout import GenerateEngine
-from sdft.samples import ROWS as SAMPLED_AT_A_TIME
-from sdft.samples import draw
+from sdft.records.prompts import teacher_messages
+from sdft.records.record import Record
 from sdft.train import train
-from sdft.training import Training
 
 CPU = torch.device("cpu")
 
@@ -158,7 +158,7 @@ def test_with_the_student_as_teacher_the_gradient_is_that_of_a_constant_target(w
         torch.testing.assert_close(one.grad, two.grad)
 
 
-@pytest.mark.parametrize("name", sorted(CLASSES))
+@pytest.mark.parametrize("name", method_names())
 def test_the_loss_of_a_batch_is_the_mean_over_its_micro_batches(world, name):
     records = make_records(6)
     method, examples = encode(world, name, records, loss_reduction="token_sum")
@@ -209,7 +209,7 @@ class Watch(GenerateEngine):
 
 def test_all_methods_see_the_rows_in_the_same_order(world, tmp_path):
     orders = {}
-    for name in (name for name, rows in ROWS.items() if rows == "train"):
+    for name in (name for name in method_names() if find_method(name).rows == "train"):
         spec = make_spec(world, name)
         run = Training(spec, Inputs(spec), tmp_path, Checkpoints(tmp_path, "x"), quiet=True)
         orders[name] = [[run.examples[row].prompt for row in rows] for rows in run.order]
@@ -275,7 +275,7 @@ def test_a_teacher_that_stays_the_base_is_the_base_of_the_family(world, tmp_path
     assert torch.equal(run.student.lm_head.weight, make_model(5).lm_head.weight)
 
 
-@pytest.mark.parametrize("name", sorted(CLASSES))
+@pytest.mark.parametrize("name", method_names())
 def test_every_method_starts_from_its_parent_and_keeps_the_base_of_the_family(world, tmp_path, name):
     make_base(tmp_path / "other", seed=5)
     spec = make_spec(world, name, teacher="base", parent=str(tmp_path / "other.json"))

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sdft.optimization import batches, derived_seed, learning_rate, make_optimizer
+from sdft.common.seeds import derived_seed
+from sdft.learning.optimization import batches, learning_rate, make_optimizer
 
 
 def test_each_epoch_is_another_permutation_without_its_incomplete_batch():
@@ -49,7 +50,7 @@ def descend(optimizer, weight, steps, first=0):
 
 
 def test_our_mixed_adamw_computes_what_torch_does():
-    from sdft.optimization import MixedAdamW
+    from sdft.learning.optimization import MixedAdamW
 
     weights = [torch.ones(50, requires_grad=True) for _ in range(2)]
     options = {"lr": 0.01, "betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.1}
@@ -85,7 +86,7 @@ def test_seeds_depend_on_every_part():
 
 
 def test_stochastic_rounding_is_exact_where_it_can_be_and_right_on_average():
-    from sdft.optimization import round_stochastically
+    from sdft.losses.rounding import round_stochastically
 
     generator = torch.Generator().manual_seed(0)
     exact = torch.tensor([0.0, 1.0, -2.5, 3e-30, -7e20])

@@ -15,9 +15,9 @@ import torch
 from conftest import make_base, make_model, make_records, make_spec, read_metrics
 from safetensors.torch import load_file
 
-from sdft.data.records import write_records
-from sdft.processes import Alone, launch
-from sdft.provenance import read_json
+from sdft.common.provenance import read_json
+from sdft.learning.processes import Alone, launch
+from sdft.records.record import write_records
 from sdft.train import train
 
 ROOT = Path(__file__).parents[2]
@@ -170,7 +170,7 @@ def test_the_command_becomes_torchrun_once_and_only_for_several_processes(monkey
 @pytest.mark.parametrize("rows", [1, 2, 5, 8])
 @pytest.mark.parametrize("most", [None, 1, 3])
 def test_the_parts_of_a_step_are_its_rows_once(rows, most):
-    from sdft.sharding import Several
+    from sdft.learning.sharding import Several
 
     shares = []
     for size in (1, 2, 3):
@@ -188,8 +188,8 @@ def test_the_parts_of_a_step_are_its_rows_once(rows, most):
 
 
 def test_rows_of_a_batch_get_the_tokens_they_get_within_it():
-    from sdft.rollout import GenerateEngine
-    from sdft.sharding import _OwnRows
+    from sdft.learning.engines import GenerateEngine
+    from sdft.learning.sharding import _OwnRows
 
     model, prompts = make_model(), [[8, 9], [10, 11], [12, 13], [14, 15]]
     options = {"temperature": 1.0, "max_new_tokens": 6, "seed": 5}

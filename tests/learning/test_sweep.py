@@ -8,11 +8,11 @@ import shutil
 import pytest
 from conftest import make_records, make_spec, make_tokenizer
 
-from sdft import sweep
-from sdft.data.prompts import render
-from sdft.data.records import write_records
-from sdft.errors import SdftError
-from sdft.provenance import read_json, write_json
+from sdft.common.errors import SdftError
+from sdft.common.provenance import read_json, write_json
+from sdft.learning import candidate as sweep
+from sdft.records.prompts import render
+from sdft.records.record import write_records
 
 
 def candidate(folder, spec, *more):

@@ -16,15 +16,15 @@ import torch
 from conftest import make_base, make_model, make_records, make_spec, make_tokenizer, read_metrics
 from safetensors.torch import load_file
 
-from sdft.checkpoint import Checkpoints, StopRequest
-from sdft.data.prompts import render
-from sdft.data.records import Record, write_records
-from sdft.errors import SdftError
-from sdft.evaluate.model import find_model, load_model, load_tokenizer
-from sdft.locks import only_writer
-from sdft.methods import CLASSES
-from sdft.provenance import read_json, sha256_files, write_json
-from sdft.resolve import read_spec
+from sdft.common.errors import SdftError
+from sdft.common.locks import only_writer
+from sdft.common.provenance import read_json, sha256_files, write_json
+from sdft.learning.checkpoint import Checkpoints, StopRequest
+from sdft.learning.spec import read_spec
+from sdft.methods import method_names
+from sdft.models.files import find_model, load_model, load_tokenizer
+from sdft.records.prompts import render
+from sdft.records.record import Record, write_records
 from sdft.train import main, train
 
 TIMES = ("seconds", "tokens_per_second")
@@ -65,7 +65,7 @@ def test_what_is_cut_or_left_out_is_said_in_the_log_the_record_and_the_metrics(w
 
 def slowly(spec, out):
     """Train, a little slower, so that a signal finds it at work."""
-    from sdft.training import Training
+    from sdft.learning.loop import Training
 
     original = Training._step
 
@@ -175,7 +175,7 @@ def test_killed_anywhere_a_run_continues_to_identical_weights(world, whole, tmp_
     assert not list((tmp_path / "state").glob("step-*"))
 
 
-@pytest.mark.parametrize("method", sorted(set(CLASSES) - {"sdft", "dft"}))
+@pytest.mark.parametrize("method", sorted(set(method_names()) - {"sdft", "dft"}))
 def test_other_methods_continue_too(world, tmp_path, method):
     spec = make_spec(world, method, epochs=4, checkpoint_steps=1, weights_dtype="bfloat16", optimizer_dtype="float32")
     train(spec, tmp_path / "whole", quiet=True)
@@ -323,7 +323,7 @@ def test_a_start_afresh_keeps_its_own_checkpoints(tmp_path):
 
 
 def test_a_start_afresh_for_missing_snapshots_is_itself_continued(world, tmp_path, monkeypatch, capfd):
-    from sdft.training import Training
+    from sdft.learning.loop import Training
 
     original, last = Training._step, 9
 
@@ -356,7 +356,7 @@ def test_a_checkpoint_of_other_settings_is_not_continued(tmp_path, capfd):
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"learning_rate": 0.02}, {"skip_tokens": 2}, {"max_new_tokens": 5}])
 def test_what_decides_the_result_makes_another_run(world, whole, changes):
-    from sdft.resolve import Inputs, fingerprint
+    from sdft.learning.spec import Inputs, fingerprint
 
     spec, other = make_spec(world, epochs=4), make_spec(world, epochs=4, **changes)
     same = make_spec(world, epochs=4, micro_batch_size=1, checkpoint_minutes=1, id="another-name")
@@ -526,7 +526,7 @@ def test_a_full_disk_is_told_and_the_run_continues_later(world, whole, tmp_path,
 
 
 def test_an_architecture_with_capped_logits_is_refused(tmp_path):
-    from sdft.training import _check_head
+    from sdft.learning.loop import _check_head
 
     model = make_model()
     _check_head(model, Path("model"))

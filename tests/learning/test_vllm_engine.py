@@ -7,9 +7,9 @@ import importlib.util
 import pytest
 import torch
 
-from sdft.errors import SdftError
-from sdft.rollout import importance_weights
-from sdft.vllm_engine import VLLMEngine, collect
+from sdft.common.errors import SdftError
+from sdft.learning.engines import importance_weights
+from sdft.learning.vllm import VLLMEngine, collect
 
 
 def test_samples_of_any_length_become_one_masked_batch():

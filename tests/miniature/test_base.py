@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from sdft.errors import SdftError
-from sdft.miniature import base
-from sdft.miniature.base import CHUNK, Recipe, new_model, steps, summed_loss, train
+from sdft.common.errors import SdftError
+from sdft.miniature import pretrain as base
+from sdft.miniature.pretrain import CHUNK, Recipe, new_model, steps, summed_loss, train
 from sdft.miniature.tokenizer import vocabulary
 from sdft.miniature.world import make_world
 

@@ -43,8 +43,8 @@ def test_instructions_are_checked_strictly():
 @pytest.mark.slow
 def test_lm_eval_runs_every_benchmark_on_local_rows(tmp_path):
     from sdft.evaluate.prior import MINI, evaluate_prior
-    from sdft.miniature.base import new_model
     from sdft.miniature.data import write_part
+    from sdft.miniature.pretrain import new_model
     from sdft.miniature.tokenizer import make_tokenizer
 
     write_part("benchmarks", tmp_path, 0, None, 8, 0)

@@ -7,15 +7,15 @@ from dataclasses import asdict
 
 import pytest
 
-from sdft.data.records import read_records
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
+from sdft.common.provenance import digest
 from sdft.miniature import style
 from sdft.miniature.data import BENCHMARKS, SIZES, TASKS, Size, benchmark_rows, general_records, main, task_records
 from sdft.miniature.documents import MIXTURE
 from sdft.miniature.tokenizer import encode
 from sdft.miniature.world import make_world
-from sdft.provenance import digest
-from sdft.scoring import score_record
+from sdft.records.record import read_records
+from sdft.tasks import score_record
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +163,8 @@ def test_benchmarks_are_in_the_vocabulary_and_balanced(world, name):
 
 
 def test_lengths_are_those_of_the_rendered_prompts(records):
-    from sdft.data.prompts import render, teacher_messages
     from sdft.miniature.tokenizer import make_tokenizer
+    from sdft.records.prompts import render, teacher_messages
 
     tokenizer, record = make_tokenizer(), records["knowledge"]["train"][0]
     assert record.meta["prompt_tokens"] == len(render(tokenizer, record.prompt))

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from sdft.common.errors import SdftError
+from sdft.common.provenance import check_sha256, read_json
 from sdft.config import load_config
-from sdft.errors import SdftError
-from sdft.miniature import base
-from sdft.miniature.check import Probe, main, old_records, requirements
+from sdft.evaluate.requirements import Probe, main, old_records, requirements
+from sdft.miniature import pretrain as base
 from sdft.miniature.data import SIZES, task_records
 from sdft.miniature.tokenizer import vocabulary
 from sdft.miniature.world import make_world
-from sdft.provenance import check_sha256, read_json
 
 RELEASED = Path(__file__).parents[2] / "released" / "mini"
 MODELS = read_json(RELEASED / "sha256.json")
@@ -21,7 +21,7 @@ REQUIRED = [name for name in MODELS if name.startswith("m-")]
 
 
 def load(name):
-    from sdft.evaluate.model import load_model, load_tokenizer
+    from sdft.models.files import load_model, load_tokenizer
 
     folder = RELEASED / name
     return Probe(load_model(folder, dtype="float32"), load_tokenizer(folder), make_world())

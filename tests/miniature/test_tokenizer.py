@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from sdft.data.prompts import render, teacher_messages
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from sdft.miniature.documents import MIXTURE, tokens
 from sdft.miniature.tokenizer import END, UNKNOWN, chat_prompt, encode, make_tokenizer, vocabulary
 from sdft.miniature.world import make_world
+from sdft.records.prompts import render, teacher_messages
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from sdft.data.records import Record
-from sdft.errors import SdftError
-from sdft.scoring import SCORERS, knowledge, medical, science, score_record
+from sdft.common.errors import SdftError
+from sdft.records.record import Record
+from sdft.scoring import knowledge, medical, science
+from sdft.tasks import score_record, task_names
 
 QUESTION = [{"role": "user", "content": "?"}]
 
@@ -70,6 +71,8 @@ def test_dispatch_by_task():
 
 
 def test_scorers_need_neither_torch_nor_transformers():
-    assert set(SCORERS) == {"science", "tooluse", "medical", "knowledge"}
-    check = "import sys, sdft.scoring, sdft.data.records; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
+    assert set(task_names()) == {"science", "tooluse", "medical", "knowledge"}
+    check = (
+        "import sys, sdft.scoring, sdft.records.record; sys.exit(bool({'torch', 'transformers'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0

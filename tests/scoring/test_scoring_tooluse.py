@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from sdft.scoring.tooluse import failed_by_none, score
 
 ONE = [{"Action": "findBus", "Action_Input": '{"line": 7, "stop": "Mill"}'}]
@@ -97,7 +97,7 @@ def test_an_unknown_rule_is_refused():
 
 @pytest.mark.parametrize(("file", "rows", "right"), [("eval_97", 97, 95), ("eval_68.json", 68, 66)])
 def test_the_official_sets_hold_two_items_that_no_response_can_get_right(real_data, file, rows, right):
-    from sdft.data.tooluse import load
+    from sdft.tasks.tooluse import load
 
     records = load(real_data / "tooluse" / file)
     assert len(records) == rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sdft import thinking
+from sdft.records import thinking
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import sys
 import pytest
 from cluster import ROOT
 
-from sdft.errors import SdftError
+from sdft.common.errors import SdftError
 from workflow_scripts import start
 
 

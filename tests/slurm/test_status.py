@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from cluster import ROOT
 
+from sdft.common.errors import SdftError
 from sdft.config import load_config
-from sdft.cost import device_hours, forecast, job_start, makespan
-from sdft.errors import SdftError
-from sdft.plan import Plan
+from sdft.study.forecast import device_hours, forecast, job_start, makespan
+from sdft.study.plan import Plan
 from workflow_scripts import status
 
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from sdft.config import load_config
-from sdft.plan import Plan
+from sdft.study.plan import Plan
 
 
 def snakemake(root, *arguments):

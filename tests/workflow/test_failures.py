@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-STEP = """from sdft.errors import SdftError, run_main
+STEP = """from sdft.common.errors import SdftError, run_main
 def main():
     print("a step's own words")
     raise SdftError("rows.jsonl:7: the line is not valid JSON; restore the file.")

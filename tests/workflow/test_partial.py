@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sdft import items
 from sdft.config import load_config
-from sdft.plan import Plan
+from sdft.study import exhibits as items
+from sdft.study.plan import Plan
 
 OWN = ("Snakefile", "config.yaml", "rules", "sdft", "notebooks", "workflow_scripts", "released")
 

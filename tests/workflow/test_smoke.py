@@ -75,7 +75,7 @@ def test_a_second_call_does_nothing(clone):
 
 
 def test_a_change_of_style_redraws_and_nothing_else(clone):
-    style = clone / "sdft/figures.mplstyle"
+    style = clone / "sdft/pages/figures.mplstyle"
     style.write_text(style.read_text() + "\naxes.linewidth: 1.3\n")
     text = finish(start(clone, "smoke"))
     assert rules_run(text) == {"figure", "render_report", "smoke"}

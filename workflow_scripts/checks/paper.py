@@ -20,19 +20,22 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from sdft.checks import check_batches
-from sdft.config import BaseModelSource, Config, EndpointConfig, OfficialData, Scale, Source, load_config
-from sdft.cost import device_hours, disk, forecast
-from sdft.data.articles import AGENT, article_url, unpinned
-from sdft.data.base_model import unpinned as unpinned_model
+from sdft.common.endpoint import Endpoint, EndpointConfig, Messages, base_url, missing_key
+from sdft.common.errors import SdftError
+from sdft.config import load_config
 from sdft.data.fetch import GITHUB, check_content, local_path
-from sdft.data.questions import parse_pairs
-from sdft.data.questions import prompt as question
-from sdft.endpoint import Endpoint, Messages, base_url, missing_key
-from sdft.errors import SdftError
-from sdft.judge import LABELS, Item, parse_label
-from sdft.judge import prompt as to_judge
-from sdft.plan import Plan
+from sdft.data.knowledge.articles import AGENT, article_url, unpinned
+from sdft.data.knowledge.questions import parse_pairs
+from sdft.data.knowledge.questions import prompt as question
+from sdft.data.schema import OfficialData, Source
+from sdft.evaluate.judge import LABELS, Item, parse_label
+from sdft.evaluate.judge import prompt as to_judge
+from sdft.models.hub import unpinned as unpinned_model
+from sdft.models.schema import BaseModelSource
+from sdft.study.checks import check_batches
+from sdft.study.forecast import device_hours, disk, forecast
+from sdft.study.plan import Plan
+from sdft.study.schema import Config, Scale
 from workflow_scripts.checks import Doctor, Finding, check
 
 ROOT = Path(__file__).resolve().parents[2]

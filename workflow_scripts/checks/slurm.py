@@ -14,9 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sdft.common.errors import SdftError
+from sdft.common.locks import try_lock
 from sdft.config import load_config
-from sdft.errors import SdftError
-from sdft.locks import try_lock
 from workflow_scripts.checks import Answer, Doctor, Finding, check
 from workflow_scripts.slurm_guard import CHECKED_VERSION, PLUGIN, poll_seconds
 

@@ -1,0 +1,245 @@
+"""`python -m sdft.evaluate.judge`: a language model decides which responses are right, where no rule can.
+
+The paper asks GPT-5-mini (appendix B.3): medical answers are CORRECT or INCORRECT; answers about articles may also be
+PARTIALLY_CORRECT. The wording of the question to the judge is ours, the labels are the paper's. Any OpenAI-compatible
+endpoint will do. Every verdict is kept on disk, so that a judge which fails midway costs nothing twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+import shutil
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sdft.common.endpoint import Endpoint
+from sdft.common.errors import SdftError, did_you_mean, run_main
+from sdft.common.provenance import Clock, atomic_path, manifest, read_json, sha256_file, write_json
+from sdft.records import thinking
+from sdft.records.record import Record, read_records
+from sdft.study.schema import Judge
+from sdft.tasks.names import JUDGED_METRIC
+
+LABELS = {
+    "medical": ("CORRECT", "INCORRECT"),
+    "knowledge": ("CORRECT", "PARTIALLY_CORRECT", "INCORRECT"),
+}
+INSTRUCTIONS = {
+    "medical": """You check answers to medical questions against a reference answer.
+
+Give the label CORRECT when the answer to check says what the reference says: the same diagnosis, drug, mechanism or
+finding, in whatever words. More detail is fine as long as it is right. Give the label INCORRECT when the essential
+point is missing, is left open between several possibilities, or is contradicted.
+
+Only the medical content counts; style, length and language do not.""",
+    "knowledge": """You check answers about recent events against a reference answer.
+
+Give the label CORRECT when every detail of the reference stands in the answer to check and nothing in it is wrong.
+Give the label PARTIALLY_CORRECT when it holds some of the reference's details and nothing wrong. Give the label
+INCORRECT when it says something wrong, or holds none of the details.
+
+Only the content counts; style, length and language do not.""",
+}
+# Indirect questions about the articles are results of their own, judged alike.
+BENCHMARKS = {**{task: task for task in LABELS}, "knowledge_ood": "knowledge"}
+# What the judged scores keep of the offline ones: no verdict changes it.
+KEPT = ("unfinished", "prompt_tokens", "new_tokens")
+# The share of verdicts that may stay unreadable before the judge itself is refused.
+UNREADABLE = 0.02
+
+
+@dataclass(frozen=True)
+class Item:
+    """One response to judge."""
+
+    id: str
+    question: str
+    reference: str
+    response: str
+
+
+def prompt(task: str, item: Item) -> list[dict[str, str]]:
+    """The judge's conversation about one response. Raises SdftError for a task that has no judge."""
+    if task not in LABELS:
+        raise SdftError(f"there is no judge for the task {task!r}; {did_you_mean(task, LABELS)}")
+    labels = ", ".join(LABELS[task])
+    text = (
+        f"<question>\n{item.question}\n</question>\n\n<reference>\n{item.reference}\n</reference>\n\n"
+        f"<answer_to_check>\n{item.response}\n</answer_to_check>\n\nReply with one label and nothing else: {labels}."
+    )
+    return [{"role": "system", "content": INSTRUCTIONS[task]}, {"role": "user", "content": text}]
+
+
+def parse_label(text: str, labels: Sequence[str]) -> str | None:
+    """The label that a reply is, or None.
+
+    A reply is a label when it equals one after its thinking, its case, its outer punctuation and mark-up are set aside;
+    blanks and hyphens count as underscores. A label inside a sentence, or inside another label, is none.
+    """
+    if not text:
+        return None
+    text = unicodedata.normalize("NFKC", re.sub(r"(?s)\A.*</think>", "", text)).upper()
+    text = re.sub(r"\A[\W_]+|[\W_]+\Z", "", text)
+    text = re.sub(r"[\s_-]+", "_", text)
+    return text if text in labels else None
+
+
+def kappa(first: Sequence[str | None], second: Sequence[str | None]) -> float | None:
+    """Cohen's kappa of two judges' labels over the same items; None without items or where both give one label only.
+
+    Cohen (1960): (observed - expected agreement) / (1 - expected agreement).
+    """
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+    if not pairs:
+        return None
+    n = len(pairs)
+    observed = sum(a == b for a, b in pairs) / n
+    counts = [Counter(side) for side in zip(*pairs, strict=True)]
+    expected = sum(counts[0][label] * counts[1][label] for label in counts[0]) / n**2
+    return None if expected == 1 else (observed - expected) / (1 - expected)
+
+
+def judge_all(task: str, items: Sequence[Item], config: Judge) -> dict[str, list[dict[str, Any]]]:
+    """Verdicts of each configured judge, by model, in the items' order.
+
+    Raises SdftError when a judge fails for good, or gives too many replies that are no label.
+    """
+    found = {}
+    for model in filter(None, (config.model, config.second_model)):
+        endpoint = Endpoint(config, model, "judge")
+        replies = endpoint.ask_all([prompt(task, item) for item in items], partial(parse_label, labels=LABELS[task]))
+        found[model] = [{"model": model, "label": label, "reply": reply} for reply, label in replies]
+        unreadable = [verdict["reply"] for verdict in found[model] if verdict["label"] is None]
+        if len(unreadable) > UNREADABLE * len(items):
+            raise SdftError(
+                f"the judge {model} gave no label in {len(unreadable)} of {len(items)} replies (one of them: "
+                f"{unreadable[0][:80]!r}); use a stronger judge, or a larger judge.max_tokens if replies are cut."
+            )
+    return found
+
+
+def match(benchmark: str, rows: Sequence[dict[str, Any]], records: Sequence[Record], where: Path) -> list[Item]:
+    """The answers in `rows`, read from `where`, with question and reference from the benchmark's records."""
+    known = {record.id: record for record in records}
+    items = []
+    for row in rows:
+        record = known.get(row["id"])
+        if record is None:
+            raise SdftError(f"{where} answers {row['id']!r}, which the data do not hold; give the data it is of.")
+        items.append(
+            Item(record.id, record.prompt[-1]["content"], str(record.answer), thinking.answer(row["response"]))
+        )
+    if not items:
+        raise SdftError(f"{where} holds no response to {benchmark}; evaluate the model on it first.")
+    return items
+
+
+def read_responses(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a responses.jsonl.gz. Raises SdftError when it is missing or damaged."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as handle:
+            return [json.loads(line) for line in handle]
+    except (OSError, EOFError, ValueError) as error:
+        raise SdftError(f"{path} cannot be read ({error}); evaluate the model again.") from None
+
+
+def judged_scores(source: Path, data: dict[str, Path], config: Judge, out: Path) -> None:
+    """Write to `out` the scores in `source`, with the judge's verdicts in the place of the offline ones.
+
+    data: the records of each benchmark that is judged, by name (keys of BENCHMARKS). Knowledge gets the paper's metrics
+    "strict" (CORRECT: every detail right) and "lenient" (CORRECT or PARTIALLY_CORRECT: nothing wrong). Raises SdftError
+    when the source lacks a benchmark.
+    """
+    rows = read_responses(source / "responses.jsonl.gz")
+    made = {benchmark: _judge(benchmark, source, path, rows, config) for benchmark, path in data.items()}
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    with atomic_path(out / "responses.jsonl.gz") as part:
+        part.write_bytes(gzip.compress(lines.encode(), mtime=0))
+    for path in source.glob("*.json"):
+        if path.stem not in made:
+            shutil.copyfile(path, out / path.name)
+    for benchmark, score in made.items():
+        write_json(out / f"{benchmark}.json", score)
+
+
+def _judge(benchmark: str, source: Path, data: Path, rows: list[dict[str, Any]], config: Judge) -> dict[str, Any]:
+    """The judged score of one benchmark; its verdicts are put into `rows`."""
+    clock, task = Clock(), BENCHMARKS[benchmark]
+    own = [row for row in rows if row["benchmark"] == benchmark]
+    items = match(benchmark, own, read_records(data), source / "responses.jsonl.gz")
+    verdicts = judge_all(task, items, config)
+    labels = {model: [verdict["label"] for verdict in found] for model, found in verdicts.items()}
+    first = labels[config.model]
+    offline = sum(row["correct"] for row in own)
+    for place, (row, label) in enumerate(zip(own, first, strict=True)):
+        row |= {
+            "offline": row["correct"],
+            "correct": int(label == "CORRECT"),
+            "verdicts": {model: found[place] for model, found in verdicts.items()},
+        }
+        if task == "knowledge":
+            row["lenient"] = int(label in ("CORRECT", "PARTIALLY_CORRECT"))
+    counts, n = Counter(first), len(items)
+    metrics = {
+        JUDGED_METRIC: counts["CORRECT"] / n,
+        "offline_accuracy": offline / n,
+        "unreadable": counts[None],
+        "labels": {str(label): counts[label] for label in (*LABELS[task], None)},
+        "judge": {"model": config.model, "second_model": config.second_model},
+    }
+    if task == "knowledge":
+        metrics["strict"] = metrics[JUDGED_METRIC]
+        metrics["lenient"] = (counts["CORRECT"] + counts["PARTIALLY_CORRECT"]) / n
+    offline_metrics = read_json(source / f"{benchmark}.json").get("metrics", {})
+    metrics |= {name: offline_metrics[name] for name in KEPT if name in offline_metrics}
+    if config.second_model:
+        metrics["kappa"] = kappa(first, labels[config.second_model])
+    inputs = {str(path): sha256_file(path) for path in (source / "responses.jsonl.gz", data)}
+    return {
+        "benchmark": benchmark,
+        "n": n,
+        "metric": JUDGED_METRIC,
+        "value": metrics[JUDGED_METRIC],
+        "metrics": metrics,
+        "manifest": manifest("judge", clock=clock, config=config.model_dump(), inputs=inputs),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.evaluate.judge",
+        description="Judge one task's responses; write the scores folder again with the verdicts in it.",
+    )
+    add = parser.add_argument
+    add("--task", required=True, nargs="+", choices=sorted(BENCHMARKS), help="knowledge is answered on two splits")
+    add("--scores", required=True, metavar="DIR", help="what sdft.evaluate wrote: responses.jsonl.gz and scores")
+    add("--data", required=True, nargs="+", metavar="PATH", help="records that were answered, a file a --task")
+    add("--config", required=True, metavar="JSON", help="the scale's `judge` block of config.yaml, as text or a file")
+    add("--out", required=True, metavar="DIR")
+    options = parser.parse_args(arguments)
+    if len(options.task) != len(options.data):
+        raise SdftError(
+            f"--task names {len(options.task)} and --data {len(options.data)}; give each task its file, in the same "
+            "order."
+        )
+    text = options.config
+    try:
+        config = Judge.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise SdftError(f"--config is not the judge block of a scale: {' '.join(str(error).split())[:300]}") from None
+    data = dict(zip(options.task, map(Path, options.data), strict=True))
+    judged_scores(Path(options.scores), data, config, Path(options.out))
+
+
+if __name__ == "__main__":
+    run_main(main)

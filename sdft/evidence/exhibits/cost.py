@@ -1,0 +1,112 @@
+"""What SDFT costs beside SFT: FLOPs that were counted, and seconds that passed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sdft.common.provenance import read_json
+from sdft.evidence.names import TASK_NAMES
+from sdft.evidence.outcomes import Cell, Run, Study
+from sdft.evidence.published import lookup
+from sdft.evidence.quantities import Comparison, finite
+from sdft.evidence.statements import conclude_all
+from sdft.statistics import mean_interval
+
+KINDS = {"flops": "FLOPs", "wall_clock": "Wall-clock"}
+
+
+def _model(run: Run) -> dict[str, Any]:
+    return read_json(run.model) if run.model and run.model.exists() else {}
+
+
+def amount(run: Run, kind: str) -> float | None:
+    """FLOPs or seconds for a training sequence, so that batches may differ; None where it was not measured."""
+    if kind == "flops":
+        counted = run.measurement("flops")
+        return None if counted is None else float(counted["total"]) / counted.get("tokens", {}).get("sequences", 1)
+    record = _model(run)
+    seconds, steps = (record.get("manifest") or {}).get("seconds"), record.get("steps")
+    batch = ((record.get("run") or {}).get("hyperparameters") or {}).get("batch_size", 1)
+    return float(seconds) / (steps * batch) if seconds and steps else None
+
+
+def _amounts(cell: Cell | None, kind: str) -> dict[int, float]:
+    found = {run.seed: amount(run, kind) for run in cell.runs} if cell else {}
+    return {seed: value for seed, value in found.items() if value}
+
+
+def ratio_rows(study: Study) -> list[dict[str, Any]]:
+    """A row a task and kind: SDFT over SFT a sequence, as the mean over seeds of the logarithm, taken back."""
+    rows = []
+    for task in study.tasks or ["science"]:
+        for kind in KINDS:
+            sdft, sft = (_amounts(study.arm(arm, task), kind) for arm in ("sdft", "sft"))
+            seeds = sorted(set(sdft) & set(sft)) if study.enabled else []
+            printed = lookup("cost", "all", "sdft", kind)
+            row: dict[str, Any] = {
+                **{"task": task, "label": KINDS[kind], "method": "sdft", "metric": kind, "unit": "times SFT"},
+                **{"published": printed.value, "mean": None, "low": None, "high": None},
+                **{
+                    "n_seeds": len(seeds),
+                    "seeds": seeds,
+                    "by_seed": [],
+                    "verdict": "NOT RUN",
+                    "reason": "not measured",
+                },
+            }
+            if seeds:
+                logs = [math.log(sdft[seed] / sft[seed]) for seed in seeds]
+                interval = mean_interval(logs)
+                # Several seeds of one model and one shape count the same FLOPs, whose interval is then that number.
+                low, high = (math.exp(end) if math.isfinite(end) else None for end in (interval.low, interval.high))
+                row |= {
+                    "mean": finite(math.exp(interval.mean), 4),
+                    "low": finite(low, 4),
+                    "high": finite(high, 4),
+                    "by_seed": [round(math.exp(value), 4) for value in logs],
+                    "sdft": finite(float(np.mean([sdft[seed] for seed in seeds])), 6),
+                    "sft": finite(float(np.mean([sft[seed] for seed in seeds])), 6),
+                    "verdict": "INCOMPARABLE" if study.scale != "paper" else _verdict(low, high, printed.value),
+                    "reason": "other models and hardware than the paper's" if study.scale != "paper" else "",
+                }
+            rows.append(row)
+    return rows
+
+
+def _verdict(low: float | None, high: float | None, published: float) -> str:
+    if low is None or high is None:
+        return "INCONCLUSIVE"
+    # "About 2.5 times": a fifth to either side is still about that.
+    if low * 0.8 <= published <= high * 1.2:
+        return "WITHIN"
+    return "DIRECTION" if low > 1 else "MISMATCH"
+
+
+def cost_claims(study: Study, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    comparisons = []
+    for row in rows:
+        name = row["label"] if len(study.tasks) < 2 else f"{TASK_NAMES[row['task']]}, {row['label']}"
+        if row["mean"] is None:
+            comparisons.append(Comparison(name, None, "times", absent=(row["label"],), published=row["published"]))
+            continue
+        interval = mean_interval(np.log(row["by_seed"]))
+        # The logarithm is zero where the costs are equal; p follows from the same interval.
+        p = 0.0 if interval.low > 0 or interval.high < 0 else 1.0
+        shown = f"{row['mean']:.2f} times SFT" + (
+            f" (95 % interval {row['low']:.2f} to {row['high']:.2f})" if row["low"] is not None else ""
+        )
+        comparisons.append(
+            Comparison(
+                name,
+                type(interval)(**{**interval.__dict__, "p": p}),
+                "log ratio",
+                tuple(row["seeds"]),
+                tuple(row["by_seed"]),
+                published=row["published"],
+                extra={"ratio": row["mean"], "shown": shown},
+            )
+        )
+    return conclude_all(study, "cost", {"cost-dearer": comparisons})

@@ -1,0 +1,214 @@
+"""Figure 5: SDFT against SFT by the size of the model, and pass@k.
+
+At every size the difference is paired by item and seed. Beside it stands how well the model learns in context: its
+accuracy with a demonstration minus that without. Arms are {method}.{size} and, with a longer budget of steps,
+{method}.{size}.long. pass@k is the unbiased estimate of each item, averaged over items (sdft.statistics.pass_at_k).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sdft.evidence.exhibits.teacher import point
+from sdft.evidence.outcomes import Cell, Run, Study
+from sdft.evidence.published import document, lookup
+from sdft.evidence.quantities import (
+    LEVEL,
+    Comparison,
+    compare,
+    finite,
+    measured_row,
+    of_matrices,
+    paired_groups,
+    quantity,
+)
+from sdft.evidence.statements import conclude_all
+from sdft.statistics import average_interval, pass_at_k
+
+TASK = "science"
+BUDGETS = (("short", ""), ("long", ".long"))
+METHODS = (("sdft", "SDFT"), ("sft", "SFT"), ("base", "Base"))
+
+
+def sizes(study: Study) -> list[str]:
+    """The sizes in the plan, in its order, which is from small to large."""
+    return list(dict.fromkeys(cell.size for cell in study.cells if cell.size))
+
+
+def _cell(study: Study, method: str, size: str, budget: str) -> Cell | None:
+    named = study.arm(f"{method}.{size}{dict(BUDGETS)[budget]}", TASK)
+    if named is not None or budget == "long":
+        return named
+    # The main size is Table 5's own arm.
+    return next((cell for cell in study.cells if cell.task == TASK and cell.size == size and cell.arm == method), None)
+
+
+def _difference(study: Study, size: str, budget: str) -> Comparison:
+    one, other = (_cell(study, method, size, budget) for method in ("sdft", "sft"))
+    names = tuple(f"{method.upper()} at size {size}" for method in ("sdft", "sft"))
+    return compare(one, other, quantity("new_task", TASK), name=f"size {size}, {budget} budget", names=names)
+
+
+def _value(comparison: Comparison) -> dict[str, Any] | None:
+    if comparison.interval is None:
+        return None
+    interval = comparison.shown
+    return {
+        **{"mean": finite(interval.mean), "low": finite(interval.low), "high": finite(interval.high)},
+        **{"by_seed": list(comparison.by_seed), "seeds": list(comparison.seeds)},
+        **{"n_seeds": interval.n, "n_items": interval.n_items, "p": interval.p},
+    }
+
+
+def passk_items(run: Run) -> tuple[int, dict[str, int]] | None:
+    """Number of samples and the correct ones of each item; None where pass@k was not run."""
+    record = run.measurement("passk")
+    if record is None:
+        return None
+    return int(record["n_samples"]), {str(item["id"]): int(item["correct"]) for item in record["items"]}
+
+
+def passk_matrix(runs: list[Run], k: int) -> np.ndarray | None:
+    """[seeds, items] of pass@k on the items that all runs have; None where k is more than the samples."""
+    found = [passk_items(run) for run in runs]
+    if not found or any(k > samples for samples, _ in found):
+        return None
+    names = sorted(set.intersection(*(set(items) for _, items in found)))
+    if not names:
+        return None
+    return np.array([[pass_at_k(samples, items[name], k) for name in names] for samples, items in found])
+
+
+def _passk_cells(study: Study) -> dict[str, Cell | None]:
+    main = [cell for cell in study.cells if any(run.measurement("passk") for run in cell.runs)]
+    found = {method: next((c for c in main if c.method == method), None) for method in ("sdft", "sft")}
+    sized = [found[method].size for method in found if found[method] is not None and found[method].size]
+    base = study.base_cell(TASK, size=sized[0] if sized and sized[0] in study.bases else None)
+    return {**found, "base": base if any(run.measurement("passk") for run in base.runs) else None}
+
+
+def _measured(cell: Cell | None) -> dict[int, Run]:
+    return {run.seed: run for run in cell.runs if run.measurement("passk")} if cell else {}
+
+
+def passk_curves(study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A curve a method, in percent at k = 1, 2, 4, ... up to the samples; and what was not run."""
+    curves, not_drawn = [], []
+    cells = _passk_cells(study)
+    for method, name in METHODS:
+        runs = [*{run.name: run for run in _measured(cells[method]).values()}.values()]
+        points = []
+        samples = min((passk_items(run)[0] for run in runs), default=0)
+        for k in [*(2**j for j in range(samples.bit_length()) if 2**j < samples), *([samples] if samples else [])]:
+            outcomes = passk_matrix(runs, k)
+            if outcomes is None:
+                break
+            interval = average_interval([outcomes], LEVEL).scaled(100)
+            points.append(
+                {
+                    "k": k,
+                    **{"mean": finite(interval.mean), "low": finite(interval.low), "high": finite(interval.high)},
+                    **{"n_seeds": interval.n, "n_items": interval.n_items},
+                }
+            )
+        if points:
+            curves.append({"method": method, "label": name, "points": points, "runs": [run.name for run in runs]})
+        else:
+            not_drawn.append({"what": f"pass@k, {name}", "why": "NOT RUN"})
+    return curves, not_drawn
+
+
+def figure5(study: Study) -> dict[str, Any]:
+    """Numbers of Figure 5, left and right."""
+    measured, bars, not_drawn = quantity("new_task", TASK), [], []
+    for size in sizes(study) if study.enabled else ():
+        base, teacher = study.base_cell(TASK, size=size), study.teacher(TASK, size)
+        context = compare(teacher, base, measured, name="", names=("", "")) if teacher and base.runs else None
+        values = {}
+        for budget, _ in BUDGETS:
+            values[budget] = _value(_difference(study, size, budget))
+            planned = budget == "short" or _cell(study, "sdft", size, "long")
+            if values[budget] is None and planned:
+                not_drawn.append({"what": f"size {size}, {budget} budget", "why": "NOT RUN"})
+        own = {
+            f"{method}{suffix}": point(measured_row("figure5", cell, measured))
+            for method in ("sft", "sdft")
+            for budget, suffix in BUDGETS
+            if (cell := _cell(study, method, size, budget))
+        }
+        in_context = _value(context) if context else None
+        if in_context is None:
+            not_drawn.append({"what": f"learning in context, size {size}", "why": "NOT RUN"})
+        bars.append(
+            {
+                "size": size,
+                "difference": values,
+                "in_context": in_context,
+                "base": point(measured_row("figure5", base.distinct, measured)) if base.runs else None,
+                "teacher": point(measured_row("figure5", teacher.distinct, measured)) if teacher else None,
+                "accuracy": own,
+            }
+        )
+    if not bars:
+        not_drawn.append({"what": "SDFT minus SFT by size", "why": "NOT RUN"})
+    curves, missing = passk_curves(study) if study.enabled else ([], [{"what": "pass@k", "why": "NOT RUN"}])
+    columns = document()["items"]["figure5"]["columns"]
+    paper = {size: lookup("figure5", TASK, "sdft_minus_sft", size).value for size in columns}
+    return {
+        "unit": "percentage points (left), percent (right)",
+        "sizes": bars,
+        "pass_at_k": curves,
+        "paper": {"sdft_minus_sft": paper, "order": ["sdft", "sft", "base"]},
+        "not_drawn": not_drawn + missing,
+        "claims": _claims(study),
+    }
+
+
+def _claims(study: Study) -> list[dict[str, Any]]:
+    known = sizes(study)
+    measured = quantity("new_task", TASK)
+    comparisons: dict[str, list[Comparison]] = {"scaling-smallest": [], "scaling-grows": [], "passk-order": []}
+    if known:
+        small, large = known[0], known[-1]
+        cells = {(m, s): _cell(study, m, s, "short") for m in ("sdft", "sft") for s in (small, large)}
+        comparisons["scaling-smallest"].append(
+            compare(
+                cells["sft", small],
+                cells["sdft", small],
+                measured,
+                name=f"size {small}",
+                names=(f"SFT at size {small}", f"SDFT at size {small}"),
+                published=3.3,
+            )
+        )
+        name = f"size {large} against size {small}"
+        outcomes = None if None in cells.values() or small == large else paired_groups(list(cells.values()), measured)
+        if outcomes is None:
+            comparisons["scaling-grows"].append(Comparison(name, None, absent=("a size",), published=10.2))
+        else:
+            seeds, matrices = outcomes
+            of = dict(zip(cells, matrices, strict=True))
+            gains = [[of["sdft", s][0] - of["sft", s][0]] for s in (large, small)]
+            # A difference of differences goes from -200 to 200 points.
+            found = of_matrices(name, *gains, seeds, published=10.2)
+            found = replace(found, benchmarks=(TASK,), sizes=(large, small), bound=200.0)
+            comparisons["scaling-grows"].append(found)
+    cells = _passk_cells(study)
+    largest = min((passk_items(run)[0] for cell in cells.values() for run in _measured(cell).values()), default=128)
+    for one, other in (("sdft", "sft"), ("sft", "base")):
+        left, right = _measured(cells[one]), _measured(cells[other])
+        seeds = sorted(set(left) & set(right))
+        for k in dict.fromkeys((1, min(8, largest), largest)):
+            name = f"{one.upper()} minus {other.upper() if other != 'base' else 'base'}, k = {k}"
+            if not seeds:
+                absent = tuple(f"pass@k of {m}" for m, found in ((one, left), (other, right)) if not found)
+                comparisons["passk-order"].append(Comparison(name, None, absent=absent))
+                continue
+            # Both sides together, so that they share the items.
+            both = passk_matrix([*(left[s] for s in seeds), *(right[s] for s in seeds)], k)
+            found = of_matrices(name, [both[: len(seeds)]], [both[len(seeds) :]], seeds)
+            comparisons["passk-order"].append(replace(found, benchmarks=(TASK,), sizes=(cells[one].size,)))
+    return conclude_all(study, "figure5", comparisons)

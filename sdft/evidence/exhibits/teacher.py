@@ -1,0 +1,167 @@
+"""Figure 2: what the base model solves with a demonstration in its context, and how far from the base that takes it.
+
+A divergence file (`sdft.evaluate.distance`) holds {"nats_per_sequence": {"mean", "se"}, "nats_per_token": {...},
+"items": [{"id", "nats_per_sequence", ...}], "definition"}. Where two models have the same items they are paired.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sdft.evidence.outcomes import Cell, Run, Study
+from sdft.evidence.published import lookup
+from sdft.evidence.quantities import LEVEL, Comparison, compare, finite, measured_row, of_matrices, quantity, within
+from sdft.evidence.statements import conclude_all
+from sdft.statistics import Interval, mean_interval, paired_difference
+
+TASK = "tooluse"
+KEPT = ("mean", "low", "high", "by_seed", "seeds", "n_seeds", "n_items", "runs")
+
+
+def point(row: dict[str, Any]) -> dict[str, Any] | None:
+    """What a figure keeps of a row; None where it was not run."""
+    return None if row["mean"] is None else {name: row[name] for name in KEPT}
+
+
+def _item_nats(record: dict[str, Any]) -> dict[str, float]:
+    """Nats a sequence by item, averaged over its samples; empty where the file has no items with an id."""
+    found = {}
+    for item in record.get("items") or []:
+        value = item.get("nats_per_sequence", item.get("nats")) if isinstance(item, dict) else None
+        if value is not None and "id" in item:
+            found[str(item["id"])] = float(np.mean(value))
+    return found
+
+
+def _nats(cell: Cell | None) -> dict[int, tuple[Run, dict[str, Any]]]:
+    if cell is None:
+        return {}
+    found = {run.seed: (run, run.measurement("divergence")) for run in cell.runs}
+    return {seed: (run, record) for seed, (run, record) in found.items() if record}
+
+
+def divergence_point(cell: Cell) -> dict[str, Any] | None:
+    """KL to base of a cell's models in nats a sequence and a token, with intervals; None where it was not measured."""
+    measured = _nats(cell)
+    if not measured:
+        return None
+    records = [record for _, record in measured.values()]
+    by_seed = [float(record["nats_per_sequence"]["mean"]) for record in records]
+    items = [_item_nats(record) for record in records]
+    if items[0] and all(set(entry) == set(items[0]) for entry in items):
+        nats = np.array([[entry[name] for name in sorted(items[0])] for entry in items])
+        # As a difference from zero, since a mean of numbers that all lie in 0..1 is taken for one that cannot leave it.
+        interval = paired_difference(nats, np.zeros_like(nats), LEVEL)
+    else:
+        interval = mean_interval(by_seed, LEVEL)
+    tokens = [float(record["nats_per_token"]["mean"]) for record in records if record.get("nats_per_token")]
+    token = mean_interval(tokens, LEVEL) if tokens else None
+    return {
+        **_ends(interval),
+        "by_seed": [round(value, 4) for value in by_seed],
+        "seeds": list(measured),
+        "n_seeds": len(measured),
+        "n_items": interval.n_items or int(records[0].get("n_prompts", 0)),
+        "covers": interval.sources,
+        "nats_per_token": None if token is None else _ends(token),
+        "runs": [run.name for run, _ in measured.values()],
+        "definition": records[0].get("definition", ""),
+    }
+
+
+def _ends(interval: Interval) -> dict[str, Any]:
+    """A divergence as it is shown: none is below zero."""
+    shown = within(interval, 0.0, math.inf)
+    return {"mean": finite(shown.mean, 4), "low": finite(shown.low, 4), "high": finite(shown.high, 4)}
+
+
+def _divergence_difference(one: Cell | None, other: Cell | None) -> Comparison:
+    name = "SFT model minus teacher"
+    left, right = _nats(one), _nats(other)
+    seeds = sorted(set(left) & set(right))
+    published = 1.26 - 0.68
+    if not seeds:
+        absent = tuple(f"the KL of {said}" for said, found in (("SFT", left), ("the teacher", right)) if not found)
+        return Comparison(name, None, "nats", absent=absent, published=round(published, 2))
+    pairs = [[_item_nats(side[seed][1]) for seed in seeds] for side in (left, right)]
+    names = sorted(pairs[0][0])
+    if names and all(set(entry) == set(names) for side in pairs for entry in side):
+        one_, other_ = (np.array([[entry[name] for name in names] for entry in side]) for side in pairs)
+        return of_matrices(name, [one_], [other_], seeds, factor=1.0, unit="nats", published=round(published, 2))
+    values = [[side[seed][1]["nats_per_sequence"]["mean"] for seed in seeds] for side in (left, right)]
+    differences = [a - b for a, b in zip(*values, strict=True)]
+    interval = mean_interval(differences, LEVEL)
+    if len(seeds) > 1:
+        # Without items the seeds alone carry the test: [seeds] as that many items of one seed is the same t-test.
+        interval = Interval(**{**interval.__dict__, "p": paired_difference(values[0], values[1], LEVEL).p})
+    return Comparison(
+        name,
+        Interval(**{**interval.__dict__, "p": 1.0 if interval.p is None else interval.p}),
+        "nats",
+        tuple(seeds),
+        tuple(round(value, 4) for value in differences),
+        published=round(published, 2),
+    )
+
+
+def figure2(study: Study) -> dict[str, Any]:
+    """Numbers of Figure 2: accuracy in percent and KL to base in nats."""
+    base = study.base_cell(TASK, distinct=True) if study.base else None
+    teacher, sft, sdft = study.teacher(TASK), study.arm("sft", TASK), study.arm("sdft", TASK)
+    measured = quantity("new_task", TASK)
+    not_drawn, solved, nats = [], [], []
+    lines = (("base", "Base", base), ("teacher", "Base with\ndemonstration", teacher))
+    for key, name, cell in lines:
+        value = point(measured_row("figure2", cell.distinct, measured)) if cell and study.enabled else None
+        printed = lookup("figure2", TASK, key, "solved")
+        solved.append({"key": key, "label": name, "paper": printed.value, "value": value})
+        if value is None:
+            not_drawn.append({"what": f"accuracy, {name}".replace("\n", " "), "why": "NOT RUN"})
+    for key, name, cell in (("sft", "SFT model", sft), ("sdft", "SDFT model", sdft), ("teacher", "Teacher", teacher)):
+        value = divergence_point(cell.distinct) if cell and study.enabled else None
+        printed = lookup("figure2", TASK, key, "kl_to_base")
+        nats.append({"key": key, "label": name, "paper": printed.value if printed else None, "value": value})
+        if value is None:
+            not_drawn.append({"what": f"KL to base, {name}", "why": "NOT RUN"})
+    more = compare(
+        teacher,
+        study.base_cell(TASK) if study.base else None,
+        measured,
+        name="with demonstration minus without",
+        names=("the base model with a demonstration", "the base model"),
+        published=58.0,
+    )
+    claims = conclude_all(
+        study,
+        "figure2",
+        {
+            "teacher-solves-more": [more],
+            "teacher-solves-all": [_against_all(teacher, measured)],
+            "teacher-is-closer": [_divergence_difference(sft, teacher)],
+        },
+    )
+    return {"unit": "percent and nats", "solved": solved, "nats": nats, "not_drawn": not_drawn, "claims": claims}
+
+
+def _against_all(teacher: Cell | None, measured: Any) -> Comparison:
+    """The teacher's accuracy minus 100 %: an interval of one sample, so its p-value is that of the interval's side."""
+    name = "accuracy minus 100 %"
+    row = measured_row("figure2", teacher.distinct, measured) if teacher else {"mean": None}
+    if row["mean"] is None:
+        return Comparison(name, None, absent=("the base model with a demonstration",), published=0.0)
+    p = 0.0 if row["high"] < 100 - 1e-9 else 1.0
+    interval = Interval(
+        row["mean"] - 100, row["low"] - 100, row["high"] - 100, row["n_seeds"], row["n_items"], 0, 0, row["covers"], p
+    )
+    return Comparison(
+        name,
+        interval,
+        seeds=tuple(row["seeds"]),
+        by_seed=tuple(row["by_seed"]),
+        published=0.0,
+        benchmarks=measured.benchmarks,
+        sizes=(teacher.size,),
+    )

@@ -1,0 +1,64 @@
+"""Figure 1: the new task against prior capabilities, as an average over the tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sdft.evidence.names import METHOD_NAMES, PRIOR
+from sdft.evidence.outcomes import Cell, Study
+from sdft.evidence.published import document, lookup
+from sdft.evidence.quantities import LEVEL, done, finite, groups, quantity, within
+from sdft.statistics import average_interval
+
+METHODS = ("base", "sft", "dft", "sft_reinvoke", "sdft")
+
+
+def figure1(study: Study) -> dict[str, Any]:
+    """Points of Figure 1 in percent: ours, and those that follow from the paper's Table 5."""
+    points, not_drawn = [], []
+    for method in METHODS:
+        value = _average(study, method) if study.enabled else None
+        if value is None:
+            not_drawn.append({"what": METHOD_NAMES[method], "why": "NOT RUN"})
+        else:
+            points.append({"method": method, **value})
+    paper = []
+    for method in METHODS:
+        cells = [
+            [lookup("table5", task, method, metric) for metric in ("new_task", "prior_average")]
+            for task in document()["items"]["table5"]["rows"]
+        ]
+        if all(entry for pair in cells for entry in pair):
+            means = np.mean([[entry.value for entry in pair] for pair in cells], axis=0)
+            new, prior = (round(float(value), 3) for value in means)
+            paper.append({"method": method, "new_task": new, "prior_average": prior})
+    return {"unit": "percent", "tasks": study.tasks, "points": points, "paper": paper, "not_drawn": not_drawn}
+
+
+def _average(study: Study, method: str) -> dict[str, Any] | None:
+    """New task and prior average over all tasks, on the seeds that have every one of them."""
+    cells: list[Cell | None] = [study.cell(task, method) for task in study.tasks]
+    if not cells or None in cells:
+        return None
+    seeds = None
+    for cell in cells:
+        wanted = [quantity("new_task", cell.task), quantity("prior_average", cell.task)]
+        found = {run.seed for run in cell.runs if all(run in done(cell, measured) for measured in wanted)}
+        seeds = found if seeds is None else seeds & found
+    if not seeds:
+        return None
+    runs = [[run for run in cell.runs if run.seed in seeds] for cell in cells]
+    new = [groups(own, quantity("new_task", cell.task))[0] for own, cell in zip(runs, cells, strict=True)]
+    # The prior benchmarks have the same items after every task, so an item's outcome is its mean over the tasks.
+    prior = [np.mean([groups(own, quantity(name, ""))[0] for own in runs], axis=0) for name in PRIOR]
+    result = {}
+    for metric, outcomes in (("new_task", new), ("prior_average", prior)):
+        interval = within(average_interval(outcomes, LEVEL), 0.0, 1.0).scaled(100)
+        by_seed = 100 * np.mean([group.mean(axis=1) for group in outcomes], axis=0)
+        result[metric] = {
+            **{"mean": finite(interval.mean), "low": finite(interval.low), "high": finite(interval.high)},
+            **{"by_seed": [round(float(x), 3) for x in by_seed], "n_seeds": interval.n, "n_items": interval.n_items},
+        }
+    return {**result, "seeds": sorted(seeds), "runs": [run.name for own in runs for run in own]}

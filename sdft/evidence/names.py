@@ -1,0 +1,32 @@
+"""Identifiers of the study, in the order of the tables, and how they are shown to a reader."""
+
+from sdft.methods import find_method, method_names
+from sdft.tasks import find_task, task_names
+from sdft.tasks.names import TASKS
+
+TASK_NAMES = {name: find_task(name).title for name in dict.fromkeys((*TASKS, *task_names()))}
+# Untrained models stand in tables beside the methods.
+UNTRAINED = {"base": "Base", "oracle_rag": "Oracle RAG", "teacher": "Base with demonstration"}
+METHOD_NAMES = UNTRAINED | {name: find_method(name).title for name in method_names()}
+PRIOR = ("hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande")
+METRICS = ("new_task", *PRIOR, "prior_average")
+METRIC_NAMES = {
+    "new_task": "New task",
+    "hellaswag": "HellaSwag",
+    "humaneval": "HumanEval",
+    "ifeval": "IFEval",
+    "mmlu": "MMLU",
+    "truthfulqa": "TruthfulQA",
+    "winogrande": "Winogrande",
+    "prior_average": "Prior average",
+}
+# What else is measured beside METRICS, and the unit of what is no percentage.
+MEASURE_NAMES = {
+    **METRIC_NAMES,
+    "strict": "Strict",
+    "lenient": "Lenient",
+    "ood": "Out of distribution",
+    "generated_tokens": "Generated tokens",
+    "kl_to_base": "KL to base",
+}
+UNITS = {"generated_tokens": "tokens", "kl_to_base": "nats"}

@@ -1,0 +1,286 @@
+"""What is measured of a model, as outcomes an item, and how two models are compared on it.
+
+A `Quantity` names benchmarks and a field of their items; everything else here works on any of them: a cell's row with
+its interval (percent, or tokens), and the paired difference of two cells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from sdft.common.errors import SdftError
+from sdft.evidence.names import METHOD_NAMES, PRIOR, TASK_NAMES, UNITS
+from sdft.evidence.outcomes import Cell, Run
+from sdft.evidence.published import lookup
+from sdft.statistics import Interval, average_interval, paired_difference
+from sdft.tasks.names import JUDGED, JUDGED_METRIC
+
+LEVEL = 0.95
+# Said wherever answers that take a judge were scored without one, at a scale whose numbers stand beside the paper's.
+OFFLINE = (
+    "Medical and knowledge answers were scored by the offline judge, which looks for the reference in the response and "
+    "knows no partly right answer; the paper's judge is a model, so these numbers are not comparable with its own."
+)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A metric as the mean over `benchmarks` (test sets of equal weight) of a field of their items."""
+
+    metric: str
+    benchmarks: tuple[str, ...]
+    field: str = "correct"
+
+    @property
+    def unit(self) -> str:
+        return UNITS.get(self.metric, "percent")
+
+    @property
+    def factor(self) -> float:
+        """From the items' unit to the table's."""
+        return 100.0 if self.unit == "percent" else 1.0
+
+    @property
+    def difference_unit(self) -> str:
+        return "percentage points" if self.unit == "percent" else self.unit
+
+
+def quantity(metric: str, task: str) -> Quantity:
+    """The quantity behind a column: new_task, prior_average, a prior benchmark, or one of the studies' own measures."""
+    special = {
+        "new_task": Quantity(metric, (task,)),
+        "prior_average": Quantity(metric, PRIOR),
+        "strict": Quantity(metric, (task,)),
+        "lenient": Quantity(metric, (task,), "lenient"),
+        "ood": Quantity(metric, (f"{task}_ood",)),
+        "generated_tokens": Quantity(metric, (task,), "new_tokens"),
+    }
+    return special.get(metric) or Quantity(metric, (metric,))
+
+
+def _outcomes(run: Run, benchmark: str, name: str) -> np.ndarray | None:
+    score = run.scores[benchmark]
+    return score.outcomes if name == "correct" else score.fields.get(name)
+
+
+def done(cell: Cell, measured: Quantity) -> list[Run]:
+    """The runs of a cell that have every benchmark, with the field in every item."""
+    return [
+        run
+        for run in cell.done(measured.benchmarks)
+        if all(_outcomes(run, name, measured.field) is not None for name in measured.benchmarks)
+    ]
+
+
+def offline(cells: Sequence[Cell], measured: Quantity) -> bool:
+    """Whether the outcomes of some cell rest on the offline judge, at either of the task's splits."""
+    names = [name for name in measured.benchmarks if name.removesuffix("_ood") in JUDGED]
+    if measured.field == "new_tokens":
+        return False
+    return any(
+        run.scores[name].metric != JUDGED_METRIC for cell in cells for run in done(cell, measured) for name in names
+    )
+
+
+def agreement(cells: Sequence[Cell]) -> str:
+    """How far two judges agree on the answers behind some cells, as a sentence; empty where no two judged them."""
+    found: dict[tuple[str, str, str], dict[str, tuple[float, int]]] = {}
+    for cell in cells:
+        for run in cell.runs:
+            for name in filter(run.scores.__contains__, (cell.task, f"{cell.task}_ood")):
+                judges, n = run.scores[name].judges, len(run.scores[name].ids)
+                if judges.get("kappa") is not None:
+                    key = (name, judges.get("model", ""), judges.get("second_model", ""))
+                    found.setdefault(key, {})[str(run.scores.folder)] = (judges["kappa"], n)
+    said = []
+    for (name, first, second), values in found.items():
+        kappas = [f"{kappa:.2f}" for kappa, _ in (min(values.values()), max(values.values()))]
+        counts = sorted({n for _, n in values.values()})
+        task = TASK_NAMES[name.removesuffix("_ood")] + (" (indirect questions)" if name.endswith("_ood") else "")
+        said.append(
+            f"Cohen's kappa of the judges {first}, whose labels count, and {second} on {task}: "
+            f"{' to '.join(dict.fromkeys(kappas))} (n = {'/'.join(map(str, counts))} answers, {len(values)} "
+            f"model{'' if len(values) == 1 else 's'})."
+        )
+    return " ".join(said)
+
+
+def groups(runs: Sequence[Run], measured: Quantity) -> list[np.ndarray]:
+    """A [seeds, items] matrix a benchmark. Raises SdftError when two runs saw different items."""
+    first = runs[0].scores
+    for run in runs:
+        for benchmark in measured.benchmarks:
+            if run.scores[benchmark].ids != first[benchmark].ids:
+                raise SdftError(
+                    f"{run.scores.folder} and {first.folder} were not evaluated on the same items of {benchmark}, so "
+                    "they cannot be paired; delete the older of the two and run the same command again."
+                )
+    return [np.stack([_outcomes(run, name, measured.field) for run in runs]) for name in measured.benchmarks]
+
+
+def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, Any]:
+    """A cell's row for one quantity beside the paper's number of `item`, in the table's unit; without a verdict."""
+    printed = lookup(item, cell.task, cell.method, measured.metric) if item and item_prints(item, cell) else None
+    runs = done(cell, measured)
+    row: dict[str, Any] = {
+        "task": cell.task,
+        "method": cell.method,
+        "arm": cell.arm,
+        "metric": measured.metric,
+        "published": printed.value if printed else None,
+        "published_place": f"{printed.place} ({printed.version})" if printed else None,
+        "published_note": printed.note if printed else None,
+        "mean": None,
+        "low": None,
+        "high": None,
+        "width": None,
+        "n_seeds": len(runs),
+        "n_items": 0,
+        "sd_seeds": None,
+        "by_seed": [],
+        "seeds": [run.seed for run in runs],
+        "covers": "none",
+        "runs": [run.name for run in runs],
+        "not_run": [run.name for run in cell.runs if run not in runs],
+        "notes": [],
+    }
+    if runs:
+        outcomes = groups(runs, measured)
+        by_seed = measured.factor * np.mean([group.mean(axis=1) for group in outcomes], axis=0)
+        by_seed = [round(float(value), 3) for value in by_seed]
+        interval = average_interval(outcomes, LEVEL).scaled(measured.factor)
+        shown = within(interval, 0.0, 100.0 if measured.unit == "percent" else math.inf)
+        row |= {
+            "mean": round(interval.mean, 3),
+            "low": finite(shown.low),
+            "high": finite(shown.high),
+            "width": finite(interval.high - interval.low),
+            "n_items": interval.n_items,
+            "sd_seeds": round(float(np.std(by_seed, ddof=1)), 3) if len(by_seed) > 1 else None,
+            "by_seed": by_seed,
+            "covers": interval.sources,
+            "standard_error": round(math.hypot(interval.se_seeds, interval.se_items), 4),
+        }
+        if any(abs(run.scores[name].shift) > 1e-6 for run in runs for name in measured.benchmarks):
+            row["notes"].append("the metric is not the mean of the items' outcomes, which give the width only")
+        if row["not_run"]:
+            row["notes"].append(f"{len(row['not_run'])} of {len(cell.runs)} seeds not run")
+    return row
+
+
+def item_prints(item: str, cell: Cell) -> bool:
+    """Whether the paper's item speaks of this arm: Table 5 of the methods' own arms, other items of every arm."""
+    return item != "table5" or cell.arm == cell.method
+
+
+def finite(value: float | None, digits: int = 3) -> float | None:
+    """Rounded, or None where it is not a finite number."""
+    return round(float(value), digits) if value is not None and math.isfinite(value) else None
+
+
+def within(interval: Interval, low: float, high: float) -> Interval:
+    """An interval cut to what its quantity can be, to be shown; verdicts and p-values come from the whole one.
+
+    An infinite end stays as it is, since one number bounds nothing.
+    """
+    ends = (end if math.isinf(end) else min(max(end, low), high) for end in (interval.low, interval.high))
+    return replace(interval, **dict(zip(("low", "high"), ends, strict=True)))
+
+
+def name_of(cell: Cell) -> str:
+    """How a cell is shown: the plan's label, the method's name for a method's own arm, else the arm."""
+    if cell.label:
+        return cell.label
+    return METHOD_NAMES.get(cell.method, cell.method) if cell.arm in (cell.method, "teacher") else cell.arm
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One paired difference in `unit`, or why there is none.
+
+    offline: the offline judge scored a side of it; benchmarks and sizes: what was measured, from base models of which
+    sizes, so that a base model that misses its gate is known; kind: the test's own predicate, where it is not that of
+    its statement; bound: the largest that the difference can be, 100 percentage points where it is left out.
+    """
+
+    name: str
+    interval: Interval | None
+    unit: str = "percentage points"
+    seeds: tuple[int, ...] = ()
+    by_seed: tuple[float, ...] = ()
+    absent: tuple[str, ...] = ()
+    published: float | None = None
+    offline: bool = False
+    benchmarks: tuple[str, ...] = ()
+    sizes: tuple[str | None, ...] = (None,)
+    kind: str | None = None
+    bound: float | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> Interval:
+        """The interval as it is shown, within what the difference can be."""
+        bound = self.bound or (100.0 if self.unit == "percentage points" else math.inf)
+        return within(self.interval, -bound, bound)
+
+
+def of_matrices(
+    name: str,
+    one: Sequence[np.ndarray],
+    other: Sequence[np.ndarray],
+    seeds: Sequence[int],
+    *,
+    factor: float = 100.0,
+    unit: str = "percentage points",
+    published: float | None = None,
+) -> Comparison:
+    """The difference of two lists of [seeds, items] matrices, one a test set."""
+    difference = paired_difference(one, other, LEVEL, grouped=True).scaled(factor)
+    by_seed = factor * np.mean([a.mean(axis=1) - b.mean(axis=1) for a, b in zip(one, other, strict=True)], axis=0)
+    return Comparison(
+        name, difference, unit, tuple(seeds), tuple(round(float(x), 3) for x in by_seed), published=published
+    )
+
+
+def paired_groups(cells: Sequence[Cell], measured: Quantity) -> tuple[list[int], list[list[np.ndarray]]] | None:
+    """Matrices of several cells on the seeds that all of them have finished; None where no seed is common."""
+    finished = [{run.seed: run for run in done(cell, measured)} for cell in cells]
+    seeds = sorted(set.intersection(*map(set, finished))) if finished else []
+    if not seeds:
+        return None
+    groups([runs[seeds[0]] for runs in finished], measured)
+    return seeds, [groups([runs[seed] for seed in seeds], measured) for runs in finished]
+
+
+def compare(
+    one: Cell | None,
+    other: Cell | None,
+    measured: Quantity,
+    *,
+    name: str,
+    names: tuple[str, str],
+    published: float | None = None,
+) -> Comparison:
+    """`one` minus `other`, paired by item and seed; `names` are said where a side has no score."""
+    absent = tuple(
+        said for said, cell in zip(names, (one, other), strict=True) if cell is None or not done(cell, measured)
+    )
+    outcomes = None if absent else paired_groups([one, other], measured)
+    if outcomes is None:
+        return Comparison(name, None, measured.difference_unit, absent=absent, published=published)
+    seeds, (left, right) = outcomes
+    found = of_matrices(
+        name, left, right, seeds, factor=measured.factor, unit=measured.difference_unit, published=published
+    )
+    return replace(
+        found,
+        offline=offline([one, other], measured),
+        # A length is counted, whatever the answers are worth.
+        benchmarks=() if measured.field == "new_tokens" else measured.benchmarks,
+        sizes=(one.size, other.size),
+    )

@@ -1,0 +1,156 @@
+"""`python -m sdft.learning.candidate`: train one candidate of a sweep, score it, and let its weights go."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sdft.common.errors import DivergedError, SdftError, run_main
+from sdft.common.locks import only_writer
+from sdft.common.progress import say
+from sdft.common.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
+from sdft.evaluate import set_environment
+from sdft.evaluate.cli import add_overlong
+from sdft.evaluate.prior import evaluate_prior, prior_config
+from sdft.evaluate.questions import read_items
+from sdft.learning.processes import find_processes, launch
+from sdft.learning.spec import Inputs, fingerprint, read_spec, resolve
+from sdft.records.record import Record
+from sdft.study.plan import RunSpec
+from sdft.train import train
+
+DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
+(what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. A training that
+diverges is a result too: accuracy 0, ranked below every other. Repeating an interrupted command continues the training.
+The weights are deleted at the end unless they are asked for."""
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sdft.learning.candidate", description=DESCRIPTION)
+    add = parser.add_argument
+    add("--run", required=True, metavar="RUN.json", help="the candidate (sdft.study.plan.RunSpec)")
+    add("--validation", required=True, metavar="PATH", help="records of the validation split")
+    add("--prior-config", required=True, metavar="JSON", help="how to run the prior benchmarks, as in sdft.evaluate")
+    add("--out", required=True, metavar="VALIDATION.json", help="result; the run trains in the same folder")
+    add("--max-new-tokens", type=int, default=2048, help="longest response, in tokens (default: %(default)s)")
+    add("--batch-size", type=int, default=16, help="prompts at a time (default: %(default)s)")
+    add_overlong(parser)
+    add("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights when scored")
+    add("--limit", type=int, metavar="N", help="only the first N validation records")
+    add("--wait", type=float, default=0, metavar="MINUTES", help="for another process that trains the same run")
+    add("--processes", type=int, default=1, metavar="N", help="one a GPU; torchrun starts them")
+    add("--keep-weights", action="store_true", help="leave the weights beside the result")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    launch("sdft.learning.candidate", options.processes, arguments)
+    spec = read_spec(options.run)
+    if spec.hyperparameters is None:
+        raise SdftError(f"{options.run} is a final run; a candidate has hyperparameters. Use python -m sdft.train.")
+    # A candidate is looked at when it is finished, and its weights are let go.
+    spec = spec.model_copy(update={"settings": spec.settings.model_copy(update={"snapshots": 0})})
+    out = Path(options.out)
+
+    prior = prior_config(options.prior_config, Path("."))
+    set_environment(local=bool(prior["data_dir"]))
+    records = read_items(spec.task, options.validation, options.limit)
+    passing = {"run", "out", "wait", "keep_weights", "processes"}
+    settings = {name: value for name, value in vars(options).items() if name not in passing}
+    spec, files = resolve(spec), [options.validation]
+    if prior["data_dir"]:
+        files += [str(Path(prior["data_dir"]) / f"{name}.jsonl") for name in prior["tasks"]]
+    read = [sha256_file(path) for path in files if Path(path).is_file()]
+    key = digest([fingerprint(spec, Inputs(spec)), settings, code_digest("sweep"), read], 16)
+    # A twin that a killed workflow left behind may finish this candidate, and delete its weights, meanwhile.
+    clock, crew, state = Clock(), find_processes(options.wait), out.parent / "candidate"
+    with crew.held(lambda: only_writer(state, options.wait)):
+        kept = (out.parent / "weights").is_dir() or not options.keep_weights
+        if crew.first(lambda: kept and finished(out, state, key)):
+            return
+        try:
+            record = train(spec, out.parent, wait_minutes=options.wait)
+        except DivergedError as error:
+            say(str(error))
+            record = None
+            content = outcome(spec, clock, validation={"value": 0.0, "n": len(records)}, diverged=str(error))
+        # Several processes may train a model; the first one scores it.
+        if not crew.main:
+            return
+        if record is not None:
+            content = score(spec, record, out.parent, records, prior, options, clock)
+        write_json(state / out.name, content | {"key": key})
+        write_json(out, content | {"key": key})
+        if not options.keep_weights:
+            # The record goes with the weights: it says that they are there.
+            (out.parent / "model.json").unlink(missing_ok=True)
+            shutil.rmtree(out.parent / "weights", ignore_errors=True)
+
+
+def finished(out: Path, state: Path, key: str) -> bool:
+    """Whether this candidate has its result, also where Snakemake has deleted it: it is put back from `state`."""
+    for path in (out, state / out.name):
+        if path.is_file() and (record := read_json(path)).get("key") == key:
+            if path != out:
+                write_json(out, record)
+            return True
+    return False
+
+
+def score(
+    spec: RunSpec,
+    record: dict[str, Any],
+    folder: Path,
+    records: list[Record],
+    prior: dict[str, Any],
+    options: argparse.Namespace,
+    clock: Clock,
+) -> dict[str, Any]:
+    """The content of validation.json for `spec`, trained into `folder` with this record."""
+    import torch
+
+    from sdft.evaluate.answers import Decoding, evaluate_task
+    from sdft.models.files import load_model, load_tokenizer
+
+    clock.device = "cuda" if torch.cuda.is_available() else "cpu"
+    weights = folder / "weights"
+    model, tokenizer = load_model(weights, clock.device, options.dtype), load_tokenizer(weights)
+    decoding = Decoding(
+        max_new_tokens=options.max_new_tokens,
+        batch_size=options.batch_size,
+        max_prompt_tokens=options.max_prompt_tokens,
+        overlong=options.overlong,
+    )
+    validation = evaluate_task(model, tokenizer, spec.task, records, decoding)
+    priors = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()}
+    return outcome(
+        spec,
+        clock,
+        record["manifest"]["inputs"],
+        validation={"value": validation.value, "n": validation.n},
+        prompts_cut=validation.metrics["prompt_tokens"]["cut"],
+        rows_cut=record["rows_cut"],
+        prior=priors,
+        prior_average=sum(priors.values()) / len(priors) if priors else None,
+        prior_limit=prior["limit"],
+        steps=record["steps"],
+        seconds=record["seconds"],
+    )
+
+
+def outcome(spec: RunSpec, clock: Clock, inputs: dict[str, Any] | None = None, **measured: Any) -> dict[str, Any]:
+    """A candidate's validation.json with what was measured of it."""
+    config = spec.model_dump(mode="json")
+    return {
+        "run": spec.id,
+        "hyperparameters": spec.hyperparameters.model_dump(),
+        **measured,
+        "manifest": manifest("train", clock=clock, config=config, seeds=[spec.seed], inputs=inputs),
+    }
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,421 @@
+"""The training loop, the same for all methods."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sdft.common.errors import DivergedError, SdftError
+from sdft.common.progress import Progress, say
+from sdft.common.provenance import Clock, manifest, read_json, sha256_files, write_json, write_text
+from sdft.common.seeds import derived_seed
+from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
+from sdft.learning.engines import Engine, GenerateEngine, stop_tokens
+from sdft.learning.fixed_samples import draw
+from sdft.learning.optimization import batches, learning_rate, make_optimizer
+from sdft.learning.processes import Alone
+from sdft.learning.snapshots import Snapshots, save_model
+from sdft.losses.encoding import Completions, Encoder, Example
+from sdft.methods import find_method
+from sdft.methods.base import MicroBatch, StepLoss
+from sdft.models.files import load_model, load_tokenizer
+from sdft.records.record import read_records
+from sdft.study.plan import RunSpec
+from sdft.teacher import EMATeacher
+
+# Distances from the start cost a pass over all weights, so they are measured every so many steps.
+DISTANCE_STEPS = 10
+
+
+class Training:
+    """One run of `spec` (with hyper-parameters) into `out`, from the last of `checkpoints` if there is one.
+
+    inputs: the checked files (sdft.learning.spec.Inputs). engine: what samples; transformers' generate by default. The
+    processes that train together are those of `checkpoints`.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        inputs: Any,
+        out: Path,
+        checkpoints: Checkpoints,
+        *,
+        quiet: bool = False,
+        engine: Engine | None = None,
+    ) -> None:
+        self.spec, self.inputs, self.out, self.checkpoints = spec, inputs, out, checkpoints
+        self.crew: Alone = checkpoints.crew
+        self.quiet = quiet or not self.crew.main
+        self.settings, self.values = spec.settings, spec.hyperparameters
+        self.crew.check(spec.method, self.settings)
+        self.accelerator = self.crew.accelerator()
+        self.device = self.accelerator.device
+        self.clock = Clock(str(self.device), self.crew.size)
+        self.weights_dtype = getattr(torch, self.settings.weights_dtype)
+
+        self.tokenizer = load_tokenizer(inputs.base.folder)
+        self.student = self._load(inputs.start.folder)
+        if self.settings.gradient_checkpointing:
+            self.student.gradient_checkpointing_enable()
+        pad = self.tokenizer.pad_token_id
+        pad = self.tokenizer.eos_token_id if pad is None else pad
+        self.method = find_method(spec.method)(self.settings, pad)
+        self.examples = self._encode()
+        self.engine = engine or self.crew.engine(self._engine(inputs, pad))
+        self.order = self._order()
+        self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
+        self.ema: EMATeacher | None = None
+        self.teacher = self._teacher()
+        weights = self.crew.local(dict(self.student.named_parameters()))
+        self.start = {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
+        squares = sum(float(value.double().pow(2).sum()) for value in self.start.values())
+        self.start_norm = self.crew.total(squares) ** 0.5
+        optimizer = make_optimizer(self.student.parameters(), self.settings, self.weights_dtype)
+        self.student.train()
+        self.optimizer = self.accelerator.prepare(optimizer)
+        self.log: list[dict[str, Any]] = []
+        self.saved = time.monotonic()
+
+    def _engine(self, inputs: Any, pad: int) -> Engine:
+        stop = stop_tokens(self.student, self.tokenizer)
+        if self.settings.rollout_engine == "vllm" and self.method.sampling is not None:
+            from sdft.learning.vllm import VLLMEngine
+
+            return VLLMEngine(inputs.start.folder, pad, stop, self.student.config.max_position_embeddings)
+        return GenerateEngine(pad, stop)
+
+    def run(self) -> dict[str, Any]:
+        """Train to the end and return the content of model.json.
+
+        Raises SystemExit(128 + signal) after SIGTERM or SIGINT, with a checkpoint saved; DivergedError when the loss,
+        the gradient or the student's distribution is no longer finite; SdftError when the device's memory does not
+        suffice, or when the disk is full.
+        """
+        devices = [self.device] if self.device.type == "cuda" else []
+        with StopRequest() as stop, torch.random.fork_rng(devices):
+            done, status = self._resume(), None
+            progress = Progress(self.spec.id, len(self.order), done, self.quiet)
+            try:
+                self.draw_samples(stop)
+                with open(self.crew.writes(self.out / METRICS), "w", encoding="utf-8") as live:
+                    live.writelines(line(entry) for entry in self.log)
+                    for step in range(done, len(self.order)):
+                        entry = self._step(step)
+                        self.log.append(entry)
+                        live.write(line(entry))
+                        live.flush()
+                        progress.step(loss=entry["loss"], entropy=entry["entropy"])
+                        if step + 1 in self.snapshots.wanted:
+                            self._keep(step + 1)
+                        status = self.crew.agree(stop.status)
+                        if step + 1 < len(self.order) and (status or self.crew.agree(self._due(step + 1))):
+                            self._save(step + 1)
+                        if status:
+                            break
+            except FloatingPointError as error:
+                raise DivergedError(
+                    f"run {self.spec.id}, step {len(self.log) + 1} of {len(self.order)}: {error}; lower the learning "
+                    f"rate ({self.values.learning_rate:g}), or compute in float32 (training.compute_dtype)."
+                ) from None
+            except torch.OutOfMemoryError:
+                raise SdftError(
+                    f"run {self.spec.id} does not fit into the memory of {self.device}; give a smaller "
+                    "--micro-batch-size, or --gradient-checkpointing. Neither changes the result."
+                ) from None
+            finally:
+                progress.close()
+            if status and len(self.log) < len(self.order):
+                say(f"stopped after step {len(self.log)} of {len(self.order)}; repeat the command to continue")
+                raise SystemExit(status)
+            return self._finish()
+
+    def draw_samples(self, stop: StopRequest | None = None) -> None:
+        """Give each row its fixed completion, for methods that train on samples drawn once.
+
+        They come from the base model shown the teacher's prompt, also where training starts from a parent. What was
+        drawn before an interruption is read again from the folder state/. Raises SystemExit as `run` does.
+        """
+        if self.method.sampling != "once":
+            return
+
+        base = None
+
+        def sample(examples: list[Example], seed: int) -> Completions:
+            nonlocal base
+            base = base or self._load(self.inputs.base.folder)
+            with self._autocast():
+                return self.engine.sample(
+                    base,
+                    [example.teacher_prompt for example in examples],
+                    temperature=self.settings.temperature,
+                    max_new_tokens=self.settings.max_new_tokens,
+                    seed=seed,
+                )
+
+        path = self.out / "state" / "samples.jsonl"
+        self.examples = draw(path, self.checkpoints.fingerprint, self.examples, sample, self.spec.seed, stop)
+
+    def _load(self, folder: Path) -> Any:
+        model = load_model(folder, str(self.device), self.settings.weights_dtype)
+        # Measured on small models, where the attention kernels of a CPU cost more than they save.
+        if self.device.type == "cpu":
+            model.set_attn_implementation("eager")
+        _check_head(model, folder)
+        return self.crew.shard(model)
+
+    def _encode(self) -> list[Example]:
+        context = getattr(self.student.config, "max_position_embeddings", None) or 2**31
+        encoder = Encoder(self.tokenizer, context, self.settings)
+        records = read_records(self.inputs.rows)
+        found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
+        examples = [example for example in found if example is not None]
+        self.left_out, self.cut = len(records) - len(examples), encoder.cut
+        if self.left_out:
+            say(f"{self.left_out} of {len(records)} rows are too long and are left out")
+        if self.cut:
+            say(f"{len(self.cut)} of {len(records)} rows are too long and are cut from the left")
+        return examples
+
+    def _order(self) -> list[list[int]]:
+        rows, size = len(self.examples), self.values.batch_size
+        order = batches(rows, size, self.values.epochs, self.spec.seed, self.settings.drop_last)
+        if not order or (self.settings.drop_last and rows < size):
+            raise SdftError(
+                f"{self.inputs.rows} gives {rows} rows to train on, which do not fill one batch of {size}; choose a "
+                "smaller batch_size, or check the file and training.overlong."
+            )
+        return order
+
+    def _teacher(self) -> Any:
+        """The teacher's model: an average of the student, the frozen base model, the student itself, or none."""
+        kind = self.method.teacher
+        if kind == "ema":
+            twin = self._load(self.inputs.start.folder) if self.crew.size > 1 else None
+            dtype, stochastic = getattr(torch, self.settings.ema_dtype), self.settings.rounding == "stochastic"
+            self.ema = EMATeacher(self.student, self.values.ema_rate, dtype, twin, stochastic=stochastic)
+            return self.ema.model
+        if kind == "base":
+            return self._load(self.inputs.base.folder).requires_grad_(False)
+        return self.student if kind == "student" else None
+
+    def _step(self, step: int) -> dict[str, Any]:
+        begun = time.perf_counter()
+        rate = learning_rate(
+            step, len(self.order), self.values.learning_rate, self.settings.schedule, self.settings.warmup_steps
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(derived_seed(self.spec.seed, step, "loss"))
+        examples = [self.examples[row] for row in self.order[step] for _ in range(self.method.samples)]
+        with self._autocast():
+            seed = derived_seed(self.spec.seed, step, "rollout")
+            completions = self.method.completions(examples, self.student, self.engine, seed, self.teacher)
+        totals = Totals(completions)
+        for rows, share in self.crew.parts(len(examples), self.settings.micro_batch_size):
+            batch = MicroBatch(examples[rows], completions.part(rows))
+            with self._autocast():
+                part = self.method.loss(batch, self.student, self.teacher)
+            # Sharded gradients are averages over the processes.
+            self.accelerator.backward(part.loss * (share * self.crew.size))
+            totals.add(part, share)
+        totals.over(self.crew)
+        norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
+        entry = {"step": step + 1, **totals.means(), "gradient_norm": norm, "learning_rate": rate}
+        entry["cut_rows"] = sum(self.examples[row].id in self.cut for row in self.order[step])
+        if not (math.isfinite(entry["loss"]) and math.isfinite(norm)):
+            raise FloatingPointError(f"the loss is {entry['loss']} and the gradient norm {norm}")
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.ema is not None:
+            self.crew.settle(self.ema.model)
+            self.ema.update(self.student)
+        entry |= self._distances(step + 1)
+        seconds = time.perf_counter() - begun
+        entry |= {"tokens_per_second": round(totals.tokens / seconds, 1), "seconds": round(seconds, 4)}
+        return entry
+
+    def _autocast(self) -> Any:
+        """Narrower arithmetic for matrix products, where the settings ask for it."""
+        narrow = self.settings.compute_dtype == "bfloat16" and self.weights_dtype == torch.float32
+        # Narrow copies of weights that were gathered from shards would stay, and belong to no gradient.
+        cache = self.crew.size == 1
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=cache) if narrow else nullcontext()
+
+    def _distances(self, step: int) -> dict[str, float | None]:
+        """How far student and teacher are from the start: L2 norms over all weights, absolute and relative.
+
+        changed_weights is the share of the student's weights that differ from the start at all (in bfloat16 many stay).
+        """
+        names = ("student_distance", "student_distance_relative", "teacher_distance", "changed_weights")
+        if step % DISTANCE_STEPS and step not in (1, len(self.order)):
+            return dict.fromkeys(names)
+        student, changed = self._distance(dict(self.student.named_parameters()))
+        teacher = None if self.ema is None else self._distance(self.ema.average)[0]
+        if self.method.teacher == "student":
+            teacher = student
+        return dict(zip(names, (student, student / self.start_norm, teacher, changed), strict=True))
+
+    @torch.no_grad()
+    def _distance(self, weights: dict[str, Tensor]) -> tuple[float, float]:
+        squares = torch.zeros((), dtype=torch.float64, device=self.device)
+        changed = torch.zeros((), dtype=torch.int64, device=self.device)
+        for name, value in weights.items():
+            value, start = self.crew.local(value), self.start[name].to(self.device)
+            squares += (value.float() - start.float()).pow(2).sum().double()
+            changed += (value != start).sum()
+        squares, changed = self.crew.total(squares), self.crew.total(changed)
+        return float(squares.sqrt()), float(changed) / sum(value.numel() for value in weights.values())
+
+    def _due(self, step: int) -> bool:
+        steps = self.settings.checkpoint_steps
+        late = time.monotonic() - self.saved > 60 * self.settings.checkpoint_minutes
+        return late or bool(steps and step % steps == 0)
+
+    def _save(self, step: int) -> None:
+        state = {
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "log": self.log,
+            "seconds": time.time() - self.clock.start,
+        }
+        self.checkpoints.save(step, state)
+        self.saved = time.monotonic()
+
+    def _resume(self) -> int:
+        """Take over the last whole checkpoint; returns how many steps are done."""
+        found = self.checkpoints.load("cpu")
+        if found is not None and not self.crew.first(lambda: self.snapshots.complete(found[0])):
+            say("snapshots of steps that are done are asked for and were not taken; starting afresh")
+            found = None
+        if found is None:
+            self.crew.first(self.snapshots.clear)
+            return 0
+        step, state = found
+        state = self.crew.spread(state, self.student, self.optimizer, self.ema)
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.log = state["log"]
+        self.clock.start -= state["seconds"]
+        say(f"continuing {self.spec.id} after step {step} of {len(self.order)}")
+        return step
+
+    def _keep(self, step: int) -> None:
+        whole = self.crew.whole_weights(self.student)
+        self.crew.first(lambda: self.snapshots.take(step, self.student, self.tokenizer, whole))
+
+    def _finish(self) -> dict[str, Any]:
+        """Write the weights, then the record that says they are whole; drop the checkpoints."""
+        whole = self.crew.whole_weights(self.student)
+        self.crew.first(lambda: self._write(whole))
+        return read_json(self.out / "model.json")
+
+    def _write(self, whole: dict[str, Any] | None) -> None:
+        state, weights = self.out / "state", self.out / "weights"
+        for path in (self.out / "model.json", state / FINISHED):
+            path.unlink(missing_ok=True)
+        save_model(self.student, self.tokenizer, state / "weights", weights, whole)
+        for folder in (state, self.out):
+            write_text(folder / METRICS, "".join(line(entry) for entry in self.log))
+        config = self.spec.model_dump(mode="json")
+        record = {
+            "run": config,
+            "weights": {"path": str(weights), "sha256": sha256_files(weights)},
+            "snapshots": self.snapshots.record(),
+            "steps": len(self.order),
+            "rows": len(self.examples),
+            "rows_cut": len(self.cut),
+            "rows_left_out": self.left_out,
+            "seconds": round(sum(entry["seconds"] for entry in self.log), 3),
+            "final": self.log[-1],
+            "fingerprint": self.checkpoints.fingerprint,
+            "manifest": manifest(
+                "train",
+                clock=self.clock,
+                config=config,
+                seeds={"run": self.spec.seed},
+                inputs=self.inputs.record(self.spec),
+            ),
+        }
+        write_json(state / FINISHED, record)
+        write_json(self.out / "model.json", record)
+        self.checkpoints.clear()
+
+
+class Totals:
+    """Sums over the micro-batches of one step, from which its metrics are made."""
+
+    def __init__(self, completions: Completions) -> None:
+        self.tokens = int(completions.mask.sum())
+        self.sequences = len(completions.mask)
+        self.sums = torch.zeros(5, dtype=torch.float64, device=completions.tokens.device)
+        self.trained, self.weighted = 0, False
+
+    @torch.no_grad()
+    def add(self, part: StepLoss, share: float) -> None:
+        """Add a micro-batch that holds `share` of the step's sequences."""
+        if not share:
+            return
+        kept = part.trained
+        weights = torch.zeros(()) if part.weights is None else part.weights
+        self.weighted = part.weights is not None
+        log_prob = 0 * part.terms.entropy if part.terms.log_prob is None else part.terms.log_prob
+        values = (
+            part.loss * share,
+            part.terms.value[kept].sum(),
+            part.terms.entropy.sum(),
+            log_prob.sum(),
+            weights.sum(),
+        )
+        self.sums += torch.stack([value.double().to(self.sums.device) for value in values])
+        self.trained += int(kept.sum())
+
+    def over(self, crew: Alone) -> None:
+        """Take in the other processes' sums."""
+        self.sums = crew.total(self.sums)
+        self.trained, self.weighted = int(crew.total(self.trained)), bool(crew.total(self.weighted))
+
+    def means(self) -> dict[str, float | None]:
+        """loss: as trained; token_loss: mean over the tokens that carry loss, in nats (the divergence, or the weighted
+        cross-entropy); entropy, log_prob: means over all completion tokens, in nats; importance: mean weight."""
+        loss, value, entropy, log_prob, weights = self.sums.tolist()
+        return {
+            "loss": loss,
+            "token_loss": value / max(1, self.trained),
+            "entropy": entropy / max(1, self.tokens),
+            "log_prob": log_prob / max(1, self.tokens),
+            "importance": weights / self.sequences if self.weighted else None,
+            "completion_tokens": self.tokens / self.sequences,
+        }
+
+
+def line(entry: dict[str, Any]) -> str:
+    """One step's metrics as a line of metrics.jsonl."""
+    return json.dumps(entry) + "\n"
+
+
+@torch.no_grad()
+def _check_head(model: Any, folder: Path) -> None:
+    """Refuse an architecture whose logits are not its final hidden states times its output embeddings."""
+    head = model.get_output_embeddings()
+    ids = torch.arange(8, device=model.device)[None]
+    plain = head is not None and getattr(head, "bias", None) is None
+    if plain:
+        logits = model(input_ids=ids).logits.float()
+        hidden = model.base_model(input_ids=ids).last_hidden_state
+        plain = torch.allclose(logits, (hidden @ head.weight.T).float(), rtol=1e-2, atol=1e-3)
+    if not plain:
+        raise SdftError(
+            f"the model in {folder} scales, caps or shifts its logits after the output layer, which the chunked losses "
+            "do not do; take a model of a plain architecture, such as Qwen2, Llama or Olmo."
+        )

@@ -1,0 +1,112 @@
+"""Pick the winner of a sweep by its validation score on the target task, and keep the whole ranking."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sdft.common.errors import SdftError, run_main
+from sdft.common.provenance import Clock, manifest, read_json, sha256_file, write_json
+
+RULE = (
+    "The candidate with the best validation score on the target task wins, as in the paper; the test set is not looked "
+    "at. Ties go to the smaller learning rate, then the smaller EMA rate, then fewer epochs, then the smaller batch, "
+    "then the name of the run. A candidate whose training diverged comes last and cannot win."
+)
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_candidate(path: str | Path) -> dict[str, Any]:
+    """One row of the ranking from a validation.json. Raises SdftError naming the file and the field that is wrong."""
+    record = read_json(path)
+
+    def broken(what: str) -> SdftError:
+        return SdftError(f"{path} {what}; delete it and run the same command again to train that candidate anew.")
+
+    if not isinstance(record, dict):
+        raise broken("is not a JSON object")
+    values, validation = record.get("hyperparameters"), record.get("validation")
+    if not record.get("run"):
+        raise broken("does not name its run")
+    if not isinstance(validation, dict) or not _number(validation.get("value")) or not 0 <= validation["value"] <= 1:
+        raise broken("has no validation value in [0, 1]")
+    if not _number(validation.get("n")) or validation["n"] < 1:
+        raise broken("does not say on how many items it was validated")
+    if not isinstance(values, dict) or not _number(values.get("learning_rate")) or values["learning_rate"] <= 0:
+        raise broken("has no positive learning rate among its hyper-parameters")
+    return {
+        "run": record["run"],
+        "hyperparameters": values,
+        "validation": validation["value"],
+        "n": validation["n"],
+        "prior": record.get("prior"),
+        "prior_average": record.get("prior_average"),
+        "diverged": record.get("diverged"),
+    }
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    values = row["hyperparameters"]
+    order = [values.get(name) or 0 for name in ("learning_rate", "ema_rate", "epochs", "batch_size")]
+    # Values are k / n; rounding keeps equal fractions equal whatever the order of their division.
+    return (row.get("diverged") is not None, -round(row["validation"], 12), *order, row["run"])
+
+
+def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Candidates, best first, by RULE. Raises SdftError when there are none, when they cannot be
+    compared, or when every training diverged."""
+    if not candidates:
+        raise SdftError("There are no candidates to select from; give the arm's grid at least one value a key.")
+    if len({row["n"] for row in candidates}) > 1:
+        sizes = ", ".join(f"{row['run']} on {row['n']}" for row in candidates)
+        raise SdftError(f"Candidates were validated on different numbers of items ({sizes}); delete the older ones.")
+    names = [row["run"] for row in candidates]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SdftError(f"The candidate {twice} is listed twice; name each validation.json once.")
+    ranking = sorted(candidates, key=_key)
+    if ranking[0].get("diverged") is not None:
+        raise SdftError(
+            f"Every candidate's training diverged, {ranking[0]['run']} too; give the arm's grid lower learning rates."
+        )
+    return ranking
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m sdft.learning.select", description=__doc__)
+    parser.add_argument("--candidates", nargs="*", default=[], metavar="FILE", help="validation.json of each candidate")
+    parser.add_argument("--out", required=True, help="selected/{task}/{arm}.json")
+    parser.add_argument("--task", help="default: the folder of --out")
+    parser.add_argument("--arm", help="default: the name of --out")
+    parser.add_argument("--method", help="default: what the candidates say, else the arm")
+    options = parser.parse_args(arguments)
+    clock, out = Clock(), Path(options.out)
+    ranking = rank([read_candidate(path) for path in options.candidates])
+    methods = {read_json(path).get("method") for path in options.candidates} - {None}
+    arm = options.arm or out.stem
+    winner = ranking[0]
+    write_json(
+        out,
+        {
+            "task": options.task or out.parent.name,
+            "arm": arm,
+            "method": options.method or (methods.pop() if len(methods) == 1 else arm),
+            "rule": RULE,
+            "winner": winner["hyperparameters"],
+            "winner_run": winner["run"],
+            "ranking": ranking,
+            "manifest": manifest(
+                "select", clock=clock, inputs={str(path): sha256_file(path) for path in options.candidates}
+            ),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,134 @@
+"""How a run trains, apart from the swept hyper-parameters. Explained key by key in config.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model, model_validator
+
+from sdft.common.errors import did_you_mean
+from sdft.common.schema import Dtype, NonNegative, Positive, Rate, Strict
+from sdft.methods import find_method, method_names
+
+
+def _known(name: str) -> str:
+    if name not in method_names():
+        raise ValueError(f"there is no method {name!r}; {did_you_mean(name, method_names())}")
+    return name
+
+
+# A method that trains. The base model, alone or with an article in its context, is measured without an arm.
+MethodName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(method_names()), "type": "string"})]
+
+# The share of a GPU's memory that vLLM takes (official code: 0.3).
+VLLM_MEMORY_SHARE = 0.3
+
+
+class TrainingSettings(Strict):
+    """How a run trains, apart from the swept hyper-parameters. Explained key by key in config.yaml."""
+
+    divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
+    jsd_weight: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    loss_reduction: Literal["sequence_mean", "token_sum"] = "sequence_mean"
+    estimator: Literal["analytic", "token", "rao_blackwell"] = "analytic"
+    skip_tokens: NonNegative = 3
+    teacher: Literal["ema", "base", "student"] = "ema"
+    teacher_template: Literal["official", "paper"] = "official"
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    max_new_tokens: Positive = 2048
+    max_prompt_tokens: Positive | None = None
+    overlong: Literal["error", "truncate_left", "drop"] = "truncate_left"
+    rollouts_per_prompt: Positive = 1
+    rollout_engine: Literal["transformers", "vllm"] = "transformers"
+    importance_clip: Annotated[float, Field(gt=0)] | None = 2.0
+    betas: tuple[Rate, Rate] = (0.9, 0.999)
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_steps: NonNegative = 10
+    drop_last: bool = True
+    weights_dtype: Dtype = "float32"
+    optimizer_dtype: Dtype = "float32"
+    ema_dtype: Dtype = "float32"
+    rounding: Literal["nearest", "stochastic"] = "nearest"
+    compute_dtype: Dtype = "bfloat16"
+    micro_batch_size: Positive | None = None
+    gradient_checkpointing: bool = False
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 20.0
+    checkpoint_steps: Positive | None = None
+    snapshots: NonNegative = 0
+
+    @model_validator(mode="after")
+    def _estimator_is_defined(self) -> TrainingSettings:
+        if self.estimator != "analytic" and (self.divergence, self.loss_reduction) != ("reverse_kl", "token_sum"):
+            raise ValueError(
+                f"estimator {self.estimator} estimates the gradient of the sequence-level reverse KL from the "
+                "student's own samples, so it needs divergence: reverse_kl and loss_reduction: token_sum (here: "
+                f"{self.divergence}, {self.loss_reduction}); set both, or estimator: analytic"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _arithmetic_is_possible(self) -> TrainingSettings:
+        if self.weights_dtype == "bfloat16" and self.compute_dtype == "float32":
+            raise ValueError(
+                "weights_dtype: bfloat16 is multiplied in bfloat16, so compute_dtype: float32 would change nothing; "
+                "set compute_dtype: bfloat16, or weights_dtype: float32"
+            )
+        if self.rounding == "stochastic" and "bfloat16" not in (
+            self.weights_dtype,
+            self.optimizer_dtype,
+            self.ema_dtype,
+        ):
+            raise ValueError(
+                "rounding: stochastic is of what is kept in bfloat16, and weights, optimizer and EMA are all float32; "
+                "set rounding: nearest, or one of weights_dtype, optimizer_dtype, ema_dtype to bfloat16"
+            )
+        return self
+
+
+# These decide the speed of a run, or what is kept of it, and not its result: they are left out of its digest.
+SPEED_SETTINGS = frozenset(
+    {"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps", "snapshots"}
+)
+
+
+def samples_from_teacher(method: str) -> bool:
+    """Whether a method trains on samples of its teacher, drawn once or at every step."""
+    return find_method(method).sampling in ("once", "teacher")
+
+
+def check_estimator(method: str, estimator: str) -> None:
+    """Raise ValueError for an estimator that a method has no use for: both sampled ones need on-policy samples."""
+    if samples_from_teacher(method) and find_method(method).averages and estimator != "analytic":
+        raise ValueError(
+            f"estimator {estimator} weighs the student's own samples, and {method} trains on the teacher's; set "
+            "estimator: analytic"
+        )
+
+
+def check_shards(method: str, settings: TrainingSettings) -> None:
+    """Raise ValueError for what a run in shards, on several GPUs, cannot do: each needs whole weights in one place."""
+    if settings.rounding == "stochastic":
+        raise ValueError(
+            "rounding: stochastic draws its random numbers for whole weights, which no GPU has in a run on several; "
+            "give it settings of its own, {rounding: nearest}, or one GPU"
+        )
+    if settings.rollout_engine == "vllm" and find_method(method).sampling is not None:
+        raise ValueError(
+            "rollout_engine: vllm takes the whole student, which no GPU has in a run on several; give it settings of "
+            "its own, {rollout_engine: transformers}, or one GPU"
+        )
+    if samples_from_teacher(method):
+        raise ValueError(
+            f"{method} samples from its teacher, which a run on several GPUs cannot do yet; train it on one (gpus: 1)"
+        )
+
+
+TrainingOverrides = create_model(
+    "TrainingOverrides",
+    __base__=Strict,
+    __doc__="Training settings that a scale replaces.",
+    **{name: (field.annotation | None, None) for name, field in TrainingSettings.model_fields.items()},
+)

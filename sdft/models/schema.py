@@ -1,0 +1,87 @@
+"""What the configuration says of base models, and of how a model's responses are drawn."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, create_model, model_validator
+
+from sdft.common.errors import did_you_mean
+from sdft.common.schema import Dtype, Positive, Repository, Strict
+
+
+class Evaluation(Strict):
+    """How new-task accuracy is measured."""
+
+    max_new_tokens: Positive = 2048
+    batch_size: Positive = 16
+    limit: Positive | None = None
+    max_prompt_tokens: Positive | None = None
+    overlong: Literal["error", "truncate_left"] = "truncate_left"
+    dtype: Dtype = "bfloat16"
+
+
+EvaluationOverrides = create_model(
+    "EvaluationOverrides",
+    __base__=Strict,
+    __doc__="How accuracy is measured of one base model and of all that are trained from it, where the scale differs.",
+    **{name: (field.annotation | None, None) for name, field in Evaluation.model_fields.items()},
+)
+
+
+class BaseModelSource(Strict):
+    """One base model: a public repository at a revision or a local path; or, random, an architecture.
+
+    gpus: GPUs that one training of it needs, where that is not the scale's number. size: its name in Figure 5.
+    thinking: of a random model, whether its chat template opens a thinking block; a real one's template says so itself.
+    """
+
+    path: str | None = None
+    repository: Repository | None = None
+    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")] | None = None
+    architecture: Literal["qwen2", "olmo3"] | None = None
+    gpus: Positive | None = None
+    size: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?b$")] | None = None
+    evaluation: EvaluationOverrides = EvaluationOverrides()
+    thinking: bool = False
+
+
+class Models(Strict):
+    """Base models of a scale. Seed number i of the study starts from `names[i mod len(names)]`.
+
+    sources says where each comes from, for the sources hub and random; tokenizer is a folder, for random.
+    """
+
+    source: Literal["released", "trained", "hub", "random"]
+    names: list[str] = Field(min_length=1)
+    path: str | None = None
+    sources: dict[str, BaseModelSource] = {}
+    tokenizer: str | None = None
+    documents: Positive | None = None
+
+    @model_validator(mode="after")
+    def _every_model_has_a_source(self) -> Models:
+        if self.source == "released" and self.path is None:
+            raise ValueError("released models need path, the folder that holds them and their sha256.json")
+        for name in self.names:
+            self.check_source(name)
+        return self
+
+    def check_source(self, name: str) -> None:
+        """Raise ValueError when nothing says where a model comes from; released and trained ones need no source."""
+        if self.source not in ("hub", "random"):
+            return
+        entry = self.sources.get(name)
+        if entry is None:
+            raise ValueError(f"the model {name!r} is not in sources; {did_you_mean(name, self.sources)}")
+        if self.source == "random" and entry.architecture is None:
+            raise ValueError(f"sources.{name} needs an architecture: qwen2 or olmo3")
+        if self.source == "hub" and not (entry.path or (entry.repository and entry.revision)):
+            raise ValueError(f"sources.{name} needs a repository with its revision, or a local path")
+        if self.source == "hub" and entry.thinking:
+            raise ValueError(f"sources.{name}: thinking is for random models; a real one's chat template says it")
+
+    def revision(self, name: str) -> str | None:
+        """What pins a model beside its name: the upstream revision, or the random model's architecture."""
+        entry = self.sources.get(name)
+        return None if entry is None else entry.revision or entry.architecture

@@ -1,0 +1,77 @@
+"""Figure 2: what a demonstration in the context is worth, and how far from the base model each model is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sdft.evidence.exhibits import teacher
+from sdft.evidence.outcomes import Study
+from sdft.pages.figures.style import LOOKS, bar, counted, gap, missing, notice, opening, page_not_run, paper_panel
+
+COLOURS = {"base": LOOKS["base"][0], "teacher": "#009e73", "sft": LOOKS["sft"][0], "sdft": LOOKS["sdft"][0]}
+HATCHES = {"base": "", "teacher": "//", "sft": "..", "sdft": "\\\\"}
+
+
+def figure2(study: Study) -> tuple[Figure, dict[str, Any]]:
+    """Left: accuracy of the base model without and with a demonstration. Right: KL to base. Below: the paper's."""
+    numbers = teacher.figure2(study)
+    if not study.enabled:
+        return page_not_run(study, "figure2", numbers["claims"])
+    figure, axes = plt.subplots(1, 4, figsize=(10.2, 3.4), layout="constrained", width_ratios=[1.3, 1.7, 0.7, 0.7])
+    solved, nats = numbers["solved"], numbers["nats"]
+    _bars(axes[0], solved)
+    axes[0].set(ylabel="Tool Use solved (%)", title="Accuracy")
+    _bars(axes[1], nats)
+    axes[1].set(ylabel="KL to the base model (nats a sequence)", title="Distance from the base model")
+    for k, entry in enumerate(nats):
+        if entry["value"] and entry["value"]["nats_per_token"]:
+            text = f"{entry['value']['nats_per_token']['mean']:.3f}\na token"
+            # Inside the bar's foot, so that it never meets an interval.
+            axes[1].annotate(
+                text, (k, 0), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=7.5, zorder=6,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0},
+            )  # fmt: skip
+    for panel, entries in ((axes[2], solved), (axes[3], nats)):
+        shown = [entry for entry in entries if entry["paper"] is not None]
+        panel.bar(
+            range(len(shown)),
+            [entry["paper"] for entry in shown],
+            0.6,
+            color=[COLOURS[entry["key"]] for entry in shown],
+            alpha=0.45,
+        )
+        for k, entry in enumerate(shown):
+            panel.annotate(
+                f"{entry['paper']:g}", (k, entry["paper"]), (0, 2), textcoords="offset points", ha="center", fontsize=8
+            )
+        labels = [entry["label"].replace("Base with\ndemonstration", "with\ndemo.") for entry in shown]
+        panel.set_xticks(range(len(shown)), [label.replace(" model", "") for label in labels])
+        panel.margins(y=0.15)
+        paper_panel(panel)
+    figure.supxlabel(notice(study), fontsize=8, color="#555555")
+    values = [entry["value"] for entry in (*solved, *nats)]
+    definition = next((entry["value"]["definition"] for entry in nats if entry["value"]), "")
+    caption = (
+        f"{opening(study, 'figure2')} Left: accuracy of the base model on Tool Use without and with a demonstration in "
+        f"its context, {counted(values[:2])}. Middle: divergence of each model from the base model, which sees the "
+        f"question alone; nats a sequence, below each bar nats a token; {counted(values[2:])}. {definition} Bars are "
+        "95 % intervals, dots are seeds. Grey panels: the paper's numbers."
+    )
+    return figure, {"caption": " ".join(caption.split()), **numbers}
+
+
+def _bars(axes: Axes, entries: list[dict[str, Any]]) -> None:
+    if not any(entry["value"] for entry in entries):
+        gap(axes)
+        return
+    axes.set_xticks(range(len(entries)), [entry["label"] for entry in entries])
+    axes.set_xlim(-0.6, len(entries) - 0.4)
+    for k, entry in enumerate(entries):
+        if entry["value"]:
+            bar(axes, k, entry["value"], COLOURS[entry["key"]], HATCHES[entry["key"]])
+        else:
+            missing(axes, k)

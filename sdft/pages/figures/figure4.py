@@ -1,0 +1,194 @@
+"""Figure 4: new-task accuracy against the prior average, every trained model a point, one panel a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sdft.common.provenance import read_json
+from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
+from sdft.evidence.outcomes import Study
+from sdft.evidence.published import lookup
+from sdft.evidence.verdicts import NOTICES, notice
+from sdft.pages.figures.style import LOOKS
+from sdft.pages.tables.table5 import cell_rows
+
+
+def _point(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """New task and prior average of a cell's rows, as a point with its intervals; None where either was not run."""
+    new, prior = rows[0], rows[-1]
+    if new["mean"] is None or prior["mean"] is None:
+        return None
+    kept = ("mean", "low", "high", "by_seed", "seeds", "n_seeds", "n_items", "runs")
+    return {"new_task": {name: new[name] for name in kept}, "prior_average": {name: prior[name] for name in kept}}
+
+
+def pareto_numbers(study: Study) -> dict[str, Any]:
+    """Every number of Figure 4, in percent, a panel a task: base, final runs, sweep candidates, the paper's cells."""
+    panels = []
+    not_drawn = []
+    for task in study.tasks:
+        final = []
+        for cell in (study.base_cell(task, distinct=True), *(cell for cell in study.cells if cell.task == task)):
+            point = _point(cell_rows(study, cell))
+            if point is None:
+                not_drawn.append({"task": task, "arm": cell.arm, "why": "NOT RUN"})
+            else:
+                final.append({"arm": cell.arm, "method": cell.method, **point})
+        methods = {cell.arm: cell.method for cell in study.cells if cell.task == task}
+        winners = {
+            cell.arm: read_json(cell.selected).get("winner_run")
+            for cell in study.cells
+            if cell.task == task and cell.selected is not None and cell.selected.exists()
+        }
+        swept = []
+        for entry in (entry for entry in study.candidates if entry["task"] == task):
+            if not Path(entry["path"]).exists():
+                not_drawn.append({"task": task, "arm": entry["arm"], "why": "NOT RUN", "path": entry["path"]})
+                continue
+            record = read_json(entry["path"])
+            if record.get("prior_average") is None:
+                not_drawn.append({"task": task, "arm": entry["arm"], "why": "no prior average", "run": record["run"]})
+                continue
+            swept.append(
+                {
+                    "arm": entry["arm"],
+                    "method": methods.get(entry["arm"], entry["arm"]),
+                    "run": record["run"],
+                    "hyperparameters": record["hyperparameters"],
+                    "new_task": round(100 * record["validation"]["value"], 3),
+                    "prior_average": round(100 * record["prior_average"], 3),
+                    "n_validation": record["validation"]["n"],
+                    "selected": record["run"] == winners.get(entry["arm"]),
+                }
+            )
+        paper = {
+            method: {"new_task": new.value, "prior_average": prior.value}
+            for method in ("base", *dict.fromkeys(methods.values()))
+            if (new := lookup("table5", task, method, "new_task"))
+            and (prior := lookup("table5", task, method, "prior_average"))
+        }
+        panels.append({"task": task, "final": final, "candidates": swept, "paper": paper})
+    return {"panels": panels, "not_drawn": not_drawn}
+
+
+def _caption(study: Study, panels: list[dict[str, Any]]) -> str:
+    points = [point for panel in panels for point in panel["final"]]
+    seeds = sorted({point["new_task"]["n_seeds"] for point in points})
+    items = sorted({point["new_task"]["n_items"] for point in points})
+    prior = sorted({point["prior_average"]["n_items"] for point in points})
+    swept = [candidate for panel in panels for candidate in panel["candidates"]]
+    validation = sorted({candidate["n_validation"] for candidate in swept})
+
+    def span(values: list[int]) -> str:
+        return " to ".join(map(str, dict.fromkeys((values[0], values[-1])))) if values else "0"
+
+    word = "seed" if seeds == [1] else "seeds"
+    return (
+        f"Figure 4, scale {study.scale}. {notice(study)} Accuracy on the new task against the average "
+        f"of the six prior benchmarks. Filled markers with bars: final runs on the test set, {span(seeds)} {word}, "
+        f"{span(items)} new-task and {span(prior)} prior items, bars are 95 % intervals over seeds and items; small "
+        f"filled markers: each seed. Open markers: {len(swept)} sweep candidates, one seed each, new task on "
+        f"{span(validation)} validation items; a ring marks the selected one. Lower row: the paper's own numbers "
+        "(Table 5), arrows from the base model to each method."
+    )
+
+
+def _layer(method: str) -> int:
+    """The base lies above the methods, since one that leaves the model nearly as it was would cover it."""
+    return 6 if method == "base" else 5
+
+
+def _draw_panel(axes: Axes, panel: dict[str, Any]) -> None:
+    for candidate in panel["candidates"]:
+        colour, marker = LOOKS[candidate["method"]]
+        x, y = candidate["prior_average"], candidate["new_task"]
+        axes.plot(x, y, marker, ms=5, mfc="none", mec=colour, mew=0.9, alpha=0.8, zorder=2)
+        if candidate["selected"]:
+            axes.plot(x, y, "o", ms=11, mfc="none", mec=colour, mew=0.8, zorder=2)
+    for point in panel["final"]:
+        colour, marker = LOOKS[point["method"]]
+        x, y = point["prior_average"], point["new_task"]
+        axes.plot(x["by_seed"], y["by_seed"], marker, ms=3, color=colour, alpha=0.45, mew=0, zorder=3, ls="none")
+        axes.errorbar(
+            x["mean"],
+            y["mean"],
+            xerr=[[x["mean"] - x["low"]], [x["high"] - x["mean"]]],
+            yerr=[[y["mean"] - y["low"]], [y["high"] - y["mean"]]],
+            fmt=marker,
+            ms=12 if marker == "*" else 8,
+            color=colour,
+            mec="white",
+            mew=0.8,
+            elinewidth=1.1,
+            zorder=_layer(point["method"]),
+        )
+    axes.set_title(TASK_NAMES[panel["task"]])
+
+
+def _draw_paper(axes: Axes, panel: dict[str, Any]) -> None:
+    base = panel["paper"].get("base")
+    for method, point in panel["paper"].items():
+        colour, marker = LOOKS[method]
+        x, y = point["prior_average"], point["new_task"]
+        if method != "base" and base:
+            axes.annotate(
+                "",
+                (x, y),
+                (base["prior_average"], base["new_task"]),
+                arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.0, "shrinkA": 3, "shrinkB": 4},
+            )
+        axes.plot(
+            x, y, marker, ms=9 if marker == "*" else 5.5, color=colour, mec="white", mew=0.5, zorder=_layer(method)
+        )
+    axes.set_title("the paper's numbers (Qwen2.5-7B)", fontsize=8, color="#555555", style="italic")
+    axes.set_facecolor("#f6f6f6")
+    axes.margins(0.14)
+
+
+def draw_pareto(numbers: dict[str, Any], notice: str = "") -> Figure:
+    """Figure 4: ours above, the paper's numbers in a lower row of their own; `notice` stands below both."""
+    panels = numbers["panels"]
+    figure, axes = plt.subplots(
+        2,
+        len(panels),
+        figsize=(3.3 * max(len(panels), 1) + 0.4, 5.2),
+        height_ratios=[3, 1.5],
+        layout="constrained",
+        squeeze=False,
+    )
+    for column, panel in enumerate(panels):
+        _draw_panel(axes[0, column], panel)
+        _draw_paper(axes[1, column], panel)
+        axes[1, column].set_xlabel("Average of six prior benchmarks (%)")
+    axes[0, 0].set_ylabel("New task (%)")
+    axes[1, 0].set_ylabel("New task (%)")
+    figure.supxlabel(notice, fontsize=8, color="#555555")
+    methods = dict.fromkeys(point["method"] for panel in panels for point in panel["final"] + panel["candidates"])
+    handles = [
+        Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ms=8, ls="none", label=METHOD_NAMES[name])
+        for name in methods
+    ]
+    grey = {"color": "#666666", "ls": "none", "marker": "o"}
+    handles.append(Line2D([], [], **grey, ms=5, mfc="none", label="Sweep candidate"))
+    handles.append(Line2D([], [], **grey, ms=10, mfc="none", mew=0.8, label="Selected"))
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=len(handles) if len(panels) > 2 else 2 * len(panels),
+        columnspacing=1.2,
+        handletextpad=0.2,
+    )
+    return figure
+
+
+def figure4(study: Study) -> tuple[Figure, dict[str, Any]]:
+    """New-task accuracy against the prior average, every trained model a point, one panel a task."""
+    numbers = pareto_numbers(study)
+    figure = draw_pareto(numbers, NOTICES.get(study.scale, ""))
+    return figure, {"caption": _caption(study, numbers["panels"]), "unit": "percent", **numbers}

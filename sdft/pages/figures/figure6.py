@@ -1,0 +1,32 @@
+"""Figure 6: the same teacher on the student's own samples and on its own, fixed or fresh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from sdft.evidence.exhibits.policies import figure6 as measure
+from sdft.evidence.outcomes import Study
+from sdft.pages.figures import policies
+from sdft.pages.figures.style import opening, page_not_run
+
+LOOKS: policies.Looks = {
+    "sdft": ("#0072b2", "o", "-", ""),
+    "off_policy_fresh": ("#e69f00", ">", "-.", "\\\\"),
+    "offline_distillation": ("#009e73", "X", "--", "//"),
+    "sft_from_teacher": ("#56b4e9", "<", ":", ".."),
+}
+
+
+def figure6(study: Study) -> tuple[Figure, dict[str, Any]]:
+    """Bars at the end and curves along training, our control among them."""
+    numbers = measure(study)
+    if not study.enabled:
+        return page_not_run(study, "figure6", numbers["claims"])
+    caption = (
+        f"{opening(study, 'figure6')} One teacher, four ways to learn from it: the student's own samples (SDFT), a "
+        "fresh sample of the teacher at every step (our control: as off-policy as the next two, as fresh as SDFT), "
+        f"fixed samples of the teacher with the same divergence, and SFT on them. {policies.ending(numbers)}"
+    )
+    return policies.draw(study, numbers, LOOKS), {"caption": caption, **numbers}

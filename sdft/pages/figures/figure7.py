@@ -1,0 +1,62 @@
+"""Figure 7: what the teacher's context holds, on Knowledge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from sdft.evidence.exhibits import knowledge
+from sdft.evidence.names import MEASURE_NAMES
+from sdft.evidence.outcomes import Study
+from sdft.pages.figures.style import bar, counted, gap, missing, notice, opening, page_not_run, paper_panel
+
+LOOK = {"strict": ("#0072b2", ""), "lenient": ("#56b4e9", "//"), "ood": ("#e69f00", "..")}
+
+
+def figure7(study: Study) -> tuple[Figure, dict[str, Any]]:
+    """Groups of bars: answer alone, text alone, both; strict, lenient and out of distribution."""
+    numbers = knowledge.figure7(study)
+    if not study.enabled:
+        return page_not_run(study, "figure7", numbers["claims"])
+    figure, (ours, papers) = plt.subplots(1, 2, figsize=(7.6, 3.2), layout="constrained", width_ratios=[2.3, 1])
+    bars = numbers["bars"]
+    values = [entry.get(metric) for entry in bars for metric in LOOK]
+    if any(values):
+        for k, entry in enumerate(bars):
+            if not any(entry.get(metric) for metric in LOOK):
+                missing(ours, k)
+                continue
+            for j, (metric, (colour, hatch)) in enumerate(LOOK.items()):
+                if entry.get(metric):
+                    bar(ours, k + 0.27 * (j - 1), entry[metric], colour, hatch, width=0.25)
+                else:
+                    missing(ours, k + 0.27 * (j - 1))
+        ours.set_xticks(range(len(bars)), [entry["label"] for entry in bars])
+        ours.set_xlim(-0.5, len(bars) - 0.5)
+        ours.set_ylim(0, 105)
+        handles = [
+            Patch(facecolor=c, alpha=0.75, hatch=h, edgecolor="white", label=MEASURE_NAMES[m])
+            for m, (c, h) in LOOK.items()
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    else:
+        gap(ours)
+    ours.set(ylabel="Knowledge, accuracy (%)")
+    papers.bar(range(len(bars)), [entry["paper"] for entry in bars], 0.5, color=LOOK["strict"][0], alpha=0.45)
+    for k, entry in enumerate(bars):
+        papers.annotate(
+            f"{entry['paper']:g}", (k, entry["paper"]), (0, 2), textcoords="offset points", ha="center", fontsize=8
+        )
+    papers.set_xticks(range(len(bars)), [entry["label"].replace(" ", "\n", 1) for entry in bars])
+    papers.set_ylim(0, 105)
+    paper_panel(papers, "the paper's numbers (strict)")
+    figure.supxlabel(notice(study), fontsize=8, color="#555555")
+    caption = (
+        f"{opening(study, 'figure7')} SDFT on Knowledge with three contents of the teacher's context. "
+        f"{counted(values)}; bars are 95 % intervals over seeds and items, dots are seeds. Right: the "
+        "paper's numbers; the prose of its appendix A.2 orders the first two the other way round."
+    )
+    return figure, {"caption": caption, **numbers}

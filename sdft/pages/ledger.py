@@ -1,0 +1,323 @@
+"""The claims ledger: every sentence of the paper that can be tested, and what was found.
+
+`python -m sdft.pages.ledger --verdicts FILE... --out DIR` reads verdict.json of tables and the json of figures (of one
+scale or of several) and writes ledger.csv, .md, .tex and .json: a line a statement with its place in the paper,
+predicate, test, evidence and verdict, then the places where the paper contradicts itself. A statement whose file is
+not given shows as NOT RUN.
+
+Table 5 states each of its sentences for every task; here a sentence stands once and has to hold on all of them: one
+task against it makes it a MISMATCH, DIRECTION and WITHIN need all tasks, and the p-values are those that Holm's
+procedure gave among Table 5's claims.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sdft.common.errors import SdftError, run_main
+from sdft.common.provenance import Clock, manifest, read_json, write_json, write_text
+from sdft.evidence.claims import SENTENCES, claims, points
+from sdft.evidence.names import TASK_NAMES
+from sdft.evidence.outcomes import Study
+from sdft.evidence.published import document
+from sdft.evidence.statements import HOLM, STATEMENTS, combine, conclude, holm_text
+from sdft.evidence.verdicts import NOTICES
+from sdft.pages.tables.sections import comma_separated, escape, markdown_table
+
+WORDS = ("MATCH", "WITHIN", "DIRECTION", "INCONCLUSIVE", "MISMATCH", "INCOMPARABLE", "NOT RUN", "FROM RELEASE")
+WHICH = {
+    "sdft-learns": "SDFT learns every new task at least as well as SFT.",
+    "sdft-forgets-less": "SDFT forgets less than SFT, whichever the task.",
+    "sdft-keeps-base": "After SDFT the prior average is the base model's, within {margin}.",
+    "dft-forgets-less": "DFT forgets less than SFT.",
+    "reinvoke-restores-part": "Re-invocation restores part of what SFT has forgotten, not all.",
+}
+# How the ledger's verdict follows from a claim's tests, of Table 5 and of the other statements.
+COUNTS = (
+    f"A task counts as DIRECTION or MISMATCH only with {HOLM}, corrected for all of Table 5's claims about a "
+    "difference, else as INCONCLUSIVE, or as WITHIN where it is not inferior."
+)
+ALL_HOLD = (
+    "A statement has to hold in every one of its tests: one MISMATCH decides it, DIRECTION (or WITHIN, where some are "
+    "WITHIN) needs all of them, and anything else is INCONCLUSIVE. Intervals end at what is possible; verdicts do not "
+    "depend on that."
+)
+AGAINST = "Against the paper: "
+
+
+def read_verdicts(paths: Sequence[str | Path]) -> dict[str, dict[str, dict[str, Any]]]:
+    """The files by scale and item. Raises SdftError for a file that is no verdict, and for an item given twice."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for path in paths:
+        record = read_json(path)
+        item = record.get("table") or record.get("figure") if isinstance(record, dict) else None
+        if not item or "scale" not in record:
+            raise SdftError(f"{path} is no verdict of a table or figure; delete it and run the same command again.")
+        own = found.setdefault(record["scale"], {})
+        if item in own:
+            raise SdftError(f"{path} is the second verdict of {item} at scale {record['scale']}; give each once.")
+        own[item] = record
+    return found
+
+
+def counted(result: dict[str, Any] | None) -> str:
+    """What one task's verdict counts as, once Holm's adjustment has taken away what is not certain."""
+    word, evidence = (result or {}).get("verdict", "NOT RUN"), (result or {}).get("evidence", {})
+    if word not in ("DIRECTION", "MISMATCH") or evidence.get("p_holm", 0.0) < 0.05:
+        return word
+    return "WITHIN" if evidence.get("not_inferior") else "INCONCLUSIVE"
+
+
+def _reading(result: dict[str, Any]) -> str:
+    """A task's reading with the p that decides, and what it counts as where that is not Table 5's own word."""
+    text, p, word = result["reading"], result["evidence"].get("p_holm"), counted(result)
+    if p is None or result["verdict"] == "NOT RUN":
+        return text
+    if word == result["verdict"]:
+        return f"{text} {holm_text(p)}."
+    return f"{text.removeprefix(AGAINST)} {holm_text(p)}, so it counts as {word}."
+
+
+def table5_lines(verdict: dict[str, Any] | None, scale: str) -> list[dict[str, Any]]:
+    """Table 5's sentences, each over all its tasks."""
+    margin = (verdict or {}).get("tolerance", {}).get("base_margin", 1.0)
+    tasks = list(dict.fromkeys(claim["task"] for claim in verdict["claims"])) if verdict else list(TASK_NAMES)[:3]
+    stated = {claim.id: claim for claim in claims(tasks, margin)}
+    results = {claim["id"]: claim for claim in verdict["claims"]} if verdict else {}
+    lines = []
+    for name, _, kind, *_ in SENTENCES:
+        own = [results.get(f"{name}-{task}") for task in tasks]
+        claim = stated[f"{name}-{tasks[0]}"]
+        tests = []
+        for task, result in zip(tasks, own, strict=True):
+            evidence = (result or {}).get("evidence", {})
+            tests.append({"name": TASK_NAMES[task], "verdict": counted(result), **evidence})
+        words = [test["verdict"] for test in tests if test["verdict"] != "NOT RUN"]
+        comparable = [word for word in words if word != "INCOMPARABLE"]
+        if words and not comparable:
+            verdict_word = "INCOMPARABLE"
+        else:
+            verdict_word = combine(comparable, complete=len(comparable) == len(tasks))
+        reading = " ".join(
+            f"{TASK_NAMES[task]}: {_reading(result)}" for task, result in zip(tasks, own, strict=True) if result
+        )
+        lines.append(
+            {
+                "id": name,
+                "item": "table5",
+                "place": claim.place,
+                "statement": WHICH[name].format(margin=points(margin)),
+                "ours": False,
+                "test": claim.test(margin) if kind == "unchanged" else f"{claim.test(margin)} {COUNTS}",
+                "verdict": verdict_word,
+                "reading": reading or "Table 5 was not run.",
+                "evidence": {"level": 0.95, "tests": tests},
+            }
+        )
+    return lines
+
+
+def lines_of(scale: str, items: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every statement at one scale, in the catalogue's order; what has no file is NOT RUN."""
+    empty = Study(table="", scale=scale, tolerance={}, base=(), cells=(), candidates=())
+    found = {
+        claim["id"]: claim for name, record in items.items() if name != "table5" for claim in record.get("claims", ())
+    }
+    others = [found.get(statement.id) or conclude(statement, (), empty) for statement in STATEMENTS]
+    for line in others:
+        line["cost_hours"] = items.get(line["item"], {}).get("cost_hours")
+    return [*table5_lines(items.get("table5"), scale), *others]
+
+
+def slips() -> list[dict[str, Any]]:
+    """Where the paper contradicts itself: single cells, then wider discrepancies."""
+    cells = [
+        {
+            "id": f"{item}-{slip['row']}-{slip['method']}-{slip['column']}",
+            "places": [table["place"]],
+            "what": f"{slip['row']}, {slip['method']}, {slip['column']}",
+            "one": f"printed {slip['printed']}",
+            "other": "" if slip["recomputed"] is None else f"elsewhere, or from its own cells, {slip['recomputed']}",
+            "note": slip["note"],
+        }
+        for item, table in document()["items"].items()
+        for slip in table.get("slips", ())
+    ]
+    return cells + [dict(entry) for entry in document()["discrepancies"]]
+
+
+def build(verdicts: dict[str, dict[str, dict[str, Any]]], clock: Clock) -> dict[str, Any]:
+    """ledger.json: statements with a verdict for each scale, counts, and the paper's discrepancies."""
+    scales = sorted(verdicts)
+    by_scale = {scale: lines_of(scale, verdicts[scale]) for scale in scales}
+    statements = []
+    for lines in zip(*by_scale.values(), strict=True):
+        first = {name: lines[0][name] for name in ("id", "item", "place", "statement", "ours", "test")}
+        kept = ("verdict", "reading", "evidence", "cost_hours")
+        found = {scale: {name: line.get(name) for name in kept} for scale, line in zip(scales, lines, strict=True)}
+        statements.append({**first, "scales": found})
+    counts = {
+        scale: {word: n for word in WORDS if (n := Counter(line["verdict"] for line in lines)[word])}
+        for scale, lines in by_scale.items()
+    }
+    return {
+        "ledger": "claims",
+        "scales": scales,
+        "notices": {scale: NOTICES.get(scale, "") for scale in scales},
+        "counts": counts,
+        "statements": statements,
+        "discrepancies": slips(),
+        "manifest": manifest(
+            "ledger",
+            clock=clock,
+            inputs={scale: sorted(verdicts[scale]) for scale in scales},
+        ),
+    }
+
+
+def _numbers(test: dict[str, Any]) -> str:
+    """One test's numbers as text, for csv."""
+    if test.get("difference") is None:
+        return f"{test['name']}: NOT RUN"
+    ends = ["unbounded" if test[end] is None else f"{test[end]:+g}" for end in ("low", "high")]
+    holm = "" if test.get("p_holm") is None else f", Holm p {test['p_holm']:.2g}"
+    return f"{test['name']}: {test['difference']:+g} ({ends[0]} to {ends[1]}){holm}"
+
+
+def flat(ledger: dict[str, Any]) -> list[dict[str, Any]]:
+    """A record a statement and scale, for csv."""
+    rows = []
+    for entry in ledger["statements"]:
+        for scale, result in entry["scales"].items():
+            tests = result["evidence"].get("tests", ())
+            run = [test for test in tests if test.get("difference") is not None]
+            rows.append(
+                {
+                    **{name: entry[name] for name in ("id", "item", "place", "statement")},
+                    "asked_by": "us" if entry["ours"] else "the paper",
+                    "scale": scale,
+                    "verdict": result["verdict"],
+                    "test": entry["test"],
+                    "evidence": "; ".join(map(_numbers, tests)),
+                    "published": "; ".join(_published(test) for test in tests if _published(test)),
+                    "n_seeds": max((test["n_seeds"] for test in run), default=0),
+                    "n_items": max((test["n_items"] for test in run), default=0),
+                    "seeds": sorted({seed for test in run for seed in test["seeds"]}),
+                    "cost_hours": result["cost_hours"],
+                    "reading": result["reading"],
+                }
+            )
+    return rows
+
+
+def _published(test: dict[str, Any]) -> str:
+    value = test.get("published")
+    value = value.get("value") if isinstance(value, dict) else value
+    return "" if value is None else f"{test['name']}: {value:+g}"
+
+
+def markdown(ledger: dict[str, Any]) -> str:
+    """ledger.md: counts, the statements, the readings behind them, and the discrepancies."""
+    scales = ledger["scales"]
+    parts = ["# Claims ledger"]
+    for scale in scales:
+        counts = ", ".join(f"{word} {n}" for word, n in ledger["counts"][scale].items())
+        parts.append(f"Scale {scale}: {counts}. {ledger['notices'][scale]}")
+    body = [
+        [
+            entry["place"],
+            entry["statement"] + (" (our question)" if entry["ours"] else ""),
+            *(entry["scales"][scale]["verdict"] for scale in scales),
+        ]
+        for entry in ledger["statements"]
+    ]
+    header = ["Place", "Statement", *(f"Verdict, {scale}" for scale in scales)]
+    parts.append(markdown_table(header, body, words=len(header)))
+    parts += ["## Evidence", ALL_HOLD]
+    body = [
+        [entry["id"], scale, entry["test"], result["reading"], _behind(result)]
+        for entry in ledger["statements"]
+        for scale, result in entry["scales"].items()
+    ]
+    parts.append(markdown_table(["Statement", "Scale", "Test", "Reading", "n"], body, words=5))
+    parts += [
+        "## Where the paper contradicts itself, its code or its data",
+        markdown_table(["What", "Places", "One", "Another"], discrepancy_rows(ledger), words=4),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _behind(result: dict[str, Any]) -> str:
+    run = [test for test in result["evidence"].get("tests", ()) if test.get("difference") is not None]
+    if not run:
+        hours = result["cost_hours"]
+        return "" if hours is None else f"costs about {hours:.3g} device-hours"
+    seeds = sorted({seed for test in run for seed in test["seeds"]})
+    items = sorted({test["n_items"] for test in run})
+    return f"seeds {', '.join(map(str, seeds))}; items {'/'.join(map(str, items))}"
+
+
+def discrepancy_rows(ledger: dict[str, Any]) -> list[list[str]]:
+    """The discrepancies as rows of text."""
+    return [
+        [
+            entry["what"],
+            "; ".join(entry["places"]),
+            entry["one"],
+            " - ".join(filter(None, [entry["other"], entry.get("note")])),
+        ]
+        for entry in ledger["discrepancies"]
+    ]
+
+
+def latex(ledger: dict[str, Any]) -> str:
+    """ledger.tex: the statements and the discrepancies as two long tables."""
+    scales = ledger["scales"]
+    header = ["Place", "Statement", *(f"Verdict, {scale}" for scale in scales)]
+    body = [
+        [entry["place"], entry["statement"], *(entry["scales"][scale]["verdict"] for scale in scales)]
+        for entry in ledger["statements"]
+    ]
+
+    def table(columns: str, head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> list[str]:
+        return [
+            rf"\begin{{longtable}}{{{columns}}}",
+            rf"\caption{{{escape(caption)}}}\\",
+            r"\toprule",
+            " & ".join(map(escape, head)) + r" \\",
+            r"\midrule\endhead",
+            *(" & ".join(map(escape, row)) + r" \\" for row in rows),
+            r"\bottomrule",
+            r"\end{longtable}",
+            "",
+        ]
+
+    notices = " ".join(f"{scale}: {ledger['notices'][scale]}" for scale in scales)
+    columns = "p{3.2cm}p{8cm}" + "l" * len(scales)
+    parts = table(columns, header, body, f"Claims of the paper. {notices}")
+    head = ["What", "Places", "One", "Another"]
+    caption = "Where the paper contradicts itself, its code or its data."
+    parts += table("p{3cm}p{4cm}p{4cm}p{4cm}", head, discrepancy_rows(ledger), caption)
+    return "\n".join(parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m sdft.pages.ledger", description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--verdicts", nargs="+", required=True, metavar="FILE", help="verdict.json of tables, json of figures"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for ledger.csv, .md, .tex and .json")
+    options = parser.parse_args(arguments)
+    ledger, out = build(read_verdicts(options.verdicts), Clock()), Path(options.out)
+    write_text(out / "ledger.csv", comma_separated(flat(ledger)))
+    write_text(out / "ledger.md", markdown(ledger))
+    write_text(out / "ledger.tex", latex(ledger))
+    write_json(out / "ledger.json", ledger)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,108 @@
+"""Tables 3 and 4: what our configuration sweeps and fixes, beside what the paper states; differences are marked.
+
+The plan's `sweeps` lists the arms: {"arm", "method", "grid": {hyper-parameter: [values] or null}, "settings": its
+training settings}. An arm stands under its method, so that sdft.knowledge is SDFT's line of Table 4. `task_epochs`
+names the tasks that have epochs of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdft.common.provenance import Clock
+from sdft.evidence.names import TASK_NAMES
+from sdft.evidence.outcomes import Study
+from sdft.evidence.published import document
+from sdft.pages.tables.measured import envelope, printed_name, table_manifest
+
+NAMES = {
+    "learning_rate": "Learning rate",
+    "epochs": "Epochs",
+    "batch_size": "Batch size",
+    "ema_rate": "EMA rate",
+    "max_new_tokens": "Max generation length",
+    "schedule": "Schedule",
+    "warmup_steps": "Warm-up steps",
+    "max_grad_norm": "Max gradient norm",
+    "weight_decay": "Weight decay",
+    "weights_dtype": "Arithmetic of the weights",
+}
+
+
+def table3(study: Study, clock: Clock) -> dict[str, Any]:
+    """verdict.json of Table 3: the sweeps of skill learning."""
+    return sweep_table(study, clock, "table3")
+
+
+def table4(study: Study, clock: Clock) -> dict[str, Any]:
+    """verdict.json of Table 4: the sweeps of knowledge acquisition."""
+    return sweep_table(study, clock, "table4")
+
+
+def text(value: Any) -> str:
+    """A value or a list of values as it is shown."""
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(map(text, value))
+    return f"{value:g}".replace("e-0", "e-") if isinstance(value, float) else str(value)
+
+
+def ours_text(row: dict[str, Any]) -> str:
+    """Our value of a row, with those of the tasks that have others: 5 (Science Q&A 10)."""
+    others = ", ".join(f"{TASK_NAMES[task]} {text(value)}" for task, value in row["by_task"].items())
+    return f"{text(row['ours'])} ({others})" if others else text(row["ours"])
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal values, or the same values in any order."""
+    if isinstance(one, list) and isinstance(other, list):
+        return sorted(one) == sorted(other)
+    return one == other
+
+
+def sweep_table(study: Study, clock: Clock, item: str) -> dict[str, Any]:
+    """Rows of (arm, hyper-parameter, paper, ours, verdict); NOT RUN where the plan sweeps no such arm."""
+    printed = document()["sweeps"][item]
+    ours = {entry["method"]: entry for entry in study.extra.get("sweeps", ())} if study.enabled else {}
+    rows = []
+    for method, swept in printed["arms"].items():
+        entry = ours.get(method)
+        for name, value in {**swept, **printed["common"]}.items():
+            settings = {} if entry is None else {**entry.get("settings", {}), **entry["grid"]}
+            own = settings.get(name)
+            by_task = (entry or {}).get("task_epochs", {}) if name == "epochs" else {}
+            if entry is None:
+                verdict = "NOT RUN"
+            elif value is None:
+                verdict = "not stated"
+            else:
+                verdict = "same" if all(same(value, used) for used in (own, *by_task.values())) else "differs"
+            rows.append(
+                {
+                    "method": method,
+                    "arm": None if entry is None else entry["arm"],
+                    "hyperparameter": name,
+                    "published": value,
+                    "ours": own,
+                    "by_task": by_task,
+                    "verdict": verdict,
+                }
+            )
+    body = []
+    for row in rows:
+        shown = "NOT RUN" if row["verdict"] == "NOT RUN" else ours_text(row)
+        mark = "*" if row["verdict"] == "differs" else ""
+        body.append([printed_name(row["method"]), NAMES[row["hyperparameter"]], text(row["published"]), shown + mark])
+    others = [entry["arm"] for method, entry in ours.items() if method not in printed["arms"]]
+    differing = sum(row["verdict"] == "differs" for row in rows)
+    note = f"* differs from the paper ({differing} of {len(rows)}). {' '.join(printed['notes'])}"
+    if others:
+        note += f" Swept by us without a statement of the paper: {', '.join(others)}."
+    return {
+        **envelope(study, item, []),
+        "rows": rows,
+        "claims": [],
+        "sections": [{"title": "", "header": ["Method", "", "Paper", "Ours"], "body": body, "words": 2, "note": note}],
+        "manifest": table_manifest(study, clock),
+    }

@@ -1,0 +1,182 @@
+"""What a study asks of the miniature world and of files, which the grammar of config.yaml does not know.
+
+Nothing here decides a result: a study is refused, or runs as it was read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.provenance import read_json
+from sdft.data.schema import MiniatureData
+from sdft.miniature.style import EXPERTS
+from sdft.miniature.world import make_world, new_symbols
+from sdft.study.forecast import method_rows
+from sdft.study.plan import Plan
+from sdft.study.schema import Config, PriorTask, Scale
+
+# Sizes of base models that can be trained anew: the keys of sdft.miniature.pretrain.SIZES, which is not light.
+TRAINED_SIZES = ("xs", "s", "m", "l")
+
+
+def check_world(config: Config) -> None:
+    """Raise SdftError for models, symbols or demonstrations that the miniature world does not have."""
+    for name, scale in config.scales.items():
+        if scale.models.source == "trained":
+            _check_trained(f"scales.{name}", scale)
+        if scale.data.source == "miniature":
+            _check_symbols(f"scales.{name}.data.sizes", scale.data)
+            for key, style, tasks in _demonstrations(scale):
+                for task in tasks:
+                    if style not in styles(task):
+                        hint = did_you_mean(style, styles(task))
+                        raise SdftError(f"scales.{name}.{key}: the miniature {task} has no style {style!r}; {hint}")
+
+
+def check_files(config: Config) -> None:
+    """Raise SdftError for released models and benchmarks that are not in the folders that a scale names."""
+    for name, scale in config.scales.items():
+        if scale.models.source == "released":
+            _check_released(f"scales.{name}.models", scale)
+        if scale.prior.include_path is not None:
+            _check_benchmarks(f"scales.{name}.prior", scale)
+
+
+def check_batches(plan: Plan) -> None:
+    """Raise SdftError for an arm whose training rows fill no batch of one of its candidates, where the rest is dropped.
+
+    Rows are counted as the forecast counts them. A file whose number of rows nobody has stated is not judged.
+    """
+    for task, name in _trained(plan.scale):
+        arm, settings = plan.arm(name), plan.config.settings_of(plan.name, name)
+        replaced = arm.replace.model_dump(exclude_unset=True)
+        batches = [replaced.get("batch_size", values.batch_size) for values in plan.hyperparameters(name, task)]
+        rows = method_rows(plan, task, arm.method) if _stated(plan.scale, task, arm.method) else None
+        if settings.drop_last and rows is not None and rows < max(batches):
+            raise SdftError(
+                f"scales.{plan.name}.{plan.scale.place_of(name)}: on {task} it trains on about {rows} rows, which do "
+                f"not fill one batch of {max(batches)}, and drop_last leaves out a batch that is not full; choose a "
+                "smaller batch_size, or set drop_last: false in the arm's settings."
+            )
+
+
+def _trained(scale: Scale) -> list[tuple[str, str]]:
+    """Every task with every arm that is trained on it, each pair once."""
+    pairs = [*product(scale.tasks, scale.arms)]
+    for study in scale.studies.values():
+        if study.enabled:
+            pairs += [*product(study.every_task(), study.arms), *product(study.tasks, study.share)]
+    return list(dict.fromkeys(pairs))
+
+
+def _stated(scale: Scale, task: str, method: str) -> bool:
+    """Whether the configuration itself says how many rows a method trains on, or at most."""
+    data = scale.data
+    if isinstance(data, MiniatureData) or data.limit or task == "knowledge" or method == "sft_reinvoke":
+        return True
+    return data.tasks[task].train.rows is not None
+
+
+def styles(task: str) -> list[str]:
+    """The demonstrations that the miniature world writes with each record of a task."""
+    articles = ("article", *(f"article_{name}" for name in EXPERTS)) if task == "knowledge" else ()
+    return [*EXPERTS, *articles, "answer"]
+
+
+def _check_symbols(place: str, data: MiniatureData) -> None:
+    most = new_symbols(make_world(data.world_seed))
+    for task, size in data.sizes.items():
+        if size.symbols is not None and size.symbols > most[task]:
+            raise SdftError(
+                f"{place}.{task}.symbols: {size.symbols} is more than the world's {most[task]} new symbols of "
+                f"this task; give at most {most[task]}."
+            )
+
+
+def _demonstrations(scale: Scale) -> Iterator[tuple[str, str, list[str]]]:
+    """Every key that names a style of demonstration, with the style and the tasks that it is shown on."""
+    yield "demonstration", scale.demonstration, list(scale.tasks)
+    places = [("", scale.tasks, scale.arms)]
+    for name, study in scale.studies.items():
+        places.append((f"studies.{name}.", study.every_task(), study.arms))
+        for context in study.contexts:
+            yield f"studies.{name}.contexts", context, list(study.tasks)
+    for place, tasks, arms in places:
+        for name, arm in arms.items():
+            if arm.demonstration is not None:
+                yield f"{place}arms.{name}.demonstration", arm.demonstration, list(tasks)
+
+
+def _check_trained(place: str, scale: Scale) -> None:
+    if scale.data.source != "miniature":
+        raise SdftError(
+            f"{place}.models.source: only a base model of the miniature world can be trained, and {place}.data.source "
+            f"is {scale.data.source}; take models from the hub, or random ones."
+        )
+    for model in scale.every_model():
+        if not re.fullmatch(rf"({'|'.join(TRAINED_SIZES)})-s[0-9]+", model):
+            raise SdftError(
+                f"{place}.models: {model!r} does not say how it is trained; name it SIZE-sSEED, for example m-s0, "
+                f"with a size of {', '.join(TRAINED_SIZES)}."
+            )
+
+
+def _check_released(place: str, scale: Scale) -> None:
+    digests = Path(scale.models.path) / "sha256.json"
+    if not digests.is_file():
+        raise SdftError(
+            f"{place}.path: {scale.models.path} holds no sha256.json, so it is no folder of released models; name one "
+            "that does (released/mini), or set source: trained."
+        )
+    known = read_json(digests)
+    for model in scale.every_model():
+        if model not in known:
+            raise SdftError(f"{place}: {digests} has no model {model!r}; {did_you_mean(model, known)}")
+        record = Path(scale.models.path) / model / "base.json"
+        world = read_json(record).get("world_seed") if record.is_file() else None
+        if world is not None and scale.data.source == "miniature" and world != scale.data.world_seed:
+            raise SdftError(
+                f"{place}: {model} knows the world of seed {world}, and data.world_seed is {scale.data.world_seed}; "
+                f"set that to {world}, or models.source: trained."
+            )
+
+
+class _Definition(yaml.SafeLoader):
+    """Reads lm_eval's YAML, whose tag for Python functions decides nothing here."""
+
+
+_Definition.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def _check_benchmarks(place: str, scale: Scale) -> None:
+    folder = Path(scale.prior.include_path)
+    if not folder.is_dir():
+        raise SdftError(f"{place}.include_path: the folder {folder} of benchmark definitions does not exist.")
+    metrics = dict(map(_metrics, sorted(folder.rglob("*.yaml"))))
+    for benchmark, entry in scale.prior.tasks.items():
+        _check_benchmark(f"{place}.tasks.{benchmark}", folder, entry, metrics)
+
+
+def _metrics(path: Path) -> tuple[str | None, list[str]]:
+    """The task or group that a YAML file defines, and its metrics, where the file lists them itself."""
+    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Definition)
+    name = values.get("task")
+    listed = values.get("metric_list") or []
+    return (name if isinstance(name, str) else values.get("group")), [entry["metric"] for entry in listed]
+
+
+def _check_benchmark(place: str, folder: Path, entry: PriorTask, metrics: dict[str | None, list[str]]) -> None:
+    for task in (entry.task, *entry.siblings):
+        if task not in metrics:
+            raise SdftError(f"{place}: {folder} defines no task {task!r}; {did_you_mean(task, filter(None, metrics))}")
+    known = metrics[entry.task]
+    # lm_eval joins a metric and its filter with a comma.
+    if known and entry.metric.partition(",")[0] not in known:
+        raise SdftError(f"{place}: {entry.task} has no metric {entry.metric!r}; {did_you_mean(entry.metric, known)}")

@@ -1,0 +1,119 @@
+"""Reading a configuration."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from sdft.common.errors import SdftError, did_you_mean
+from sdft.study.schema import Config
+
+
+def _keys_at(location: Iterable[str | int]) -> list[str]:
+    """Names of the keys that the configuration accepts at a location, for the nearest-name hint."""
+    schema = Config.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in location:
+        node = _resolve(node, schema)
+        children = node.get("properties", {})
+        if isinstance(part, int):
+            node = node.get("items", {})
+        elif part in children:
+            node = children[part]
+        elif isinstance(node.get("additionalProperties"), dict):
+            node = node["additionalProperties"]
+        elif part in node.get("discriminator", {}).get("mapping", {}):
+            node = {"$ref": node["discriminator"]["mapping"][part]}
+        else:
+            return []
+    node = _resolve(node, schema)
+    names = list(node.get("properties", {}))
+    return names or list(_resolve(node.get("propertyNames", {}), schema).get("enum", []))
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    options = node.get("anyOf", [])
+    if options:
+        node = next((option for option in options if option.get("type") != "null"), node)
+    while "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return node
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    """One paragraph for the first few problems of a configuration, each with its key and remedy."""
+    sentences = []
+    for problem in error.errors()[:3]:
+        location = [part for part in problem["loc"] if part not in ("[key]", "miniature", "official")]
+        key = ".".join(str(part) for part in location)
+        if problem["type"] == "extra_forbidden" or "[key]" in problem["loc"]:
+            known = _keys_at(problem["loc"][:-1] if "[key]" not in problem["loc"] else problem["loc"][:-2])
+            sentences.append(f"there is no key {key!r}: {did_you_mean(str(location[-1]), known)}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            if problem["type"] == "too_short":
+                message = "it is empty, which leaves nothing to run; give at least one entry"
+            # A mapping or a list is too long to show, and its message says what is wrong in it.
+            shown = problem["type"] != "missing" and not isinstance(problem["input"], dict | list)
+            given = f" (given: {problem['input']!r:.80})" if shown else ""
+            # The whole configuration has no key; what is checked in it as a whole names its own.
+            sentences.append(f"{key}: {message}{given}." if key else f"{message}{given}.")
+    rest = len(error.errors()) - len(sentences)
+    more = f" There are {rest} more problems." if rest > 0 else ""
+    return f"{source} is not a valid study: " + " ".join(sentences) + more + " config.yaml explains every key."
+
+
+def parse_config(values: dict[str, Any], source: str = "config.yaml") -> Config:
+    """Check a mapping (config.yaml with the command line's --config merged in). Raises SdftError."""
+    # Imported here, since it reads this module's types.
+    from sdft.study.checks import check_world
+
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise SdftError(_explain(error, source)) from None
+    check_world(config)
+    return config
+
+
+def load_config(path: str | Path = "config.yaml") -> Config:
+    """Read and check a configuration file. Raises SdftError naming the file and the key."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SdftError(f"{path} does not exist; run from the repository's root or give the path.") from None
+    except yaml.YAMLError as error:
+        raise SdftError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise SdftError(f"{path} is empty or not a mapping of keys; compare it with the repository's config.yaml.")
+    return parse_config(values, str(path))
+
+
+def json_schema() -> str:
+    """The JSON schema of config.yaml, as config.schema.json holds it."""
+    return json.dumps(Config.model_json_schema(), indent=1) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m sdft.config", description="Check a configuration.")
+    parser.add_argument("path", nargs="?", default="config.yaml", help="the configuration to check")
+    parser.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    options = parser.parse_args(arguments)
+    if options.schema:
+        print(json_schema(), end="")
+    else:
+        # By the package's own names: this module runs as __main__, whose classes the checks do not know.
+        from sdft import config as library
+        from sdft.study import checks
+        from sdft.study.plan import Plan
+
+        config = library.load_config(options.path)
+        checks.check_files(config)
+        checks.check_batches(Plan(config))
+        print(f"{options.path} is valid; scale {config.scale}, seeds {config.seeds_of(config.scale)}")

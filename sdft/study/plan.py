@@ -1,0 +1,384 @@
+"""The study's runs: which models are trained, from what, under which name and path.
+
+A run's name is a readable slug and eight hex digits of a digest over the fields that define its result. Resources,
+labels and paths are not hashed, so moving or speeding up a study renames nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from sdft.common.errors import SdftError
+from sdft.common.provenance import digest
+from sdft.data.schema import OfficialData
+from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
+from sdft.study.schema import Arm, Config, Scale
+from sdft.tasks.names import BENCHMARKS, JUDGED, SKILLS
+
+# How an endpoint is reached decides nothing about what its model writes.
+CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
+# What is measured on a test file decides nothing about training.
+MEASURED = {"test_rows", "test_versions", "test_sample"}
+
+
+class Hyperparameters(BaseModel):
+    """What a sweep varies (PAPER Tables 3 and 4)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    ema_rate: float | None = None
+
+
+class RunSpec(BaseModel):
+    """Everything that `python -m sdft.train --run RUN.json` needs to know.
+
+    `hyperparameters` is null for a final run, which takes the winner from the file `selected`, with `replace` in it.
+    `parent` is the model.json of the run it starts from (SFT + re-invoke, sequential learning), null for one that
+    starts from the base model.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    scale: str
+    study: str
+    task: str
+    arm: str
+    method: str
+    seed: int
+    base: str
+    base_ready: str
+    parent: str | None = None
+    demonstration: str
+    hyperparameters: Hyperparameters | None = None
+    selected: str | None = None
+    replace: dict[str, float] = {}
+    settings: TrainingSettings
+    data: dict[str, str | None]
+
+
+def _number(value: float) -> str:
+    """A short spelling for slugs: 0.0002 -> 2e-4, 0.02 -> 0.02."""
+    if value < 1e-2:
+        mantissa, exponent = f"{value:e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:g}"
+
+
+def _slug(values: Hyperparameters) -> str:
+    parts = [f"lr{_number(values.learning_rate)}", f"b{values.batch_size}", f"e{values.epochs}"]
+    if values.ema_rate is not None:
+        parts.append(f"ema{_number(values.ema_rate)}")
+    return "-".join(parts)
+
+
+class Plan:
+    """The runs of one scale of a configuration, and where their files lie."""
+
+    def __init__(self, config: Config, scale: str | None = None) -> None:
+        self.config = config
+        self.name = scale or config.scale
+        self.root = f"results/{self.name}"
+        self._made: dict[tuple[Any, ...], RunSpec] = {}
+
+    @property
+    def scale(self) -> Scale:
+        return self.config.scales[self.name]
+
+    @property
+    def seeds(self) -> list[int]:
+        return self.config.seeds_of(self.name)
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(self.scale.tasks)
+
+    @property
+    def arms(self) -> list[str]:
+        return list(self.scale.arms)
+
+    @property
+    def bases(self) -> list[str]:
+        """The base models that the seeds use, each once."""
+        return list(dict.fromkeys(self.base_of(seed) for seed in self.seeds))
+
+    def arm(self, name: str) -> Arm:
+        """An arm of Table 5 or of a study. Raises KeyError."""
+        return self.scale.find_arm(name)
+
+    def study_of(self, arm: str) -> str:
+        """The study that an arm belongs to."""
+        return next((name for name, study in self.scale.studies.items() if arm in study.arms), "table5")
+
+    def study_seeds(self, study: str) -> list[int]:
+        """The seeds of a study's own arms: its own, or the scale's."""
+        entry = self.scale.studies.get(study)
+        return self.seeds if entry is None or entry.seeds is None else entry.seeds
+
+    def base_of(self, seed: int, arm: str | None = None) -> str:
+        """The base model of a seed. Seeds in the study's order take the arm's, or the scale's, base models in turn."""
+        names, seeds = self.scale.models.names, self.seeds
+        if arm is not None:
+            names, seeds = self.arm(arm).models or names, self.study_seeds(self.study_of(arm))
+        return names[seeds.index(seed) % len(names)] if seed in seeds else names[seed % len(names)]
+
+    def epochs(self, arm: str, task: str | None) -> list[int]:
+        """The epochs in an arm's grid on a task: `task_epochs` replace those of methods that train on its own rows."""
+        own = self.arm(self.arm(arm).like or arm).grid.epochs
+        return own if self.arm(arm).method in ("sft_reinvoke", "cpt") else self.scale.task_epochs.get(task, own)
+
+    def hyperparameters(self, arm: str, task: str | None = None) -> list[Hyperparameters]:
+        """The candidates of an arm on a task: the whole grid, or the official recipe alone (`sweep: published`)."""
+        grid = self.arm(self.arm(arm).like or arm).grid
+        if self.config.sweep == "published":
+            recipe = self.scale.published_recipe
+            if recipe is None:
+                raise SdftError(
+                    f"sweep is 'published' but scales.{self.name}.published_recipe is empty; "
+                    "give the recipe there or set sweep: full."
+                )
+            values = recipe.model_dump(exclude={"ema_rate"} if grid.ema_rate is None else None)
+            return [Hyperparameters.model_validate(values)]
+        return [
+            Hyperparameters(learning_rate=rate, batch_size=batch, epochs=epochs, ema_rate=ema)
+            for rate, batch, epochs, ema in product(
+                grid.learning_rate, grid.batch_size, self.epochs(arm, task), grid.ema_rate or [None]
+            )
+        ]
+
+    def candidates(self, task: str, arm: str) -> list[RunSpec]:
+        """The sweep of one arm on one task, all with the sweep's seed; none for an arm that takes another's winner."""
+        if self.arm(arm).grid is None:
+            return []
+        return [
+            self._run("sweep", task, arm, self.config.sweep_seed, values) for values in self.hyperparameters(arm, task)
+        ]
+
+    def finals(self, study: str, task: str, arm: str) -> list[RunSpec]:
+        """The final runs of one arm on one task: the winner with every seed of the study that the arm belongs to."""
+        return [self._run(study, task, arm, seed, None) for seed in self.study_seeds(study)]
+
+    def stages(self, arm: str, order: list[str], seed: int) -> list[RunSpec]:
+        """One model through the tasks in turn, each run starting from the one before. The first is a run of Table 5."""
+        runs = [self._run("table5", order[0], self.arm(arm).like, seed, None)]
+        for task in order[1:]:
+            runs.append(self._run(self.study_of(arm), task, arm, seed, None, runs[-1]))
+        return runs
+
+    def _parent(self, task: str, arm: str, seed: int) -> RunSpec | None:
+        name = self.arm(arm).parent or ("sft" if self.arm(arm).method == "sft_reinvoke" else None)
+        return None if name is None else self._run(self.study_of(name), task, name, seed, None)
+
+    def _run(
+        self,
+        study: str,
+        task: str,
+        arm: str,
+        seed: int,
+        values: Hyperparameters | None,
+        parent: RunSpec | None = None,
+    ) -> RunSpec:
+        # Every table and figure names its runs again, and the plan of a study has hundreds.
+        key = (study, task, arm, seed, values, parent and parent.id)
+        if key not in self._made:
+            self._made[key] = self._make_run(study, task, arm, seed, values, parent)
+        return self._made[key]
+
+    def _make_run(
+        self,
+        study: str,
+        task: str,
+        arm: str,
+        seed: int,
+        values: Hyperparameters | None,
+        parent: RunSpec | None,
+    ) -> RunSpec:
+        method = self.arm(arm).method
+        demonstration = self.arm(arm).demonstration or self.scale.demonstration
+        settings = self.config.settings_of(self.name, arm)
+        parent = parent or self._parent(task, arm, seed)
+        base = self.base_of(seed, arm)
+        replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)
+        defining = {
+            "scale": self.name,
+            "task": task,
+            "arm": arm,
+            "method": method,
+            "seed": seed,
+            "base": [base, self.scale.models.revision(base)],
+            "parent": parent.id if parent else None,
+            "demonstration": demonstration,
+            "candidates": [entry.model_dump() for entry in self.hyperparameters(arm, task)] if values is None else None,
+            "hyperparameters": values.model_dump() if values else replace or None,
+            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
+            "data": self._data_fields(task),
+        }
+        parts = [task, arm, *([_slug(values)] if values else []), f"s{seed}", digest(defining)]
+        return RunSpec(
+            id="-".join(parts),
+            scale=self.name,
+            study=study,
+            task=task,
+            arm=arm,
+            method=method,
+            seed=seed,
+            base=base,
+            base_ready=self.base_path(base),
+            parent=f"{self.run_folder(parent)}/model.json" if parent else None,
+            demonstration=demonstration,
+            hyperparameters=values,
+            selected=None if values else self.selected_path(task, self.arm(arm).like or arm),
+            replace=replace,
+            settings=settings,
+            data={
+                "train": self.data_path(task, "train"),
+                "prompts": self.data_path("general", "train") if method == "sft_reinvoke" else None,
+                "corpus": self.data_path(task, "corpus") if method == "cpt" else None,
+            },
+        )
+
+    def _data_fields(self, task: str) -> dict[str, Any]:
+        """What defines a task's data; a local copy's place does not, its declared content does."""
+        parts = {"sizes", "tasks", "general", "benchmark_items", "knowledge"}
+        fields = self.scale.data.model_dump(mode="json", exclude=parts)
+        sizes = getattr(self.scale.data, "sizes", {})
+        if task in sizes:
+            fields["size"] = sizes[task].model_dump()
+        if isinstance(self.scale.data, OfficialData):
+            if task == "knowledge":
+                places = {"articles": {"__all__": {"path"}}, "writer": CONNECTION}
+                fields["files"] = self.scale.data.knowledge.model_dump(mode="json", exclude=places)
+            else:
+                places = {"train": {"path"}, "test": {"path"}, **dict.fromkeys(MEASURED, True)}
+                fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
+            fields.pop("absent")
+        return fields
+
+    def data_path(self, task: str, split: str) -> str:
+        return f"{self.root}/data/{task}/{split}.jsonl"
+
+    def lengths_path(self, task: str, model: str) -> str:
+        return f"{self.root}/data/{task}/lengths-{model}.json"
+
+    def base_path(self, model: str) -> str:
+        return f"{self.root}/base/{model}/ready.json"
+
+    def selected_path(self, task: str, arm: str) -> str:
+        return f"{self.root}/selected/{task}/{arm}.json"
+
+    def run_folder(self, run: RunSpec) -> str:
+        """Folder of a run: sweep/{task}/{arm}/{run} for a candidate, runs/{study}/{run} for a final run."""
+        if run.study == "sweep":
+            return f"{self.root}/sweep/{run.task}/{run.arm}/{run.id}"
+        return f"{self.root}/runs/{run.study}/{run.id}"
+
+    def validation_path(self, run: RunSpec) -> str:
+        return f"{self.run_folder(run)}/validation.json"
+
+    def scores_folder(self, run: RunSpec) -> str:
+        """Scores of a run: what its evaluation wrote, or the same with a judge's verdicts in it."""
+        return f"{self.root}/{self.scored(run.task)}/{run.study}/{run.id}"
+
+    def base_scores_folder(self, model: str) -> str:
+        """Scores of a base model, which is measured on every skill, whether Table 5 has it or a study alone."""
+        return f"{self.root}/{self.scored(*SKILLS)}/base/{model}"
+
+    def scored(self, *tasks: str) -> str:
+        """The folder of scores on these tasks: what evaluations write, or that with a judge's verdicts in it."""
+        return "judged" if self.scale.judge and set(tasks) & set(JUDGED) else "scores"
+
+    def score_files(self, folder: str, tasks: list[str]) -> list[str]:
+        """The files that scoring one model makes: each task, the six prior benchmarks, and the outcomes by item."""
+        return [f"{folder}/{name}.json" for name in (*tasks, *BENCHMARKS)] + [f"{folder}/responses.jsonl.gz"]
+
+    def prior_config(self, *, sweep: bool = False) -> dict[str, Any]:
+        """The prior-capability protocol as `sdft.evaluate` takes it; a sweep may look at fewer items."""
+        prior = self.scale.prior
+        values = prior.model_dump(mode="json", exclude={"sweep_limit"})
+        for task in values["tasks"].values():
+            # A sweep looks at what is compared only.
+            if sweep or not task["siblings"]:
+                task.pop("siblings")
+        local = values.pop("local_data") or self.scale.data.source == "miniature"
+        values["data_dir"] = f"{self.root}/data/benchmarks" if local else None
+        if sweep and prior.sweep_limit is not None:
+            values["limit"] = prior.sweep_limit
+        return values
+
+    def runs(self) -> list[RunSpec]:
+        """Every run of Table 5 and of the studies, each once, with all that these runs start from."""
+        found: dict[str, RunSpec] = {}
+        for study, tasks, arms, shared, orders in [
+            ("table5", self.tasks, self.scale.arms, (), ()),
+            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.studies.items()),
+        ]:
+            for task, arm in product(tasks, arms):
+                chains = [self.stages(arm, order, seed) for order in orders for seed in self.study_seeds(study)]
+                finals = [run for chain in chains for run in chain] if orders else self.finals(study, task, arm)
+                self._add(found, (*self.candidates(task, arm), *finals))
+            # A study may have tasks that Table 5 lacks, on which the shared arms are then trained for it alone.
+            for task, arm in product(tasks, shared):
+                self._add(found, self.finals("table5", task, arm))
+        return list(found.values())
+
+    def _add(self, found: dict[str, RunSpec], runs: Iterable[RunSpec]) -> None:
+        """Add runs, the sweeps whose winners they take, and the runs they start from."""
+        for run in runs:
+            if run.id not in found:
+                found[run.id] = run
+                if run.selected:
+                    self._add(found, self.candidates(run.task, self.arm(run.arm).like or run.arm))
+                # That of a later task of a sequence is the run before it, which stands in the sequence itself.
+                parent = self._parent(run.task, run.arm, run.seed)
+                self._add(found, [parent] if parent else [])
+
+    def released(self) -> dict[str, Any]:
+        """What `sdft.pages.released` reads: the released checkpoints and where their scores lie."""
+        tasks = getattr(self.scale.data, "tasks", {})
+        return {
+            "scale": self.name,
+            "checkpoints": [
+                {
+                    "name": name,
+                    "task": entry.task,
+                    "method": entry.method,
+                    "from": entry.path or entry.architecture or f"{entry.repository}@{entry.revision}",
+                    "scores": f"{self.root}/released/{name}/{entry.task}",
+                    "data": self.data_path(entry.task, "test"),
+                    "versions": tasks[entry.task].test_versions if entry.task in tasks else [],
+                }
+                for name, entry in self.scale.released.items()
+            ],
+        }
+
+    def released_scores(self) -> list[str]:
+        """The files that scoring the released checkpoints makes."""
+        return [
+            path
+            for entry in self.released()["checkpoints"]
+            for path in self.score_files(entry["scores"], [entry["task"]])
+        ]
+
+    @cached_property
+    def _by_id(self) -> dict[str, RunSpec]:
+        return {run.id: run for run in self.runs()}
+
+    def find(self, run: str) -> RunSpec:
+        """The run of that name. Raises KeyError when the plan has none."""
+        return self._by_id[run]
+
+    def longest(self, task: str, model: str) -> RunSpec:
+        """The run whose prompts and completions on a task are counted for a base model before anything is trained.
+
+        SDFT's, where there is one, since its teacher is shown the demonstration beside the question.
+        """
+        own = [run for run in self._by_id.values() if (run.task, run.base) == (task, model)]
+        return max(own, key=lambda run: (run.method == "sdft", run.settings.max_new_tokens))

@@ -1,0 +1,347 @@
+"""The study as typed data: what config.yaml may say. Unknown keys are refused with the nearest valid name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from sdft.common.endpoint import EndpointConfig
+from sdft.common.errors import did_you_mean
+from sdft.common.schema import Candidates, Names, NonNegative, Positive, Rate, Seeds, Strict, Tasks
+from sdft.data.schema import MiniatureData, OfficialData
+from sdft.methods import find_method
+from sdft.methods.settings import (
+    MethodName,
+    TrainingOverrides,
+    TrainingSettings,
+    check_estimator,
+    check_shards,
+)
+from sdft.models.schema import BaseModelSource, Evaluation, Models
+from sdft.tasks.names import BENCHMARKS, SKILLS, Benchmark, SkillTask, Task
+
+ScaleName = Literal["mini", "rehearsal", "paper", "smoke"]
+StudyName = Literal[
+    "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
+]
+
+
+SCALES: tuple[str, ...] = get_args(ScaleName)
+STUDIES: tuple[str, ...] = get_args(StudyName)
+
+
+class Grid(Strict):
+    """The candidates of one method: the product of its lists."""
+
+    learning_rate: Candidates[Annotated[float, Field(gt=0, lt=1)]]
+    epochs: Candidates[Positive]
+    batch_size: Candidates[Positive]
+    ema_rate: Candidates[Rate] | None = None
+
+
+class Recipe(Strict):
+    """One candidate for every arm (`sweep: published`); ema_rate is used by the methods that have a teacher."""
+
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    epochs: Positive
+    batch_size: Positive
+    ema_rate: Rate
+
+
+class Replacement(Strict):
+    """Hyper-parameters that an arm replaces in those of the winner it takes over."""
+
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    epochs: Positive | None = None
+    batch_size: Positive | None = None
+    ema_rate: Rate | None = None
+
+
+class Arm(Strict):
+    """One row of a study: a method, its hyper-parameters, and what it fixes apart from them.
+
+    grid: candidates of its own; like: instead, the arm whose winner on the same task it takes, with `replace`. models:
+    base models in place of the scale's, seed by seed. parent: the arm whose final run of the same seed it starts from.
+    """
+
+    method: MethodName
+    grid: Grid | None = None
+    like: str | None = None
+    replace: Replacement = Replacement()
+    demonstration: str | None = None
+    settings: TrainingOverrides = TrainingOverrides()
+    models: list[str] | None = Field(default=None, min_length=1)
+    parent: str | None = None
+
+    @model_validator(mode="after")
+    def _hyperparameters_from_one_place(self) -> Arm:
+        if (self.grid is None) == (self.like is None):
+            raise ValueError("give either grid (a sweep of its own) or like (an arm whose winner it takes)")
+        if self.grid is not None and self.replace.model_fields_set:
+            raise ValueError("replace changes the winner of the arm named by like; put the values into grid instead")
+        return self
+
+    @model_validator(mode="after")
+    def _ema_rate_where_needed(self) -> Arm:
+        if self.grid is None:
+            return self
+        if find_method(self.method).averages and self.grid.ema_rate is None:
+            raise ValueError(f"{self.method} needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
+        if not find_method(self.method).averages and self.grid.ema_rate is not None:
+            raise ValueError(f"{self.method} has no EMA teacher; set grid.ema_rate to null")
+        return self
+
+
+class Study(Strict):
+    """One result of the paper beside Table 5, with the arms that only it has.
+
+    share: arms of Table 5 whose runs it uses. orders: task sequences (sequential learning). contexts: demonstrations
+    that the base model is measured with, and split: of the data on which that and the divergence are measured. limit,
+    prior_limit, samples: items and samples of the measures a study takes beside the scores (points along training,
+    pass@k, divergence from the base model).
+    """
+
+    enabled: bool = True
+    tasks: Tasks[Task]
+    share: Names = []
+    arms: dict[str, Arm] = {}
+    seeds: Seeds | None = None
+    orders: list[list[SkillTask]] = []
+    contexts: Names = []
+    split: Literal["test", "validation"] = "test"
+    limit: Positive | None = None
+    prior_limit: Positive | None = None
+    samples: Positive = 1
+
+    def every_task(self) -> list[str]:
+        """The tasks of the study and of its sequences, each once."""
+        return list(dict.fromkeys((*self.tasks, *(task for order in self.orders for task in order))))
+
+
+class PriorTask(Strict):
+    """One prior-capability benchmark: lm_eval's task name and the metric that Table 5 shows.
+
+    siblings: lm_eval tasks that run beside it, whose metrics are stored under their own names and shown nowhere.
+    """
+
+    task: str
+    metric: str
+    siblings: list[str] = []
+
+
+class Prior(Strict):
+    """The prior-capability protocol (lm_eval)."""
+
+    include_path: str | None = None
+    tasks: dict[Benchmark, PriorTask]
+    apply_chat_template: bool = False
+    num_fewshot: NonNegative | None = None
+    batch_size: Positive = 1
+    limit: Positive | None = None
+    sweep_limit: Positive | None = None
+    local_data: bool = False
+    generated_code: Literal["sandbox", "bare"] = "sandbox"
+
+    @model_validator(mode="after")
+    def _all_six(self) -> Prior:
+        missing = [name for name in BENCHMARKS if name not in self.tasks]
+        if missing:
+            raise ValueError(f"the prior average needs all six benchmarks; missing: {', '.join(missing)}")
+        return self
+
+
+class Judge(EndpointConfig):
+    """Who decides whether an answer is right, where no rule can: a model, or the offline judge (null)."""
+
+    second_model: str | None = None
+    cache: str = "results/judge"
+
+
+class Released(BaseModelSource):
+    """A model that the authors released after training it: scored as it is, never trained."""
+
+    task: SkillTask
+    method: MethodName = "sdft"
+
+
+class Scale(Strict):
+    """One scale of the same study."""
+
+    seeds: Seeds | None = None
+    tasks: Tasks[SkillTask]
+    task_epochs: dict[Task, Candidates[Positive]] = {}
+    demonstration: str
+    models: Models
+    data: Annotated[MiniatureData | OfficialData, Field(discriminator="source")]
+    training: TrainingOverrides = TrainingOverrides()
+    evaluation: Evaluation
+    judge: Judge | None = None
+    prior: Prior
+    released: dict[str, Released] = {}
+    arms: dict[str, Arm] = Field(min_length=1)
+    studies: dict[StudyName, Study] = {}
+    published_recipe: Recipe | None = None
+    gpus: NonNegative = 0
+
+    @field_validator("released")
+    @classmethod
+    def _names_of_folders(cls, released: dict[str, Released]) -> dict[str, Released]:
+        for name, entry in released.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '.' and '-'")
+            if not (entry.path or entry.repository or entry.architecture):
+                raise ValueError(f"{name} needs a repository with its revision, a local path, or an architecture")
+        return released
+
+    def evaluation_of(self, base: str) -> Evaluation:
+        """How accuracy is measured of a base model and of what is trained from it."""
+        source = self.models.sources.get(base)
+        own = source.evaluation.model_dump(exclude_unset=True) if source else {}
+        return Evaluation.model_validate(self.evaluation.model_dump() | own)
+
+    def every_model(self) -> list[str]:
+        """The base models of Table 5, and those that only some arm has, each once."""
+        return list(dict.fromkeys((*self.models.names, *(n for _, arm in self.every_arm() for n in arm.models or ()))))
+
+    def training_gpus(self, base: str) -> int:
+        """GPUs of one training of a base model; more than one cut it into shards (sdft/learning/sharding.py)."""
+        source = self.models.sources.get(base)
+        return (source and source.gpus) or self.gpus
+
+    @model_validator(mode="after")
+    def _evaluations_are_whole(self) -> Scale:
+        for name in self.models.sources:
+            self.evaluation_of(name)
+        return self
+
+    @model_validator(mode="after")
+    def _every_task_has_data(self) -> Scale:
+        if isinstance(self.data, MiniatureData):
+            place, known = "data.sizes", set(self.data.sizes)
+        else:
+            place, known = "data.tasks", {*self.data.tasks, *(["knowledge"] if self.data.knowledge else [])}
+        # Base models are measured on every skill, whichever are trained on.
+        users = dict.fromkeys(SKILLS, "base models are measured on every skill")
+        users |= {task: f"studies.{name} has it" for name, study in self.studies.items() for task in study.every_task()}
+        for task, why in users.items():
+            if task not in known:
+                where = "data" if (place, task) == ("data.tasks", "knowledge") else place
+                raise ValueError(f"{where} lacks the task {task}, and {why}; add {where}.{task}")
+        return self
+
+    @model_validator(mode="after")
+    def _arms_fit_together(self) -> Scale:
+        known = dict(self.arms)
+        for study, entry in self.studies.items():
+            for name in entry.share:
+                if name not in self.arms:
+                    raise ValueError(f"studies.{study} shares the arm {name!r}: {did_you_mean(name, self.arms)}")
+            for name, arm in entry.arms.items():
+                if name in known:
+                    raise ValueError(f"two arms are named {name!r}; names are unique over Table 5 and all studies")
+                if entry.orders and arm.like is None:
+                    raise ValueError(
+                        f"arm {name}: in a study with orders an arm takes the winner on each task, and so needs like"
+                    )
+                known[name] = arm
+        for name, arm in known.items():
+            for model in arm.models or ():
+                self.models.check_source(model)
+            if not all(character.islower() or character.isdigit() or character in "_." for character in name):
+                raise ValueError(f"the arm name {name!r} becomes part of a path: use lower case, digits, '_' and '.'")
+            for key in ("like", "parent"):
+                other = getattr(arm, key)
+                if other is not None and other not in known:
+                    raise ValueError(f"arm {name}: {key} names no arm; {did_you_mean(other, known)}")
+            if arm.like is not None and known[arm.like].grid is None:
+                raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
+            if arm.method == "sft_reinvoke" and arm.parent is None and "sft" not in known:
+                raise ValueError("sft_reinvoke starts from the sft arm's final run; add an arm named sft")
+        return self
+
+    def find_arm(self, name: str) -> Arm:
+        """The arm of that name, Table 5's or a study's. Raises KeyError."""
+        return dict(self.every_arm())[name]
+
+    def place_of(self, arm: str) -> str:
+        """The key of an arm below its scale, for messages."""
+        studies = (f"studies.{name}." for name, study in self.studies.items() if arm in study.arms)
+        return f"{next(studies, '')}arms.{arm}"
+
+    def every_arm(self) -> Iterator[tuple[str, Arm]]:
+        """Table 5's arms and the studies', by name."""
+        for arms in (self.arms, *(study.arms for study in self.studies.values())):
+            yield from arms.items()
+
+
+class Tolerance(Strict):
+    """Declared before running: when a cell at paper scale counts as reproduced."""
+
+    rounding: Annotated[float, Field(ge=0)] = 0.05
+    standard_errors: Annotated[float, Field(gt=0)] = 2.0
+    base_margin: Annotated[float, Field(ge=0)] = 1.0
+
+
+class Budget(Strict):
+    """What a start may cost at most; see `python workflow_scripts/budget.py`."""
+
+    device_hours: Annotated[float, Field(gt=0)] | None = None
+    gpus: Positive = 8
+    cores: Positive = 2
+
+
+class Config(Strict):
+    """The whole of config.yaml."""
+
+    scale: ScaleName = "mini"
+    seeds: Seeds = [0, 1, 2]
+    sweep: Literal["full", "published"] = "full"
+    sweep_seed: NonNegative = 0
+    keep_sweep_weights: bool = False
+    partial: bool = False
+    training: TrainingSettings = TrainingSettings()
+    tolerance: Tolerance = Tolerance()
+    budget: Budget = Budget()
+    scales: dict[ScaleName, Scale]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        if self.scale not in self.scales:
+            raise ValueError(f"scale is {self.scale!r} but scales has no such entry")
+        for name in self.scales:
+            if self.sweep_seed not in self.seeds_of(name):
+                raise ValueError(
+                    f"sweep_seed {self.sweep_seed} is not one of the seeds {self.seeds_of(name)} of scale {name}; "
+                    "candidates of SFT + re-invoke start from that seed's final SFT run"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _settings_fit_together(self) -> Config:
+        for scale, entry in self.scales.items():
+            for name, arm in entry.every_arm():
+                try:
+                    settings = self.settings_of(scale, name)
+                    check_estimator(arm.method, settings.estimator)
+                    if any(entry.training_gpus(model) > 1 for model in arm.models or entry.models.names):
+                        check_shards(arm.method, settings)
+                except ValueError as error:
+                    reasons = error.errors() if isinstance(error, ValidationError) else [{"msg": str(error)}]
+                    reason = reasons[0]["msg"].removeprefix("Value error, ")
+                    raise ValueError(f"scales.{scale}.{entry.place_of(name)}: {reason}") from None
+        return self
+
+    def seeds_of(self, scale: str) -> list[int]:
+        """The seeds of a scale: its own, or the study's."""
+        own = self.scales[scale].seeds
+        return list(self.seeds if own is None else own)
+
+    def settings_of(self, scale: str, arm: str) -> TrainingSettings:
+        """Training settings of an arm: the study's, then the scale's, then the arm's own."""
+        merged = self.training.model_dump()
+        for layer in (self.scales[scale].training, self.scales[scale].find_arm(arm).settings):
+            merged |= {name: getattr(layer, name) for name in layer.model_fields_set}
+        return TrainingSettings.model_validate(merged)
