@@ -17,14 +17,14 @@ from sdft.common.progress import Progress, say
 from sdft.common.provenance import Clock, manifest, read_json, sha256_files, write_json, write_text
 from sdft.common.seeds import derived_seed
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
-from sdft.learning.engines import Engine, GenerateEngine, stop_tokens
+from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
 from sdft.learning.processes import Alone
 from sdft.learning.snapshots import Snapshots, save_model
 from sdft.losses.encoding import Completions, Encoder, Example
 from sdft.methods import find_method
-from sdft.methods.base import MicroBatch, StepLoss
+from sdft.methods.base import Engine, MicroBatch, StepLoss
 from sdft.models.files import load_model, load_tokenizer
 from sdft.records.record import read_records
 from sdft.study.plan import RunSpec

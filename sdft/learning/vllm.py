@@ -1,7 +1,7 @@
 """Rollouts with vLLM on the trainer's own GPU, in the weights that are being trained. Untested here: see docs.
 
 vLLM is an optional extra (`pip install vllm`) with a torch of its own choosing. Its probabilities differ a little from
-the trainer's, which is what the importance weights of `sdft.learning.engines.importance_weights` correct for.
+the trainer's, which is what the importance weights of `sdft.losses.importance` correct for.
 """
 
 from __future__ import annotations

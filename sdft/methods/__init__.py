@@ -30,7 +30,7 @@ def method_names() -> tuple[str, ...]:
 def find_method(name: str) -> type[Method]:
     """The class of a method, which imports no torch. Raises SdftError where no file has that name."""
     if name not in method_names():
-        raise SdftError(f"there is no method {name!r}; {did_you_mean(name, method_names())}")
+        raise SdftError(f"the method {name!r} cannot be trained; {did_you_mean(name, method_names())}")
     module = import_module(f"sdft.methods.{name}")
     own = [value for value in vars(module).values() if inspect.isclass(value) and value.__module__ == module.__name__]
     found = [value for value in own if hasattr(value, "encode") and not inspect.isabstract(value)]

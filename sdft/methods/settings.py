@@ -13,7 +13,7 @@ from sdft.methods import find_method, method_names
 
 def _known(name: str) -> str:
     if name not in method_names():
-        raise ValueError(f"there is no method {name!r}; {did_you_mean(name, method_names())}")
+        raise ValueError(f"the method {name!r} cannot be trained; {did_you_mean(name, method_names())}")
     return name
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from sdft.common.errors import SdftError
 from sdft.data.fetch import fetch
+from sdft.data.knowledge import articles
 from sdft.data.knowledge.articles import plain_text, read_article, windows
-from sdft.data.knowledge.make import articles
 from sdft.data.schema import Article, Source
 
 HTML = """<div><div class="hatnote">Not to be confused</div>

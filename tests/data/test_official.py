@@ -106,7 +106,7 @@ def test_files_that_are_no_data_are_refused(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(SdftError, match="cannot be read as a data set"):
         load("science", tmp_path / "folder")
-    with pytest.raises(SdftError, match="no loader of official files"):
+    with pytest.raises(SdftError, match="no official files"):
         load("knowledge", tmp_path / "folder")
 
 

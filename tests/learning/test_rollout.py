@@ -6,8 +6,9 @@ import pytest
 import torch
 from conftest import make_model, make_tokenizer
 
-from sdft.learning.engines import GenerateEngine, importance_weights, stop_tokens
+from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.losses.encoding import Completions, completion_hidden, pad_left
+from sdft.losses.importance import importance_weights
 
 PROMPTS = [[2, 5, 7, 8, 9], [4, 5], [10, 11, 12]]
 ENGINE = GenerateEngine(pad=0, stop=[3])

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from sdft.common.errors import SdftError
-from sdft.learning.engines import importance_weights
 from sdft.learning.vllm import VLLMEngine, collect
+from sdft.losses.importance import importance_weights
 
 
 def test_samples_of_any_length_become_one_masked_batch():
