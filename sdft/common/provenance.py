@@ -26,8 +26,8 @@ LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "nump
 
 # What measures share: accuracy on new tasks, prior benchmarks, samples.
 ACCURACY = (
-    *("records/record.py", "records/prompts.py", "records/readers.py", "tasks/tooluse.py", "tasks/science.py"),
-    *("tasks/medical.py", "scoring", "evaluate/cli.py", "evaluate/generate.py", "evaluate/questions.py"),
+    *("records/record.py", "records/prompts.py", "records/readers.py", "records/jsonl.py", "tasks", "scoring"),
+    *("evaluate/cli.py", "evaluate/generate.py", "evaluate/questions.py"),
     *("models/files.py", "evaluate/results.py", "evaluate/answers.py", "records/thinking.py"),
 )
 PRIOR = (
@@ -73,7 +73,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "data": ("miniature", "records/prompts.py", "records/record.py"),
     "official": (
         *("data/prepare.py", "data/fetch.py", "records/readers.py", "records/record.py", "data/splits.py"),
-        *("tasks/science.py", "tasks/tooluse.py", "tasks/medical.py", "data/general.py", "data/invented.py"),
+        *("records/jsonl.py", "tasks", "scoring", "data/general.py", "data/invented.py"),
     ),
     "knowledge": (
         *("data/knowledge/make.py", "data/knowledge/articles.py", "data/knowledge/questions.py", "common/endpoint.py"),
