@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import DivergedError, SdftError, run_main
+from sdft.common.files import digest, read_json, sha256_file, write_json
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
-from sdft.common.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
+from sdft.common.provenance import Clock, code_digest, manifest
 from sdft.evaluate import set_environment
 from sdft.evaluate.cli import add_overlong
 from sdft.evaluate.prior import evaluate_prior, prior_config
