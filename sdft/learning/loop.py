@@ -16,6 +16,7 @@ from sdft.common.errors import DivergedError, SdftError
 from sdft.common.progress import Progress, say
 from sdft.common.provenance import Clock, manifest, read_json, sha256_files, write_json, write_text
 from sdft.common.seeds import derived_seed
+from sdft.divergence import BatchLoss
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
@@ -24,7 +25,7 @@ from sdft.learning.processes import Alone
 from sdft.learning.snapshots import Snapshots, save_model
 from sdft.losses.encoding import Completions, Encoder, Example
 from sdft.methods import find_method
-from sdft.methods.base import Engine, MicroBatch, StepLoss
+from sdft.methods.base import Engine, MicroBatch
 from sdft.models.files import load_model, load_tokenizer
 from sdft.records.record import read_records
 from sdft.study.plan import RunSpec
@@ -362,7 +363,7 @@ class Totals:
         self.trained, self.weighted = 0, False
 
     @torch.no_grad()
-    def add(self, part: StepLoss, share: float) -> None:
+    def add(self, part: BatchLoss, share: float) -> None:
         """Add a micro-batch that holds `share` of the step's sequences."""
         if not share:
             return
