@@ -117,6 +117,8 @@ CARRIERS = {
     "common/locks.py",
     "common/progress.py",
     "learning/checkpoint.py",
+    "learning/launch.py",
+    "learning/run.py",
     "train.py",
 }
 # Refuses a study and decides no result, whatever it looks at for that.
