@@ -18,7 +18,8 @@ from sdft.config import parse_config
 from sdft.study.forecast import study_hours
 from sdft.common.errors import SdftError
 from sdft.study.plan import Plan
-from sdft.common.provenance import code_digest, digest
+from sdft.common.files import digest
+from sdft.common.provenance import code_digest
 from workflow_scripts.failures import read_failures
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, manifest, read_json, sha256_file, sha256_files, write_json, write_text
+from sdft.common.files import read_json, sha256_file, sha256_files, write_json, write_text
+from sdft.common.provenance import Clock, manifest
 from sdft.data import general, invented
 from sdft.data.fetch import fetch, local_path
 from sdft.data.schema import OfficialData, Source

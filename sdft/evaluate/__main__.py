@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, code_digest, digest, manifest
+from sdft.common.files import digest
+from sdft.common.provenance import Clock, code_digest, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items

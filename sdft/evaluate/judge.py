@@ -24,7 +24,8 @@ from pydantic import ValidationError
 
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, atomic_path, manifest, read_json, sha256_file, write_json
+from sdft.common.files import atomic_path, read_json, sha256_file, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.records import thinking
 from sdft.records.record import Record, read_records
 from sdft.study.schema import Judge

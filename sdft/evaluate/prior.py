@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.files import PACKAGE, read_json
 from sdft.common.imports import quick_imports
-from sdft.common.provenance import PACKAGE, read_json
 from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
 from sdft.tasks.benchmarks import BENCHMARKS

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, check_sha256, manifest, read_json, sha256_files, write_json
+from sdft.common.files import check_sha256, read_json, sha256_files, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.data.fetch import hub_reason
 from sdft.models.schema import BaseModelSource
 from sdft.tasks.benchmarks import BENCHMARKS

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, read_json, write_json, write_text
+from sdft.common.files import read_json, write_json, write_text
+from sdft.common.provenance import Clock, manifest
 from sdft.evidence.claims import SENTENCES, claims, points
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Study

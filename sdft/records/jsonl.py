@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.records.record import Record, fault, read_records
 
 # The style of a demonstration whose row names none. Preparing a scale's data renames it to the scale's style.

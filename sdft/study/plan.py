@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import digest
+from sdft.common.files import digest
 from sdft.data.schema import OfficialData
 from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
 from sdft.study.schema import Arm, Config, Scale

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import sha256_file
+from sdft.common.files import sha256_file
 from sdft.config import load_config
 from sdft.data import invented
 from sdft.data.fetch import fetch
