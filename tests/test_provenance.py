@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from sdft.common import provenance
+from sdft.common import files, provenance
 from sdft.common.errors import SdftError
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     path = tmp_path / "result.json"
-    provenance.write_json(path, {"value": 1})
+    files.write_json(path, {"value": 1})
     with pytest.raises(ValueError, match="nan"):
-        provenance.write_json(path, {"value": float("nan")})
+        files.write_json(path, {"value": float("nan")})
 
     def fail_halfway():
-        with provenance.atomic_path(path) as part:
+        with files.atomic_path(path) as part:
             part.write_text("half")
             raise RuntimeError
 
@@ -31,14 +31,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
 
 def test_a_changed_file_is_refused_by_name(tmp_path):
     (tmp_path / "weights").write_bytes(b"abc")
-    recorded = provenance.sha256_files(tmp_path)
-    provenance.check_sha256(tmp_path, recorded)
+    recorded = files.sha256_files(tmp_path)
+    files.check_sha256(tmp_path, recorded)
     (tmp_path / "weights").write_bytes(b"ab")
     with pytest.raises(SdftError, match="weights has sha256"):
-        provenance.check_sha256(tmp_path, recorded)
+        files.check_sha256(tmp_path, recorded)
     (tmp_path / "weights").unlink()
     with pytest.raises(SdftError, match="missing"):
-        provenance.check_sha256(tmp_path, recorded)
+        files.check_sha256(tmp_path, recorded)
 
 
 @pytest.fixture
@@ -71,15 +71,15 @@ def test_broken_json_is_named_with_its_line(tmp_path):
     path = tmp_path / "score.json"
     path.write_text('{"a": 1,\n')
     with pytest.raises(SdftError, match=r"score.json is not valid JSON \(line"):
-        provenance.read_json(path)
+        files.read_json(path)
     with pytest.raises(SdftError, match="does not exist"):
-        provenance.read_json(tmp_path / "absent.json")
+        files.read_json(tmp_path / "absent.json")
 
 
 def test_every_step_names_files_that_exist():
     for entries in provenance.STEPS.values():
         for entry in entries:
-            assert (provenance.PACKAGE / entry).exists(), entry
+            assert (files.PACKAGE / entry).exists(), entry
 
 
 # What runs each step, and modules that carry a step without deciding its result: configuration, files, progress, locks.
@@ -109,6 +109,7 @@ CARRIERS = {
     "__init__.py",
     "common/errors.py",
     "common/imports.py",
+    "common/files.py",
     "common/provenance.py",
     "config.py",
     "study/checks.py",
@@ -116,10 +117,12 @@ CARRIERS = {
     "common/locks.py",
     "common/progress.py",
     "learning/checkpoint.py",
+    "learning/launch.py",
+    "learning/run.py",
     "train.py",
 }
 # Refuses a study and decides no result, whatever it looks at for that.
-UNFOLLOWED = provenance.PACKAGE / "study/checks.py"
+UNFOLLOWED = files.PACKAGE / "study/checks.py"
 
 
 def imported(file: Path) -> set[Path]:
@@ -132,20 +135,20 @@ def imported(file: Path) -> set[Path]:
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names if alias.name.split(".")[0] == "sdft"]
         for name in names:
-            path = provenance.PACKAGE.joinpath(*name.split(".")[1:])
+            path = files.PACKAGE.joinpath(*name.split(".")[1:])
             found |= {file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()}
     return found
 
 
 @pytest.mark.parametrize("step", sorted(provenance.STEPS))
 def test_a_step_s_digest_covers_what_the_step_imports(step):
-    seen, waiting = set(), [provenance.PACKAGE / entry for entry in ENTRIES[step]]
+    seen, waiting = set(), [files.PACKAGE / entry for entry in ENTRIES[step]]
     while waiting:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
             waiting += imported(file) if file != UNFOLLOWED else ()
-    needed = {file.relative_to(provenance.PACKAGE).as_posix() for file in seen} - CARRIERS
+    needed = {file.relative_to(files.PACKAGE).as_posix() for file in seen} - CARRIERS
     listed = provenance.STEPS[step]
     missing = {file for file in needed if not any(file == entry or file.startswith(f"{entry}/") for entry in listed)}
     assert not {file for file in missing if not file.endswith("__init__.py")}

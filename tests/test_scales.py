@@ -19,7 +19,7 @@ from sdft.miniature.data import BENCHMARK_ITEMS, GENERAL_PROMPTS, SIZES
 from sdft.study.exhibits import context_parts, files, item
 from sdft.study.plan import Plan
 from sdft.study.values import read_values
-from sdft.tasks.names import BENCHMARKS
+from sdft.tasks.benchmarks import BENCHMARKS
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,27 @@
-"""Where a number came from: digests, atomic files and the manifest that every result carries."""
+"""Where a number came from: the manifest that every result carries."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import os
 import platform
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError
+from sdft.common.files import PACKAGE, ROOT, digest
 
-PACKAGE = Path(__file__).parents[1]
-ROOT = PACKAGE.parent
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "numpy", "scipy", "pandas", "snakemake")
 
 # What measures share: accuracy on new tasks, prior benchmarks, samples.
 ACCURACY = (
-    *("records/record.py", "records/prompts.py", "records/readers.py", "tasks/tooluse.py", "tasks/science.py"),
-    *("tasks/medical.py", "scoring", "evaluate/cli.py", "evaluate/generate.py", "evaluate/questions.py"),
+    *("records/record.py", "records/prompts.py", "records/readers.py", "records/jsonl.py", "tasks", "scoring"),
+    *("evaluate/cli.py", "evaluate/generate.py", "evaluate/questions.py"),
     *("models/files.py", "evaluate/results.py", "evaluate/answers.py", "records/thinking.py"),
 )
 PRIOR = (
@@ -73,7 +67,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "data": ("miniature", "records/prompts.py", "records/record.py"),
     "official": (
         *("data/prepare.py", "data/fetch.py", "records/readers.py", "records/record.py", "data/splits.py"),
-        *("tasks/science.py", "tasks/tooluse.py", "tasks/medical.py", "data/general.py", "data/invented.py"),
+        *("records/jsonl.py", "tasks", "scoring", "data/general.py", "data/invented.py"),
     ),
     "knowledge": (
         *("data/knowledge/make.py", "data/knowledge/articles.py", "data/knowledge/questions.py", "common/endpoint.py"),
@@ -115,75 +109,6 @@ STEPS: dict[str, tuple[str, ...]] = {
         "evidence/published.yaml",
     ),
 }
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it, on failure remove it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with open(part, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` so that a reader sees the old file or the whole new one."""
-    with atomic_path(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically. Raises ValueError on NaN or infinity."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file. Raises SdftError naming the file when it is missing or not JSON."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SdftError(f"{path} does not exist; ask snakemake for it, or check the path.") from None
-    except json.JSONDecodeError as error:
-        raise SdftError(
-            f"{path} is not valid JSON (line {error.lineno}: {error.msg}); delete it and run the same command again."
-        ) from None
-
-
-def sha256_file(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hex digits."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def sha256_files(folder: str | Path) -> dict[str, str]:
-    """SHA-256 of every file directly in `folder`, by name in sorted order."""
-    return {path.name: sha256_file(path) for path in sorted(Path(folder).iterdir()) if path.is_file()}
-
-
-def check_sha256(folder: str | Path, expected: dict[str, str]) -> None:
-    """Raise SdftError naming the first file in `folder` that is missing or whose SHA-256 is not the expected one."""
-    for name, digest in expected.items():
-        path = Path(folder) / name
-        if not path.exists():
-            raise SdftError(f"{path} is missing; restore it, or delete the folder's record and make it again.")
-        found = sha256_file(path)
-        if found != digest:
-            raise SdftError(
-                f"{path} has sha256 {found} but {digest} was recorded, so the file is truncated or was changed; "
-                "restore the file (git checkout, or download it again), or delete it and run the same command again."
-            )
-
-
-def digest(value: Any, length: int = 8) -> str:
-    """First `length` hex digits of the SHA-256 of a JSON-serialisable value in canonical form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 @cache

@@ -17,7 +17,8 @@ from typing import Any
 from tqdm import tqdm
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, code_digest, digest, manifest
+from sdft.common.files import digest
+from sdft.common.provenance import Clock, code_digest, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import Partial, add_wait, measuring
 from sdft.evaluate.questions import read_items

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, check_sha256, code_digest, digest, manifest, read_json
+from sdft.common.files import check_sha256, digest, read_json
+from sdft.common.provenance import Clock, code_digest, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import add_wait, measuring
 from sdft.evaluate.prior import prior_config

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import code_digest, digest, read_json, sha256_file
+from sdft.common.files import digest, read_json, sha256_file
+from sdft.common.provenance import code_digest
 from sdft.methods import find_method
 from sdft.methods.settings import SPEED_SETTINGS, check_estimator
 from sdft.models.files import ModelFiles, find_model
