@@ -63,11 +63,13 @@ class Replacement(Strict):
 class Arm(Strict):
     """One row of a study: a method, its hyper-parameters, and what it fixes apart from them.
 
-    grid: candidates of its own; like: instead, the arm whose winner on the same task it takes, with `replace`. models:
-    base models in place of the scale's, seed by seed. parent: the arm whose final run of the same seed it starts from.
+    paper: where the paper prints its sweep. grid: candidates of its own; like: instead, the arm whose winner on the same
+    task it takes, with `replace`. models: base models in place of the scale's, seed by seed. parent: the arm whose final
+    run of the same seed it starts from.
     """
 
     method: MethodName
+    paper: str | None = None
     grid: Grid | None = None
     like: str | None = None
     replace: Replacement = Replacement()
@@ -98,13 +100,14 @@ class Arm(Strict):
 class Study(Strict):
     """One result of the paper beside Table 5, with the arms that only it has.
 
-    share: arms of Table 5 whose runs it uses. orders: task sequences (sequential learning). contexts: demonstrations
-    that the base model is measured with, and split: of the data on which that and the divergence are measured. limit,
-    prior_limit, samples: items and samples of the measures a study takes beside the scores (points along training,
-    pass@k, divergence from the base model).
+    paper: its place in the paper. share: arms of Table 5 whose runs it uses. orders: task sequences (sequential
+    learning). contexts: demonstrations that the base model is measured with, and split: of the data on which that and
+    the divergence are measured. limit, prior_limit, samples: items and samples of the measures a study takes beside the
+    scores (points along training, pass@k, divergence from the base model).
     """
 
     enabled: bool = True
+    paper: str | None = None
     tasks: Tasks[TaskName]
     share: Names = []
     arms: dict[str, Arm] = {}
