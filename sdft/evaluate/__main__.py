@@ -18,14 +18,12 @@ from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
 from sdft.records.record import Record
 from sdft.study.rerun import measure_code
-from sdft.tasks import find_task, task_names
+from sdft.tasks import find_task, results, task_names
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
 the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and OUT/{benchmark}.json, and
 OUT/responses.jsonl.gz with one line an item. Repeating a command measures nothing again
 that it has finished (kept in OUT/state). Note that prior benchmarks which generate programs run them."""
-
-OOD = "_ood"
 
 EXAMPLES = """examples:
   python -m sdft.evaluate --model results/mini/base/m-s0 --task science --out /tmp/scores
@@ -45,12 +43,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         nargs="*",
         default=[],
         metavar="TASK",
-        help=f"new tasks: {', '.join(task_names())}; with {OOD} at the end, the task's out-of-distribution split",
+        help=f"new tasks: {', '.join(task_names())}; {{task}}_{{split}} is another split of one, as in knowledge_ood",
     )
     add(
         "--split",
         default="test",
-        help=f"split of the tasks' data (default: test); results of ood go to {{task}}{OOD}.json",
+        help="split of the tasks' data (default: test); results of another tested split go to {task}_{split}.json",
     )
     add("--out", required=True, metavar="DIR", help="folder for the results")
     data = parser.add_argument_group("data")
@@ -91,12 +89,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def asked(names: list[str], split: str) -> dict[str, tuple[str, str]]:
     """Task and split by the name of their results. Raises SdftError for an unknown task."""
-    found = {}
+    found, known = {}, results()
     for name in names:
-        task = name.removesuffix(OOD)
-        find_task(task)
-        chosen = split if name == task else "ood"
-        found[f"{task}{OOD}" if chosen == "ood" else task] = task, chosen
+        if name in known and name not in task_names():
+            found[name] = known[name]
+        else:
+            # Validation, which no task is tested on, is kept under the task's own name.
+            further = split in find_task(name).tests[1:]
+            found[f"{name}_{split}" if further else name] = name, split
     return found
 
 
