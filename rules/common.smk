@@ -20,7 +20,7 @@ from sdft.common.errors import SdftError
 from sdft.study.plan import Plan
 from sdft.study.values import beside
 from sdft.common.files import digest
-from sdft.common.provenance import code_digest
+from sdft.common.code import step_code as code_digest
 from workflow_scripts.failures import read_failures
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
