@@ -63,9 +63,9 @@ class Replacement(Strict):
 class Arm(Strict):
     """One row of a study: a method, its hyper-parameters, and what it fixes apart from them.
 
-    paper: where the paper prints its sweep. grid: candidates of its own; like: instead, the arm whose winner on the same
-    task it takes, with `replace`. models: base models in place of the scale's, seed by seed. parent: the arm whose final
-    run of the same seed it starts from.
+    paper: where the paper prints its sweep. grid: candidates of its own; like: instead, the arm whose winner on the
+    same task it takes, with `replace`. models: base models in place of the scale's, seed by seed. parent: the arm whose
+    final run of the same seed it starts from.
     """
 
     method: MethodName
