@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, mod
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import SdftError
-from sdft.common.schema import NonNegative, Positive, Repository, Strict
+from sdft.common.schema import NonNegative, Number, Positive, Repository, Strict
 from sdft.tasks import find_task, task_names
 
 
@@ -97,7 +97,7 @@ class KnowledgeData(Strict):
     train: Positive = 100
     test: Positive = 20
     ood: Positive = 20
-    similarity: Annotated[float, Field(gt=0, le=100)] = 90.0
+    similarity: Annotated[Number, Field(gt=0, le=100)] = 90.0
     window_characters: Positive = 12000
     corpus_characters: Positive = 8000
     rounds: Positive = 4
@@ -149,7 +149,7 @@ class OfficialData(Strict):
 
     source: Literal["official"]
     absent: Literal["download", "invent"] = "download"
-    validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    validation_fraction: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
     split_seed: NonNegative = 0
     limit: Positive | None = None
     tasks: dict[TaskName, OfficialTask]

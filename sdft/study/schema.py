@@ -10,7 +10,19 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import did_you_mean
-from sdft.common.schema import Candidates, Names, NonNegative, Positive, Rate, Seeds, Strict, Tasks
+from sdft.common.schema import (
+    Candidates,
+    FolderName,
+    Names,
+    NonNegative,
+    Number,
+    Overrides,
+    Positive,
+    Rate,
+    Seeds,
+    Strict,
+    Tasks,
+)
 from sdft.data.schema import MiniatureData, OfficialData, TaskName
 from sdft.methods import find_method
 from sdft.methods.settings import (
@@ -21,6 +33,7 @@ from sdft.methods.settings import (
     check_shards,
 )
 from sdft.models.schema import BaseModelSource, Evaluation, Models
+from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
 
 # Part of a path and of a rule's wildcards.
@@ -36,7 +49,7 @@ STUDIES: tuple[str, ...] = get_args(StudyName)
 class Grid(Strict):
     """The candidates of one method: the product of its lists."""
 
-    learning_rate: Candidates[Annotated[float, Field(gt=0, lt=1)]]
+    learning_rate: Candidates[Annotated[Number, Field(gt=0, lt=1)]]
     epochs: Candidates[Positive]
     batch_size: Candidates[Positive]
     ema_rate: Candidates[Rate] | None = None
@@ -45,16 +58,16 @@ class Grid(Strict):
 class Recipe(Strict):
     """One candidate for every arm (`sweep: published`); ema_rate is used by the methods that have a teacher."""
 
-    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    learning_rate: Annotated[Number, Field(gt=0, lt=1)]
     epochs: Positive
     batch_size: Positive
     ema_rate: Rate
 
 
-class Replacement(Strict):
+class Replacement(Overrides):
     """Hyper-parameters that an arm replaces in those of the winner it takes over."""
 
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    learning_rate: Annotated[Number, Field(gt=0, lt=1)] | None = None
     epochs: Positive | None = None
     batch_size: Positive | None = None
     ema_rate: Rate | None = None
@@ -75,7 +88,7 @@ class Arm(Strict):
     replace: Replacement = Replacement()
     demonstration: str | None = None
     settings: TrainingOverrides = TrainingOverrides()
-    models: list[str] | None = Field(default=None, min_length=1)
+    models: list[FolderName] | None = Field(default=None, min_length=1)
     parent: str | None = None
 
     @model_validator(mode="after")
@@ -112,7 +125,7 @@ class Study(Strict):
     share: Names = []
     arms: dict[str, Arm] = {}
     seeds: Seeds | None = None
-    orders: list[list[TaskName]] = []
+    orders: list[Tasks[TaskName]] = []
     contexts: Names = []
     split: Literal["test", "validation"] = "test"
     limit: Positive | None = None
@@ -197,7 +210,7 @@ class Scale(Strict):
     judge: Judge | None = None
     prior: Prior
     grids: dict[str, Grid] = {}
-    released: dict[str, Released] = {}
+    released: dict[FolderName, Released] = {}
     arms: dict[str, Arm] = Field(min_length=1)
     studies: dict[StudyName, Study] = {}
     published_recipe: Recipe | None = None
@@ -205,10 +218,8 @@ class Scale(Strict):
 
     @field_validator("released")
     @classmethod
-    def _names_of_folders(cls, released: dict[str, Released]) -> dict[str, Released]:
+    def _released_from_somewhere(cls, released: dict[str, Released]) -> dict[str, Released]:
         for name, entry in released.items():
-            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-                raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '.' and '-'")
             if not (entry.path or entry.repository or entry.architecture):
                 raise ValueError(f"{name} needs a repository with its revision, a local path, or an architecture")
         return released
@@ -266,17 +277,61 @@ class Scale(Strict):
         for name, arm in known.items():
             for model in arm.models or ():
                 self.models.check_source(model)
-            if not all(character.islower() or character.isdigit() or character in "_." for character in name):
-                raise ValueError(f"the arm name {name!r} becomes part of a path: use lower case, digits, '_' and '.'")
+            if not re.fullmatch(r"[a-z0-9_]+(\.[a-z0-9_]+)*", name):
+                raise ValueError(
+                    f"the arm name {name!r} becomes part of a path: use lower case letters a to z, digits and '_', in "
+                    "parts joined by '.'"
+                )
             for key in ("like", "parent"):
                 other = getattr(arm, key)
                 if other is not None and other not in known:
                     raise ValueError(f"arm {name}: {key} names no arm; {did_you_mean(other, known)}")
             if arm.like is not None and known[arm.like].grid is None:
                 raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
+            rates = arm.replace.ema_rate or (arm.like and known[arm.like].grid.ema_rate)
+            if arm.like is not None and find_method(arm.method).averages and not rates:
+                raise ValueError(
+                    f"arm {name}: {arm.method} needs an ema_rate, and {arm.like}, whose winner it takes, has none; "
+                    "give replace: {ema_rate: 0.02}, or a grid"
+                )
             if arm.method == "sft_reinvoke" and arm.parent is None and "sft" not in known:
                 raise ValueError("sft_reinvoke starts from the sft arm's final run; add an arm named sft")
+        for name in known:
+            chain = [name]
+            while (parent := known[chain[-1]].parent) is not None:
+                if parent in chain:
+                    raise ValueError(
+                        f"arm {name}: parent leads in a circle ({', '.join([*chain, parent])}), so no run could be the "
+                        "first; leave parent out of one of them"
+                    )
+                chain.append(parent)
         return self
+
+    @model_validator(mode="after")
+    def _rows_exist(self) -> Scale:
+        for name, arm in self.every_arm():
+            rows = find_method(arm.method).rows
+            for task in self.tasks_of(name):
+                if rows not in (*find_task(task).splits, "prompts"):
+                    raise ValueError(
+                        f"{self.place_of(name)}: {arm.method} trains on {rows}, which the task {task} does not have; "
+                        "move the arm to a study with another task, or leave it out"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _evidence_is_honest(self) -> Scale:
+        if self.evidence == "paper" and (self.data.source != "official" or self.models.source != "hub"):
+            raise ValueError(
+                "evidence: paper puts numbers beside the paper's, so it needs data.source: official and models.source: "
+                f"hub (here: {self.data.source}, {self.models.source}); set evidence: own, or none"
+            )
+        return self
+
+    def tasks_of(self, arm: str) -> list[str]:
+        """The tasks that an arm is trained on: those of Table 5, or of its study."""
+        study = next((study for study in self.studies.values() if arm in study.arms), None)
+        return list(self.tasks) if study is None else study.every_task()
 
     def find_arm(self, name: str) -> Arm:
         """The arm of that name, Table 5's or a study's. Raises KeyError."""
@@ -296,15 +351,15 @@ class Scale(Strict):
 class Tolerance(Strict):
     """Declared before running: when a cell at paper scale counts as reproduced."""
 
-    rounding: Annotated[float, Field(ge=0)] = 0.05
-    standard_errors: Annotated[float, Field(gt=0)] = 2.0
-    base_margin: Annotated[float, Field(ge=0)] = 1.0
+    rounding: Annotated[Number, Field(ge=0)] = 0.05
+    standard_errors: Annotated[Number, Field(gt=0)] = 2.0
+    base_margin: Annotated[Number, Field(ge=0)] = 1.0
 
 
 class Budget(Strict):
     """What a start may cost at most; see `python workflow_scripts/budget.py`."""
 
-    device_hours: Annotated[float, Field(gt=0)] | None = None
+    device_hours: Annotated[Number, Field(gt=0)] | None = None
     gpus: Positive = 8
     cores: Positive = 2
 
@@ -326,7 +381,9 @@ class Config(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         if self.scale not in self.scales:
-            raise ValueError(f"scale is {self.scale!r} but scales has no such entry")
+            raise ValueError(
+                f"scale is {self.scale!r}, and there is no such scale; {did_you_mean(self.scale, self.scales)}"
+            )
         for name in self.scales:
             if self.sweep_seed not in self.seeds_of(name):
                 raise ValueError(
