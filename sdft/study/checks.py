@@ -16,6 +16,7 @@ import yaml
 from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.provenance import read_json
 from sdft.data.schema import MiniatureData
+from sdft.methods import find_method
 from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
 from sdft.study.forecast import method_rows
@@ -79,7 +80,7 @@ def _trained(scale: Scale) -> list[tuple[str, str]]:
 def _stated(scale: Scale, task: str, method: str) -> bool:
     """Whether the configuration itself says how many rows a method trains on, or at most."""
     data = scale.data
-    if isinstance(data, MiniatureData) or data.limit or task == "knowledge" or method == "sft_reinvoke":
+    if isinstance(data, MiniatureData) or data.limit or task == "knowledge" or find_method(method).rows == "prompts":
         return True
     return data.tasks[task].train.rows is not None
 
