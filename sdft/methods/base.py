@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from sdft.divergence import TokenTerms
+    from sdft.divergence import BatchLoss
     from sdft.losses.encoding import Completions, Encoder, Example
     from sdft.records.record import Record
 
@@ -33,19 +31,6 @@ class MicroBatch:
 
     examples: list[Example]
     completions: Completions
-
-
-@dataclass(frozen=True)
-class StepLoss:
-    """Loss of a micro-batch, a mean over its sequences, and what the metrics are made of.
-
-    terms: at each completion token. trained: [B, C], the tokens that carry loss. weights: importance weights [B, 1].
-    """
-
-    loss: Tensor
-    terms: TokenTerms
-    trained: Tensor
-    weights: Tensor | None = None
 
 
 class Method(ABC):
@@ -96,12 +81,5 @@ class Method(ABC):
         """What this step trains on."""
 
     @abstractmethod
-    def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> StepLoss:
+    def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> BatchLoss:
         """The loss of a micro-batch, with its gradient to the student."""
-
-    def reduce(self, terms: TokenTerms, trained: Tensor, weights: Tensor | None = None) -> StepLoss:
-        """Terms reduced to a loss as the setting `loss_reduction` has it."""
-        from sdft.divergence import reduce_tokens
-
-        loss = reduce_tokens(terms.value, trained, self.settings.loss_reduction, weights)
-        return StepLoss(loss, terms, trained, weights)
