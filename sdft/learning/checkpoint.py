@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
+from sdft.common.files import sha256_file, write_json
 from sdft.common.progress import say
-from sdft.common.provenance import sha256_file, write_json
 from sdft.learning.processes import SingleProcess
 
 STATE = "state.pt"

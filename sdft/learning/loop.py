@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from sdft.common.errors import DivergedError, SdftError
+from sdft.common.files import read_json, sha256_files, write_json, write_text
 from sdft.common.progress import Progress, say
-from sdft.common.provenance import Clock, manifest, read_json, sha256_files, write_json, write_text
+from sdft.common.provenance import Clock, manifest
 from sdft.common.seeds import derived_seed
 from sdft.divergence import BatchLoss
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest

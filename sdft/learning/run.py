@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
+from sdft.common.files import check_sha256, read_json, write_json, write_text
 from sdft.common.imports import quick_imports
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
-from sdft.common.provenance import check_sha256, read_json, write_json, write_text
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors
 from sdft.learning.launch import find_processes
 from sdft.learning.spec import Inputs, fingerprint, parse_spec, resolve

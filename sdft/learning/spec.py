@@ -8,13 +8,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import code_digest, digest, read_json, sha256_file
+from sdft.common.files import digest, read_json, sha256_file
 from sdft.common.schema import Strict
 from sdft.methods import find_method
 from sdft.methods.hyperparameters import SWEPT, Hyperparameters, parse_options
 from sdft.methods.settings import SPEED_SETTINGS
 from sdft.models.files import ModelFiles, find_model
 from sdft.study.plan import RunSpec
+from sdft.study.rerun import train_code
 
 
 def read_spec(path: str | Path) -> RunSpec:
@@ -120,4 +121,4 @@ def defining(spec: RunSpec) -> dict[str, Any]:
 
 def fingerprint(spec: RunSpec, inputs: Inputs) -> str:
     """Digest of specification, code and inputs; equal for two commands that must give the same weights."""
-    return digest({"run": defining(spec), "code": code_digest("train"), "inputs": inputs.digests()}, 16)
+    return digest({"run": defining(spec), "code": train_code(spec.method), "inputs": inputs.digests()}, 16)

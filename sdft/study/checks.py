@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.data.schema import MiniatureData
 from sdft.methods import find_method
 from sdft.miniature.style import EXPERTS

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.data.schema import KnowledgeData, MiniatureData, OfficialData
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings

@@ -14,13 +14,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import digest
+from sdft.common.files import digest
 from sdft.data.schema import OfficialData
 from sdft.methods import find_method
 from sdft.methods.hyperparameters import SWEPT, Hyperparameters, combinations, differing_options
 from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
 from sdft.study.schema import Arm, Config, Scale
-from sdft.tasks.names import BENCHMARKS, JUDGED, SKILLS
+from sdft.tasks import find_task
+from sdft.tasks.benchmarks import BENCHMARKS
 
 # How an endpoint is reached decides nothing about what its model writes.
 CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
@@ -275,16 +276,20 @@ class Plan:
         return f"{self.root}/{self.scored(run.task)}/{run.study}/{run.id}"
 
     def base_scores_folder(self, model: str) -> str:
-        """Scores of a base model, which is measured on every skill, whether Table 5 has it or a study alone."""
-        return f"{self.root}/{self.scored(*SKILLS)}/base/{model}"
+        """Scores of a base model on the scale's tasks, whether Table 5 has it or a study alone."""
+        return f"{self.root}/{self.scored(*self.tasks)}/base/{model}"
 
     def scored(self, *tasks: str) -> str:
         """The folder of scores on these tasks: what evaluations write, or that with a judge's verdicts in it."""
-        return "judged" if self.scale.judge and set(tasks) & set(JUDGED) else "scores"
+        return "judged" if self.scale.judge and any(find_task(task).judged for task in tasks) else "scores"
 
     def score_files(self, folder: str, tasks: list[str]) -> list[str]:
         """The files that scoring one model makes: each task, the six prior benchmarks, and the outcomes by item."""
         return [f"{folder}/{name}.json" for name in (*tasks, *BENCHMARKS)] + [f"{folder}/responses.jsonl.gz"]
+
+    def base_score_files(self, model: str) -> list[str]:
+        """The declared files of a base model's scores; those of the scale's tasks lie beside them, undeclared."""
+        return self.score_files(self.base_scores_folder(model), [])
 
     def prior_config(self, *, sweep: bool = False) -> dict[str, Any]:
         """The prior-capability protocol as `sdft.evaluate` takes it; a sweep may look at fewer items."""

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import did_you_mean
 from sdft.common.schema import Candidates, Names, NonNegative, Positive, Seeds, Strict, Tasks
-from sdft.data.schema import MiniatureData, OfficialData
+from sdft.data.schema import MiniatureData, OfficialData, TaskName
 from sdft.methods import find_method, method_names
 from sdft.methods.hyperparameters import (
     Grid,
@@ -23,27 +23,28 @@ from sdft.methods.hyperparameters import (
 )
 from sdft.methods.settings import MethodName, TrainingOverrides, TrainingSettings, check_shards
 from sdft.models.schema import BaseModelSource, Evaluation, Models
-from sdft.tasks.names import BENCHMARKS, SKILLS, Benchmark, SkillTask, Task
+from sdft.tasks.benchmarks import BENCHMARKS
 
-ScaleName = Literal["mini", "rehearsal", "paper", "smoke"]
+# Part of a path and of a rule's wildcards.
+ScaleName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 StudyName = Literal[
     "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
 ]
 
 
-SCALES: tuple[str, ...] = get_args(ScaleName)
 STUDIES: tuple[str, ...] = get_args(StudyName)
 
 
 class Arm(Strict):
     """One row of a study: a method, its hyper-parameters, and what it fixes apart from them.
 
-    grid: candidates of its own; like: instead, the arm whose winner on the same task it takes, with `replace`. options:
-    settings that its method alone has. models: base models in place of the scale's, seed by seed. parent: the arm whose
-    final run of the same seed it starts from.
+    paper: where the paper prints its sweep. grid: candidates of its own; like: instead, the arm whose winner on the
+    same task it takes, with `replace`. options: settings that its method alone has. models: base models in place of the
+    scale's, seed by seed. parent: the arm whose final run of the same seed it starts from.
     """
 
     method: MethodName
+    paper: str | None = None
     grid: Grid | None = None
     like: str | None = None
     replace: Replacement = Replacement()
@@ -115,18 +116,19 @@ def _check_winner(name: str, arm: Arm, other: Arm) -> None:
 class Study(Strict):
     """One result of the paper beside Table 5, with the arms that only it has.
 
-    share: arms of Table 5 whose runs it uses. orders: task sequences (sequential learning). contexts: demonstrations
-    that the base model is measured with, and split: of the data on which that and the divergence are measured. limit,
-    prior_limit, samples: items and samples of the measures a study takes beside the scores (points along training,
-    pass@k, divergence from the base model).
+    paper: its place in the paper. share: arms of Table 5 whose runs it uses. orders: task sequences (sequential
+    learning). contexts: demonstrations that the base model is measured with, and split: of the data on which that and
+    the divergence are measured. limit, prior_limit, samples: items and samples of the measures a study takes beside the
+    scores (points along training, pass@k, divergence from the base model).
     """
 
     enabled: bool = True
-    tasks: Tasks[Task]
+    paper: str | None = None
+    tasks: Tasks[TaskName]
     share: Names = []
     arms: dict[str, Arm] = {}
     seeds: Seeds | None = None
-    orders: list[list[SkillTask]] = []
+    orders: list[list[TaskName]] = []
     contexts: Names = []
     split: Literal["test", "validation"] = "test"
     limit: Positive | None = None
@@ -153,7 +155,7 @@ class Prior(Strict):
     """The prior-capability protocol (lm_eval)."""
 
     include_path: str | None = None
-    tasks: dict[Benchmark, PriorTask]
+    tasks: dict[str, PriorTask]
     apply_chat_template: bool = False
     num_fewshot: NonNegative | None = None
     batch_size: Positive = 1
@@ -164,6 +166,9 @@ class Prior(Strict):
 
     @model_validator(mode="after")
     def _all_six(self) -> Prior:
+        for name in self.tasks:
+            if name not in BENCHMARKS:
+                raise ValueError(f"there is no prior benchmark {name!r}; {did_you_mean(name, BENCHMARKS)}")
         missing = [name for name in BENCHMARKS if name not in self.tasks]
         if missing:
             raise ValueError(f"the prior average needs all six benchmarks; missing: {', '.join(missing)}")
@@ -180,16 +185,26 @@ class Judge(EndpointConfig):
 class Released(BaseModelSource):
     """A model that the authors released after training it: scored as it is, never trained."""
 
-    task: SkillTask
+    task: TaskName
     method: MethodName = "sdft"
 
 
 class Scale(Strict):
-    """One scale of the same study."""
+    """One scale of the same study: a file in config/, or an entry under `scales`.
+
+    evidence: what its numbers are. paper: they stand beside the paper's and get its verdicts; own: of a world of its
+    own, so that claims are tested and numbers are not compared; none: they prove the wiring only. notice: one sentence
+    shown with every number; incomparable: why no number is compared with the paper's, where that is so. grids: lists
+    of candidates by name, for arms.
+    """
+
+    evidence: Literal["paper", "own", "none"] = "own"
+    notice: str = "A scale of its own: its numbers are not the paper's."
+    incomparable: str = "a scale of its own, not the paper's study"
 
     seeds: Seeds | None = None
-    tasks: Tasks[SkillTask]
-    task_epochs: dict[Task, Candidates[Positive]] = {}
+    tasks: Tasks[TaskName]
+    task_epochs: dict[TaskName, Candidates[Positive]] = {}
     demonstration: str
     models: Models
     data: Annotated[MiniatureData | OfficialData, Field(discriminator="source")]
@@ -197,6 +212,7 @@ class Scale(Strict):
     evaluation: Evaluation
     judge: Judge | None = None
     prior: Prior
+    grids: dict[str, Grid] = {}
     released: dict[str, Released] = {}
     arms: dict[str, Arm] = Field(min_length=1)
     studies: dict[StudyName, Study] = {}
@@ -240,8 +256,7 @@ class Scale(Strict):
             place, known = "data.sizes", set(self.data.sizes)
         else:
             place, known = "data.tasks", {*self.data.tasks, *(["knowledge"] if self.data.knowledge else [])}
-        # Base models are measured on every skill, whichever are trained on.
-        users = dict.fromkeys(SKILLS, "base models are measured on every skill")
+        users = dict.fromkeys(self.tasks, "tasks names it")
         users |= {task: f"studies.{name} has it" for name, study in self.studies.items() for task in study.every_task()}
         for task, why in users.items():
             if task not in known:

@@ -15,7 +15,7 @@ import torch
 from conftest import make_base, make_model, make_records, make_spec, read_metrics
 from safetensors.torch import load_file
 
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.learning.launch import launch
 from sdft.learning.processes import SingleProcess
 from sdft.records.record import write_records
