@@ -156,6 +156,46 @@ class Plan:
             runs.append(self._run(self.study_of(arm), task, arm, seed, None, runs[-1]))
         return runs
 
+    def starts(self, arm: str) -> list[str]:
+        """The arms whose final runs come before an arm's, the one that it starts from first."""
+        start = self.arm(arm).starts_from
+        return [] if start is None else [start, *self.starts(start)]
+
+    def teacher_template(self, task: str, demonstration: str) -> str:
+        """The template in which a base model is shown a demonstration when it is measured: its teacher's in training.
+
+        That is the template of the arms which show this demonstration on this task: of Table 5's, where it has one,
+        else of the studies'. Where none does, it is the scale's. Raises SdftError where these arms differ.
+        """
+        table5 = self._templates(task, demonstration, ["table5"])
+        found = table5 or self._templates(task, demonstration, self.scale.studies)
+        if len(set(found.values())) > 1:
+            listed = ", ".join(f"{arm} {template}" for arm, template in found.items())
+            raise SdftError(
+                f"scales.{self.name}: a base model is measured with the demonstration {demonstration!r} of {task}, as "
+                f"its teacher sees it, and the arms that show it have different templates ({listed}); give them one "
+                "teacher_template, or show the demonstration in an arm of Table 5, whose template then counts."
+            )
+        return next(iter(found.values()), self.config.settings_of(self.name).teacher_template)
+
+    def _templates(self, task: str, demonstration: str, studies: Iterable[str]) -> dict[str, str]:
+        """The template of every arm of these studies that shows a demonstration on a task."""
+        found = {}
+        for study in studies:
+            tasks, arms = self._study_parts(study)
+            for name, arm in arms.items():
+                shown = arm.demonstration or self.scale.demonstration
+                if find_method(arm.method).shows_demonstration and task in tasks and shown == demonstration:
+                    found[name] = self.config.settings_of(self.name, name).teacher_template
+        return found
+
+    def _study_parts(self, study: str) -> tuple[list[str], dict[str, Arm]]:
+        """The tasks and the own arms of a study, or of Table 5."""
+        if study == "table5":
+            return self.tasks, self.scale.arms
+        entry = self.scale.studies[study]
+        return entry.every_task(), entry.arms
+
     def _parent(self, task: str, arm: str, seed: int) -> RunSpec | None:
         name = self.arm(arm).starts_from
         return None if name is None else self._run(self.study_of(name), task, name, seed, None)

@@ -403,9 +403,9 @@ class Config(Strict):
         own = self.scales[scale].seeds
         return list(self.seeds if own is None else own)
 
-    def settings_of(self, scale: str, arm: str) -> TrainingSettings:
-        """Training settings of an arm: the study's, then the scale's, then the arm's own."""
+    def settings_of(self, scale: str, arm: str | None = None) -> TrainingSettings:
+        """Training settings of a scale, or of one of its arms: the study's, then the scale's, then the arm's own."""
         merged = self.training.model_dump()
-        for layer in (self.scales[scale].training, self.scales[scale].find_arm(arm).settings):
+        for layer in (self.scales[scale].training, *([self.scales[scale].find_arm(arm).settings] if arm else [])):
             merged |= {name: getattr(layer, name) for name in layer.model_fields_set}
         return TrainingSettings.model_validate(merged)
