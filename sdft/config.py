@@ -55,8 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     plan = Plan(config, options.scale)
     check_files(config)
     check_batches(plan)
-    print(f"{options.path} is valid; scale {plan.name}, seeds {plan.seeds}")
-    print("\n".join(summary(plan)))
+    print("\n".join([f"{options.path} is valid; scale {plan.name}, seeds {plan.seeds}", *summary(plan)]))
 
 
 if __name__ == "__main__":

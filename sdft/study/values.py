@@ -86,8 +86,8 @@ def complete(values: Values, folder: Path = FOLDER) -> Values:
         missing = WHOLE - entry.keys()
         if name not in known and missing and "like_scale" not in entry:
             raise SdftError(
-                f"scales.{name}: there is no scale {name!r} to change; {did_you_mean(str(name), known)} A scale of your own "
-                f"needs {', '.join(sorted(missing))} too, or like_scale: mini."
+                f"scales.{name}: there is no scale {name!r} to change; {did_you_mean(str(name), known)} A scale of "
+                f"your own needs {', '.join(sorted(missing))} too, or like_scale: mini."
             )
     for name, entry in [pair for layer in (*layers, own) for pair in layer.items()]:
         whole = name not in scales or entry.keys() >= WHOLE
