@@ -137,7 +137,8 @@ def _with_grids(scale: str, entry: Any) -> Any:
         if name in trail:
             raise SdftError(f"{key}: the grids {', '.join(trail)} are like each other in a circle; give one its lists.")
         found = lists(grids[name], f"scales.{scale}.grids.{name}", (*trail, name))
-        return merged(found, {name: value for name, value in changes.items() if name != "like"})
+        # Copied, so that arms with the same grid do not share its lists.
+        return copy.deepcopy(merged(found, {name: value for name, value in changes.items() if name != "like"}))
 
     def with_lists(owner: Any, key: str) -> Any:
         if not isinstance(owner, dict) or not isinstance(owner.get("arms"), dict):
