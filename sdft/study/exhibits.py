@@ -91,11 +91,11 @@ def _table5(plan: Plan, arms: Sequence[str]) -> dict[str, Any]:
 
 def _versions(plan: Plan) -> dict[str, dict[str, Any]]:
     """The shorter versions of each test set, numbers of its first rows, with the file that has their order."""
-    rules = getattr(plan.scale.data, "tasks", {})
     return {
         task: {"data": plan.data_path(task, "test"), "rows": shorter}
         for task in plan.tasks
-        if task in rules and (shorter := [n for n in rules[task].test_versions if n < (rules[task].test_rows or 0)])
+        if (rules := plan.scale.data.files(task))
+        and (shorter := [rows for rows in rules.test_versions if rows < (rules.test_rows or 0)])
     }
 
 

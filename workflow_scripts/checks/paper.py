@@ -231,7 +231,7 @@ def released(doctor: Doctor) -> Iterator[Finding]:
 @check("paper", "knowledge")
 def knowledge(doctor: Doctor) -> Iterator[Finding]:
     """Articles and their writer; notes and no failures, since no other task needs them."""
-    rules = scale().data.knowledge
+    rules = scale().data.tasks.get("knowledge")
     if rules is None:
         return
     for article in rules.articles:
@@ -246,7 +246,7 @@ def knowledge(doctor: Doctor) -> Iterator[Finding]:
         else:
             yield Finding("ok", f"{article.title}: revision {article.revision}")
     if rules.writer is None:
-        yield Finding("warn", "nobody writes questions about the articles", "set data.knowledge.writer")
+        yield Finding("warn", "nobody writes questions about the articles", "set data.tasks.knowledge.writer")
     elif missing_key(rules.writer):
         variable = rules.writer.api_key_variable
         yield Finding("warn", f"the writer {rules.writer.model} has no API key", f"set {variable}")
@@ -256,7 +256,9 @@ def knowledge(doctor: Doctor) -> Iterator[Finding]:
         if fault is None and parse_pairs(reply) is None:
             fault = f"the writer {rules.writer.model} answers nonsense: {reply[:80]!r} is no list of questions"
         if fault:
-            yield Finding("warn", fault, "mend data.knowledge.writer, or its key, before the knowledge data are made")
+            yield Finding(
+                "warn", fault, "mend data.tasks.knowledge.writer, or its key, before the knowledge data are made"
+            )
         else:
             yield Finding("ok", f"the writer {rules.writer.model} writes questions")
 
