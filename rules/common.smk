@@ -18,6 +18,7 @@ from sdft.config import parse_config
 from sdft.study.forecast import study_hours
 from sdft.common.errors import SdftError
 from sdft.study.plan import Plan
+from sdft.study.values import beside
 from sdft.common.files import digest
 from sdft.common.provenance import code_digest
 from workflow_scripts.failures import read_failures
@@ -33,7 +34,8 @@ container: "envs/sdft.sif"
 
 
 try:
-    CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
+    # The keys of config.yaml and of the command line; the scales' own keys stand in config/ beside it.
+    CONFIG = parse_config(config, "the configuration (config.yaml and --config)", beside("config.yaml"))
     check_files(CONFIG)
     PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
     PLAN = PLANS[CONFIG.scale]

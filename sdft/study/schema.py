@@ -23,13 +23,13 @@ from sdft.methods.settings import (
 from sdft.models.schema import BaseModelSource, Evaluation, Models
 from sdft.tasks.benchmarks import BENCHMARKS
 
-ScaleName = Literal["mini", "rehearsal", "paper", "smoke"]
+# Part of a path and of a rule's wildcards.
+ScaleName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 StudyName = Literal[
     "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
 ]
 
 
-SCALES: tuple[str, ...] = get_args(ScaleName)
 STUDIES: tuple[str, ...] = get_args(StudyName)
 
 
@@ -171,7 +171,17 @@ class Released(BaseModelSource):
 
 
 class Scale(Strict):
-    """One scale of the same study."""
+    """One scale of the same study: a file in config/, or an entry under `scales`.
+
+    evidence: what its numbers are. paper: they stand beside the paper's and get its verdicts; own: of a world of its
+    own, so that claims are tested and numbers are not compared; none: they prove the wiring only. notice: one sentence
+    shown with every number; incomparable: why no number is compared with the paper's, where that is so. grids: lists
+    of candidates by name, for arms.
+    """
+
+    evidence: Literal["paper", "own", "none"] = "own"
+    notice: str = "A scale of its own: its numbers are not the paper's."
+    incomparable: str = "a scale of its own, not the paper's study"
 
     seeds: Seeds | None = None
     tasks: Tasks[TaskName]
@@ -183,6 +193,7 @@ class Scale(Strict):
     evaluation: Evaluation
     judge: Judge | None = None
     prior: Prior
+    grids: dict[str, Grid] = {}
     released: dict[str, Released] = {}
     arms: dict[str, Arm] = Field(min_length=1)
     studies: dict[StudyName, Study] = {}
