@@ -47,9 +47,8 @@ def main(arguments: list[str] | None = None) -> None:
     elif spec.origin(options.task) == "files":
         prepare_task(options.task, spec, Path(options.store), out)
     else:
-        raise SdftError(
-            f"no files for {options.task!r}; {did_you_mean(options.task, [*filter(spec.files, spec.tasks), 'general'])}"
-        )
+        known = [*filter(spec.files, spec.tasks), "general", "benchmarks"]
+        raise SdftError(f"no files for {options.task!r}; {did_you_mean(options.task, known)}")
 
 
 def read_spec(text: str) -> OfficialData:
@@ -124,9 +123,8 @@ def _records(
 ) -> tuple[list[Record], dict[str, Any]]:
     path, where = _path(task, split, source, spec, store, out)
     records = [_named(record, spec.files(task).style) for record in read_task(task, path)]
-    if split in ("validation", *find_task(task).tests) and (
-        unknown := [record.id for record in records if record.answer is None]
-    ):
+    measured = split in ("validation", *find_task(task).tests)
+    if measured and (unknown := [record.id for record in records if record.answer is None]):
         raise SdftError(
             f"{path}: {len(unknown)} of {len(records)} rows have no answer (the first: {unknown[0]}), and models "
             "are measured on them; give each row the field 'answer', or leave it out."

@@ -131,7 +131,7 @@ class TaskFiles(Strict):
     validation: a file of its own; null draws the scale's `validation_fraction` from train. others: further splits of
     the task by name. style: what a demonstration is called whose row names no style; null for the scale's
     `demonstration`. test_rows: the first so many rows of the test file, null for all; test_versions: other such heads,
-    each kept as test_{rows}.jsonl. test_sample: instead, so many rows drawn by the split's seed from those not in train.
+    each kept as test_{rows}.jsonl. test_sample: instead, so many rows that are not in train, drawn by the split's seed.
     """
 
     train: Source
@@ -172,14 +172,17 @@ class TaskFiles(Strict):
         return {name: value for name, value in found.items() if name not in ADDED or value}
 
 
+# A task whose rows are read from files, or written about articles; and what pydantic calls the two in a fault's place.
+KINDS = ("of files", "of articles")
+
+
 def _kind(entry: Any) -> str:
     articles = "articles" in entry if isinstance(entry, dict) else isinstance(entry, TaskArticles)
-    return "of articles" if articles else "of files"
+    return KINDS[articles]
 
 
-# A task whose rows are read from files, or written about articles.
 TaskSource = Annotated[
-    Annotated[TaskFiles, Tag("of files")] | Annotated[TaskArticles, Tag("of articles")], Discriminator(_kind)
+    Annotated[TaskFiles, Tag(KINDS[0])] | Annotated[TaskArticles, Tag(KINDS[1])], Discriminator(_kind)
 ]
 
 

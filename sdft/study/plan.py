@@ -113,6 +113,14 @@ class Plan:
         """The study that an arm belongs to."""
         return next((name for name, study in self.scale.studies.items() if arm in study.arms), "table5")
 
+    def not_run(self, study: str) -> str | None:
+        """Why a study of the scale is not made; None where it is."""
+        if study not in self.scale.studies:
+            return f"scale {self.name} does not have it"
+        if reason := self.scale.lacks(study):
+            return reason
+        return None if self.scale.studies[study].enabled else "switched off in the configuration"
+
     def study_seeds(self, study: str) -> list[int]:
         """The seeds of a study's own arms: its own, or the scale's."""
         entry = self.scale.studies.get(study)
@@ -300,7 +308,7 @@ class Plan:
         found: dict[str, RunSpec] = {}
         for study, tasks, arms, shared, orders in [
             ("table5", self.tasks, self.scale.arms, (), ()),
-            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.studies.items()),
+            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.possible.items()),
         ]:
             for task, arm in product(tasks, arms):
                 chains = [self.stages(arm, order, seed) for order in orders for seed in self.study_seeds(study)]

@@ -106,7 +106,7 @@ def _write(rules: TaskArticles, store: Path) -> tuple[dict[str, str], Pairs, Pai
     found = {article.title: read_article(article, store) for article in rules.articles}
     if rules.writer is None:
         raise SdftError(
-            "nobody writes the questions about the articles: give writer beside the articles in the configuration, for example "
+            "nobody writes the questions about the articles: give writer beside them in the configuration, for example "
             "{model: gpt-5}, and the key of its endpoint."
         )
     endpoint = Endpoint(rules.writer, rules.writer.model, "writer")
