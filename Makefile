@@ -27,7 +27,8 @@ lint: $(VENV)/ready
 	$(RUN)/lint-imports --no-logo
 
 schema: $(VENV)/ready
-	$(RUN)/python -m sdft.config --schema > config.schema.json
+	$(RUN)/python -m sdft.config --schema config > config.schema.json
+	$(RUN)/python -m sdft.config --schema scale > config/scale.schema.json
 
 # torch is installed first: another package's range would otherwise take whatever build is newest.
 $(VENV)/ready: requirements.txt

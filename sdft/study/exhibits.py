@@ -9,7 +9,7 @@ from typing import Any
 from sdft.study.gate import bands
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.schema import Study
-from sdft.tasks.names import SKILLS
+from sdft.tasks import tested
 
 # The study that a table or figure shows; None where it is Table 5's.
 STUDY_OF = {
@@ -200,7 +200,7 @@ def _base(plan: Plan) -> list[dict[str, Any]]:
 def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int, model: str) -> dict[str, Any]:
     found = {"seed": seed, "model": model, "size": _size(plan, model), "scores": plan.base_scores_folder(model)}
     # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split.
-    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(SKILLS) and model in plan.bases)):
+    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases)):
         found["scores"] = context_folder(plan, entry.tasks[0], _shown(entry, NO_CONTEXT), model)
     if study in PASS_AT_K and model in plan.bases:
         found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")
@@ -249,7 +249,7 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
         if "/context/" in entry["scores"]:
             yield from _context_files(entry["scores"])
         else:
-            yield from plan.score_files(entry["scores"], plan.tasks)
+            yield from plan.base_score_files(entry["model"])
         yield from filter(None, [entry.get("passk")])
     for cell in found["cells"]:
         yield cell["selected"]
@@ -267,8 +267,8 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
 
 
 def score_names(task: str) -> list[str]:
-    """The scores of a task: knowledge is also asked indirectly."""
-    return [task, f"{task}_ood"] if task == "knowledge" else [task]
+    """The scores of a task, one a split on which it is tested."""
+    return list(tested(task))
 
 
 def _context_files(folder: str) -> list[str]:
