@@ -116,7 +116,6 @@ def changed(values, path, value):
 
 DATA = ["scales", "paper", "data", "tasks"]
 SOURCES = ["scales", "paper", "models", "sources"]
-REASONING = ["scales", "paper", "studies", "reasoning", "arms", "sft.answer_only"]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import os
 import platform
 import resource
@@ -14,134 +12,10 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from sdft.common.files import PACKAGE, ROOT, digest
+from sdft.common.code import STEPS, step_code
+from sdft.common.files import ROOT, digest
 
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "numpy", "scipy", "pandas", "snakemake")
-
-# What measures share: accuracy on new tasks, prior benchmarks, samples.
-ACCURACY = (
-    *("records/record.py", "records/prompts.py", "records/readers.py", "records/jsonl.py", "tasks", "scoring"),
-    *("evaluate/cli.py", "evaluate/generate.py", "evaluate/questions.py"),
-    *("models/files.py", "evaluate/results.py", "evaluate/answers.py", "records/thinking.py"),
-)
-PRIOR = (
-    *("evaluate/prior.py", "evaluate/sandbox.py", "evaluate/sandbox_runner.py"),
-    *("miniature/benchmarks", "miniature/sandbox.py", "miniature/priors/instructions.py"),
-)
-SAMPLES = ("evaluate/partial.py", "evaluate/sampling.py")
-# What turns scores into evidence: outcomes, statistics, claims and the studies.
-EVIDENCE = (
-    *(
-        "evidence/names.py",
-        "evidence/published.py",
-        "evidence/published.yaml",
-        "statistics.py",
-        "evidence/outcomes.py",
-        "evidence/quantities.py",
-    ),
-    *("evidence/claims.py", "evidence/comparable.py", "study/gate.py", "study/gate.yaml", "evidence/exhibits"),
-)
-
-# The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
-TRAIN = (
-    "records/record.py",
-    "records/prompts.py",
-    "divergence.py",
-    "losses/encoding.py",
-    "models/files.py",
-    "methods",
-    "learning/optimization.py",
-    "learning/processes.py",
-    "learning/spec.py",
-    "learning/engines.py",
-    "learning/fixed_samples.py",
-    "learning/sharding.py",
-    "learning/snapshots.py",
-    "losses/estimators.py",
-    "teacher.py",
-    "records/thinking.py",
-    "learning/loop.py",
-    "learning/vllm.py",
-)
-STEPS: dict[str, tuple[str, ...]] = {
-    "data": ("miniature", "records/prompts.py", "records/record.py"),
-    "official": (
-        *("data/prepare.py", "data/fetch.py", "records/readers.py", "records/record.py", "data/splits.py"),
-        *("records/jsonl.py", "tasks", "scoring", "data/general.py", "data/invented.py"),
-    ),
-    "knowledge": (
-        *("data/knowledge/make.py", "data/knowledge/articles.py", "data/knowledge/questions.py", "common/endpoint.py"),
-        *("data/fetch.py", "records/record.py", "data/splits.py", "data/invented.py"),
-    ),
-    "base": ("miniature", "records/prompts.py", "records/record.py"),
-    "train": TRAIN,
-    "sweep": (*TRAIN, *ACCURACY, *PRIOR, "learning/candidate.py"),
-    "flops": (*TRAIN, "learning/flops.py"),
-    "estimators": ("divergence.py", "losses/enumerated.py", "losses/estimators.py"),
-    "evaluate": (*ACCURACY, *PRIOR, "evaluate/__main__.py"),
-    "passk": (*ACCURACY, *SAMPLES, "evaluate/passk.py", "statistics.py"),
-    "divergence": (*ACCURACY, *SAMPLES, "evaluate/distance.py", "divergence.py", "losses/encoding.py"),
-    "trajectory": (*ACCURACY, *PRIOR, "evaluate/partial.py", "evaluate/trajectory.py"),
-    "judge": ("evaluate/judge.py", "common/endpoint.py", "records/thinking.py", "records/record.py"),
-    "gate": ("study/gate.py", "study/gate.yaml"),
-    "released": (
-        *(
-            "pages/released.py",
-            "pages/layout.py",
-            "evidence/names.py",
-            "evidence/published.py",
-            "evidence/published.yaml",
-            "statistics.py",
-            "evidence/outcomes.py",
-        ),
-        "records/record.py",
-    ),
-    "select": ("learning/select.py",),
-    "tables": (*EVIDENCE, "records/record.py", "pages/layout.py", "pages/tables"),
-    "figures": (*EVIDENCE, "records/record.py", "pages/layout.py", "pages/tables", "pages/figures"),
-    "ledger": (*EVIDENCE, "records/record.py", "pages/tables", "pages/layout.py", "pages/ledger.py"),
-    "report": (
-        "pages/table5_page.py",
-        "pages/results_page.py",
-        "pages/layout.py",
-        "evidence/names.py",
-        "evidence/published.py",
-        "evidence/published.yaml",
-    ),
-}
-
-
-@cache
-def _without_docstrings(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            node.body = body[1:]
-    return ast.dump(tree)
-
-
-@cache
-def code_digest(step: str) -> str:
-    """Twelve hex digits over the code that decides a step's result, blind to comments, docstrings and layout.
-
-    Rules put it in `params`, so that an edit of the library reruns exactly the steps it can change.
-    """
-    hasher = hashlib.sha256()
-    for entry in STEPS[step]:
-        path = PACKAGE / entry
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in (".py", ".yaml"))
-        for file in files:
-            text = file.read_text(encoding="utf-8")
-            hasher.update(file.relative_to(PACKAGE).as_posix().encode())
-            hasher.update((_without_docstrings(text) if file.suffix == ".py" else text).encode())
-    return hasher.hexdigest()[:12]
 
 
 @cache
@@ -193,15 +67,18 @@ class Clock:
         return cost
 
 
-def manifest(step: str, *, clock: Clock, config: Any = None, seeds: Any = None, inputs: Any = None) -> dict[str, Any]:
+def manifest(
+    step: str, *, clock: Clock, code: Any = None, config: Any = None, seeds: Any = None, inputs: Any = None
+) -> dict[str, Any]:
     """The record of how a result was made: code, configuration, inputs, software, device and cost.
 
-    `config` is digested, `inputs` (paths with sha256, data and model revisions) and `seeds` are kept as given.
+    `code` is the digest of the code that decided it, or several by what each decided; by default the step's. `config`
+    is digested, `inputs` (paths with sha256, data and model revisions) and `seeds` are kept as given.
     """
     commit, dirty = _commit()
     return {
         "step": step,
-        "code": code_digest(step) if step in STEPS else None,
+        "code": code or (step_code(step) if step in STEPS else None),
         "config": None if config is None else digest(config, 12),
         "commit": commit,
         "dirty": dirty,

@@ -11,12 +11,13 @@ from typing import Any
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import digest
-from sdft.common.provenance import Clock, code_digest, manifest
+from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
 from sdft.records.record import Record
+from sdft.study.rerun import measure_code
 from sdft.tasks import find_task, results, task_names
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
@@ -159,7 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def step(name: str, split: str, config: dict[str, Any], data: Any, evaluate: Callable[[], Result]) -> None:
         inputs = {"model": model_input, "data": data, "split": split, **context}
-        key = digest([code_digest("evaluate"), config, found.sha256, data, device], 16)
+        key = digest([measure_code("evaluate", *task_names()), config, found.sha256, data, device], 16)
         saved = state.load(name, key)
         if saved is None:
             clock = Clock(device)
