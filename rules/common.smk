@@ -39,8 +39,7 @@ try:
     check_files(CONFIG)
     PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
     PLAN = PLANS[CONFIG.scale]
-    # A sweep that the scale has no recipe for is refused here, before a rule asks for its runs.
-    PLAN.hyperparameters(PLAN.arms[0])
+    # Refuses a sweep that the scale has no recipe for too, before a rule asks for its runs.
     check_batches(PLAN)
 except SdftError as error:
     raise WorkflowError(str(error)) from None
@@ -151,10 +150,10 @@ def evaluation_options(wildcards, sweep=False):
     return as_options({"prior-config": prior, **decoding(wildcards)})
 
 
-def teacher_template(wildcards):
-    """The template in which a teacher is shown a demonstration, where it is not the default."""
-    plan = PLANS[wildcards.scale]
-    template = plan.config.settings_of(plan.name, plan.arms[0]).teacher_template
+def teacher_template(wildcards, context):
+    """The template in which a base model is shown a demonstration, where it is not the default."""
+    task = wildcards.task if "task" in wildcards.keys() else wildcards.name.split("-", 1)[0]
+    template = PLANS[wildcards.scale].teacher_template(task, context)
     return {"template": None if template == "official" else template}
 
 
@@ -277,7 +276,7 @@ def context_options(wildcards):
     """What a base model sees beside each question, and how it is decoded."""
     context, split = items.context_parts(wildcards.context)
     shown = {"context": context, "split": None if split == "test" else split}
-    return as_options(shown | teacher_template(wildcards) | decoding(wildcards))
+    return as_options(shown | (teacher_template(wildcards, context) if context else {}) | decoding(wildcards))
 
 
 def context_data(wildcards):
@@ -305,7 +304,7 @@ def measured_options(study):
         # The study limits a measure by itself.
         drawn = decoding(wildcards) | {"limit": None}
         subject = {"task": task, "data": measured_data(study)(wildcards), "context": context}
-        return as_options(subject | (teacher_template(wildcards) if context else {}) | drawn)
+        return as_options(subject | (teacher_template(wildcards, context) if context else {}) | drawn)
 
     return options
 

@@ -32,8 +32,9 @@ def test_the_shipped_configuration_is_valid_and_mini_by_default(root):
     assert load_config(root / "config.yaml").scale == "mini"
 
 
-def test_the_schema_file_is_the_model(root):
-    assert (root / "config.schema.json").read_text() == json_schema(), "run: make schema"
+@pytest.mark.parametrize(("file", "part"), [("config.schema.json", "config"), ("config/scale.schema.json", "scale")])
+def test_the_schema_file_is_the_model(root, file, part):
+    assert (root / file).read_text() == json_schema(part), "run: make schema"
 
 
 def test_every_key_of_the_training_settings_is_explained_in_the_manual(root, values):

@@ -29,6 +29,7 @@ CARRIERS = (
     # The configuration and the plan: what they choose is in every run's specification and in the rules' parameters.
     "sdft.study",
     *("sdft.config", "sdft.data.schema", "sdft.models.schema", "sdft.methods.settings"),
+    "sdft.methods.hyperparameters",
     # Commands, and what starts, interrupts and continues a training with the same result.
     *("sdft.train", "sdft.learning.run", "sdft.learning.launch", "sdft.learning.checkpoint"),
 )

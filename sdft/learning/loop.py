@@ -24,6 +24,7 @@ from sdft.learning.fixed_samples import draw
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
 from sdft.learning.processes import SingleProcess
 from sdft.learning.snapshots import Snapshots, save_model
+from sdft.learning.spec import own_options
 from sdft.losses.encoding import Completions, Encoder, Example
 from sdft.methods import find_method
 from sdft.methods.base import Engine, MicroBatch
@@ -69,7 +70,7 @@ class Training:
             self.student.gradient_checkpointing_enable()
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
-        self.method = find_method(spec.method)(self.settings, pad)
+        self.method = find_method(spec.method)(self.settings, pad, own_options(spec))
         self.examples = self._encode()
         self.engine = engine or self.processes.engine(self._engine(inputs, pad))
         self.order = self._order()

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.study.schema import Config
+from sdft.study.schema import Config, Scale
 from sdft.study.values import FOLDER, Values, beside, complete, read_yaml
 
 
@@ -92,18 +92,31 @@ def load_config(path: str | Path = "config.yaml") -> Config:
     return parse_config(read_yaml(path), str(path), beside(path))
 
 
-def json_schema() -> str:
-    """The JSON schema of config.yaml, as config.schema.json holds it."""
-    return json.dumps(Config.model_json_schema(), indent=1) + "\n"
+def json_schema(part: str = "config") -> str:
+    """The JSON schema of config.yaml ("config") or of a scale's file in config/ ("scale"), for editors.
+
+    A block may hold part of its keys, since a file may change another one; that none is missing in the end is checked
+    when the configuration is read.
+    """
+    schema = (Scale if part == "scale" else Config).model_json_schema()
+    for block in (schema, *schema["$defs"].values()):
+        if "properties" in block:
+            block.pop("required", None)
+    for name in ("Scale", "Study", "Arm", "Prior", "Grid"):
+        block = schema["$defs"].get(name, schema)
+        key = "like" if name == "Grid" else "like_scale"
+        block["properties"][key] = {"type": "string"}
+    schema["$defs"]["Arm"]["properties"]["grid"]["anyOf"].append({"type": "string"})
+    return json.dumps(schema, indent=1) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m sdft.config", description="Check a configuration.")
     parser.add_argument("path", nargs="?", default="config.yaml", help="the configuration to check")
-    parser.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    parser.add_argument("--schema", nargs="?", const="config", choices=["config", "scale"], help="print a JSON schema")
     options = parser.parse_args(arguments)
     if options.schema:
-        print(json_schema(), end="")
+        print(json_schema(options.schema), end="")
     else:
         # By the package's own names: this module runs as __main__, whose classes the checks do not know.
         from sdft import config as library
