@@ -118,12 +118,10 @@ def main(arguments: list[str] | None = None) -> None:
     if options.schema:
         print(json_schema(options.schema), end="")
     else:
-        # By the package's own names: this module runs as __main__, whose classes the checks do not know.
-        from sdft import config as library
         from sdft.study import checks
         from sdft.study.plan import Plan
 
-        config = library.load_config(options.path)
+        config = load_config(options.path)
         checks.check_files(config)
         checks.check_batches(Plan(config))
         print(f"{options.path} is valid; scale {config.scale}, seeds {config.seeds_of(config.scale)}")
