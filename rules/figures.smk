@@ -4,19 +4,20 @@
 # What is measured from a base model that has a gate reads what the gate found, in figures as in tables, so that a model
 # which misses it is marked in both.
 rule figure:
+    localrule: True
     input:
-        item_files,
+        planned(steps.exhibit_files),
         style="sdft/pages/figures.mplstyle",
     output:
-        files=multiext("results/{scale}/figures/{figure}", ".pdf", ".svg", ".png", ".json"),
-        plan="results/{scale}/figures/{figure}.plan.json",
+        files=expand(paths.FIGURE, kind=["pdf", "svg", "png", "json"], allow_missing=True),
+        plan=paths.FIGURE_PLAN,
     log:
-        "results/{scale}/logs/figures/{figure}.log",
+        paths.log("figures/{figure}"),
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=item_plan,
-        stem=lambda wildcards, output: output.plan.removesuffix(".plan.json"),
+        plan=planned(steps.exhibit_plan),
+        stem=subpath(output.plan, strip_suffix=".plan.json"),
         code=code_digest("figures"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "

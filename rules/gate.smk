@@ -2,28 +2,23 @@
 # anything is trained. `snakemake --profile slurm gate` makes nothing else.
 
 
-localrules:
-    gate,
-
-
 rule gate:
+    localrule: True
     input:
-        gate_files(PLAN),
+        steps.gate_files(PLAN),
 
 
 rule check_base:
     input:
-        lambda wildcards: PLANS[wildcards.scale].score_files(
-            PLANS[wildcards.scale].base_scores_folder(wildcards.model), PLANS[wildcards.scale].tasks
-        ),
+        planned(steps.base_score_files),
     output:
-        "results/{scale}/gate/{model}.json",
+        paths.GATE,
     log:
-        "results/{scale}/logs/gate/{model}.log",
+        paths.log("gate/{model}"),
     conda:
         "../envs/analysis.yaml"
     params:
-        folder=lambda wildcards, input: input[0].rsplit("/", 1)[0],
+        folder=planned(steps.base_scores),
         code=code_digest("gate"),
     shell:
         "python -m sdft.study.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"

@@ -3,19 +3,20 @@
 
 # plan.json names the runs and files behind every cell. Only files that exist are tabulated; the rest show as NOT RUN.
 rule table:
+    localrule: True
     input:
-        item_files,
+        planned(steps.exhibit_files),
     output:
-        plan="results/{scale}/tables/{table}/plan.json",
-        verdict="results/{scale}/tables/{table}/verdict.json",
-        files=multiext("results/{scale}/tables/{table}/table", ".csv", ".md", ".tex"),
+        plan=paths.TABLE_PLAN,
+        verdict=paths.VERDICT,
+        files=expand(paths.TABLE, kind=["csv", "md", "tex"], allow_missing=True),
     log:
-        "results/{scale}/logs/tables/{table}.log",
+        paths.log("tables/{table}"),
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=item_plan,
-        folder=lambda wildcards, output: output.plan.rsplit("/", 1)[0],
+        plan=planned(steps.exhibit_plan),
+        folder=subpath(output.plan, parent=True),
         code=code_digest("tables"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
