@@ -45,49 +45,49 @@ onstart:
 
 # Everything: each table and figure of the paper, the ledger of its claims, and the reports.
 rule all:
-    localrule: True
     input:
         steps.target_files(PLAN, *exhibits.STUDY_OF, "claims", "report", "results"),
+    localrule: True
 
 
 rule tables:
-    localrule: True
     input:
         steps.target_files(PLAN, *exhibits.TABLES),
+    localrule: True
 
 
 rule figures:
-    localrule: True
     input:
         steps.target_files(PLAN, *exhibits.FIGURES),
+    localrule: True
 
 
 # The ledger: every sentence of the paper that can be tested, with what was found.
 rule claims:
-    localrule: True
     input:
         steps.target_files(PLAN, "claims"),
+    localrule: True
 
 
 # The report on everything.
 rule report:
-    localrule: True
     input:
         steps.target_files(PLAN, "results"),
+    localrule: True
 
 
 # Table 5: skill learning and prior capabilities, with the Pareto figure and a report that shows both.
 rule table5:
-    localrule: True
     input:
         steps.target_files(PLAN, "table5", "figure4", "report"),
+    localrule: True
 
 
 # Every rule of Table 5 with tiny settings (scale smoke), in minutes; its numbers mean nothing.
 rule smoke:
-    localrule: True
     input:
         steps.target_files(plan_of("smoke"), "table5", "figure4", "report"),
+    localrule: True
 
 
 # A table or figure alone, by its name.
@@ -97,6 +97,6 @@ for entry in exhibits.STUDY_OF:
         rule:
             name:
                 entry
-            localrule: True
             input:
                 steps.target_files(PLAN, entry),
+            localrule: True

@@ -39,7 +39,7 @@ rule base_trained:
         spec=planned(steps.pretrain_spec),
         check=planned(steps.requirements),
         folder=subpath(output[0], parent=True),
-        code=code_digest("base"),
+        code=step_code("base"),
     shell:
         "(python -m sdft.miniature.pretrain --spec {params.spec:q} && {params.check} && "
         "python -m sdft.models.record --model {wildcards.model} --folder {params.folder}/weights --out {output}) "

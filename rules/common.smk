@@ -8,15 +8,16 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
+from sdft.common.code import step_code
 from sdft.common.errors import SdftError
-from sdft.common.provenance import code_digest
 from sdft.config import parse_config
 from sdft.study import exhibits, paths, steps
 from sdft.study.checks import check_batches, check_files
 from sdft.study.plan import Plan
 from sdft.study.schema import STUDIES
+from sdft.study.values import beside
 from sdft.tasks import find_task, task_names
-from sdft.tasks.names import BENCHMARKS, SKILLS
+from sdft.tasks.benchmarks import BENCHMARKS
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
 # Neither this nor a moved environment reruns anything, as a parameter would.
@@ -29,11 +30,11 @@ container: "envs/sdft.sif"
 
 
 try:
-    CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
+    # The keys of config.yaml and of the command line; the scales' own keys stand in config/ beside it.
+    CONFIG = parse_config(config, "the configuration (config.yaml and --config)", beside("config.yaml"))
     check_files(CONFIG)
     PLAN = Plan(CONFIG)
-    # A sweep that the scale has no recipe for is refused here, before a rule asks for its runs.
-    PLAN.hyperparameters(PLAN.arms[0])
+    # Refuses a sweep that the scale has no recipe for too, before a rule asks for its runs.
     check_batches(PLAN)
 except SdftError as error:
     raise WorkflowError(str(error)) from None
@@ -59,13 +60,13 @@ def plan_of(scale):
     return PLAN if scale == PLAN.name else Plan(CONFIG, scale)
 
 
-def planned(step, **options):
+def planned(function, **options):
     """For an input or parameter: what a function of sdft/study/steps.py says for the rule's scale and wildcards."""
 
     def value(wildcards):
         named = dict(wildcards.items())
         try:
-            return step(plan_of(named.pop("scale")), **named, **options)
+            return function(plan_of(named.pop("scale")), **named, **options)
         except SdftError as error:
             raise WorkflowError(str(error)) from None
 

@@ -17,7 +17,7 @@ for task in task_names():
             "../envs/train.yaml"
         params:
             spec=planned(steps.miniature_spec, task=task),
-            code=code_digest("data"),
+            code=step_code("data"),
         shell:
             "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"
 
@@ -35,7 +35,7 @@ rule miniature_general:
         "../envs/train.yaml"
     params:
         spec=planned(steps.miniature_spec, task="general"),
-        code=code_digest("data"),
+        code=step_code("data"),
     shell:
         "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"
 
@@ -52,6 +52,6 @@ rule miniature_benchmarks:
         "../envs/train.yaml"
     params:
         spec=planned(steps.miniature_spec, task="benchmarks"),
-        code=code_digest("data"),
+        code=step_code("data"),
     shell:
         "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"

@@ -23,19 +23,20 @@ for task in task_names():
             gpu=planned(steps.gpus),
         params:
             spec=planned(steps.evaluate_spec),
-            code=code_digest("evaluate"),
+            code=planned(steps.measure_code, step="evaluate"),
         shell:
             "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
 
-# A base model on all skill tasks.
+# A base model on all tasks of its scale. Each scale has tasks of its own, and a rule has one list of outputs, so their
+# scores ({task}.json) lie undeclared beside the others.
 rule evaluate_base:
     input:
         planned(steps.benchmark_files),
-        expand(paths.DATA, task=SKILLS, split="test", allow_missing=True),
+        planned(steps.base_test_files),
         model=paths.BASE,
     output:
-        paths.scores(paths.BASE_SCORES, *SKILLS, *BENCHMARKS),
+        paths.scores(paths.BASE_SCORES, *BENCHMARKS),
     log:
         paths.log("evaluate/base/{model}"),
     conda:
@@ -44,7 +45,7 @@ rule evaluate_base:
         gpu=planned(steps.gpus),
     params:
         spec=planned(steps.evaluate_base_spec),
-        code=code_digest("evaluate"),
+        code=planned(steps.measure_code, step="evaluate"),
     shell:
         "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
@@ -70,6 +71,6 @@ for task in task_names():
             gpu=planned(steps.gpus),
         params:
             spec=planned(steps.evaluate_context_spec),
-            code=code_digest("evaluate"),
+            code=planned(steps.measure_code, step="evaluate"),
         shell:
             "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"

@@ -4,7 +4,6 @@
 # What is measured from a base model that has a gate reads what the gate found, in figures as in tables, so that a model
 # which misses it is marked in both.
 rule figure:
-    localrule: True
     input:
         planned(steps.exhibit_files),
         style="sdft/pages/figures.mplstyle",
@@ -13,12 +12,13 @@ rule figure:
         plan=paths.FIGURE_PLAN,
     log:
         paths.log("figures/{figure}"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
         plan=planned(steps.exhibit_plan),
         stem=subpath(output.plan, strip_suffix=".plan.json"),
-        code=code_digest("figures"),
+        code=step_code("figures"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.figures {wildcards.figure} --plan {output.plan} --style {input.style} --out {params.stem} "

@@ -3,9 +3,9 @@
 
 
 rule gate:
-    localrule: True
     input:
         steps.gate_files(PLAN),
+    localrule: True
 
 
 rule check_base:
@@ -19,6 +19,6 @@ rule check_base:
         "../envs/analysis.yaml"
     params:
         folder=planned(steps.base_scores),
-        code=code_digest("gate"),
+        code=step_code("gate"),
     shell:
         "python -m sdft.study.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"

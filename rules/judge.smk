@@ -26,7 +26,7 @@ for task in JUDGED:
             tasks=exhibits.score_names(task),
             scores=subpath(input[0], parent=True),
             folder=subpath(output[0], parent=True),
-            code=code_digest("judge"),
+            code=step_code("judge"),
         shell:
             "python -m sdft.evaluate.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
             "--config {params.config:q} --out {params.folder} > {log} 2>&1"
@@ -50,29 +50,29 @@ for task in JUDGED:
             tasks=exhibits.score_names(task),
             scores=subpath(input[0], parent=True),
             folder=subpath(output[0], parent=True),
-            code=code_digest("judge"),
+            code=step_code("judge"),
         shell:
             "python -m sdft.evaluate.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
             "--config {params.config:q} --out {params.folder} > {log} 2>&1"
 
 
-# A base model on all skill tasks, of which some are judged.
+# A base model on all tasks of its scale, of which some are judged.
 rule judge_base:
     input:
-        scores=paths.scores(paths.BASE_SCORES, *SKILLS, *BENCHMARKS),
-        data=expand(paths.DATA, task=[task for task in SKILLS if task in JUDGED], split="test", allow_missing=True),
+        scores=paths.scores(paths.BASE_SCORES, *BENCHMARKS),
+        data=planned(steps.base_test_files, judged=True),
     output:
-        paths.scores(paths.BASE_SCORES, *SKILLS, *BENCHMARKS, scored="judged"),
+        paths.scores(paths.BASE_SCORES, *BENCHMARKS, scored="judged"),
     log:
         paths.log("judge/base/{model}"),
     conda:
         "../envs/evaluate.yaml"
     params:
         config=planned(steps.judge_config),
-        tasks=[task for task in SKILLS if task in JUDGED],
+        tasks=planned(steps.base_results, judged=True),
         scores=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
-        code=code_digest("judge"),
+        code=step_code("judge"),
     shell:
         "python -m sdft.evaluate.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
         "--config {params.config:q} --out {params.folder} > {log} 2>&1"

@@ -18,7 +18,7 @@ rule trajectory:
         gpu=planned(steps.gpus),
     params:
         spec=planned(steps.trajectory_spec),
-        code=code_digest("trajectory"),
+        code=planned(steps.measure_code, step="trajectory"),
     shell:
         "python -m sdft.evaluate.trajectory --spec {params.spec:q} --wait 10000 > {log} 2>&1"
 
@@ -37,7 +37,7 @@ rule pass_at_k:
         gpu=planned(steps.gpus),
     params:
         spec=planned(steps.passk_spec, taken="scaling"),
-        code=code_digest("passk"),
+        code=planned(steps.measure_code, step="passk"),
     shell:
         "python -m sdft.evaluate.passk --spec {params.spec:q} --wait 10000 > {log} 2>&1"
 
@@ -64,7 +64,7 @@ rule divergence:
         gpu=planned(steps.gpus),
     params:
         spec=planned(steps.divergence_spec, taken="teacher"),
-        code=code_digest("divergence"),
+        code=planned(steps.measure_code, step="divergence"),
     shell:
         "python -m sdft.evaluate.distance --spec {params.spec:q} --wait 10000 > {log} 2>&1"
 
@@ -90,7 +90,7 @@ rule flops:
     resources:
         gpu=planned(steps.gpus),
     params:
-        code=code_digest("flops"),
+        code=step_code("flops"),
     shell:
         "python -m sdft.learning.flops --run {input.run} --out {output} > {log} 2>&1"
 
@@ -104,6 +104,6 @@ rule estimators:
     conda:
         "../envs/train.yaml"
     params:
-        code=code_digest("estimators"),
+        code=step_code("estimators"),
     shell:
         "python -m sdft.losses.enumerated --out {output} > {log} 2>&1"

@@ -10,13 +10,13 @@ rule official_task:
         paths.log("data/{task}"),
     wildcard_constraints:
         scale=steps.scales_with(CONFIG, "data", "official"),
-        task="|".join(SKILLS),
+        task="|".join(task for task in task_names() if find_task(task).tests == ("test",)),
     conda:
         "../envs/train.yaml"
     params:
         spec=planned(steps.data_spec),
         folder=subpath(output.manifest, parent=True),
-        code=code_digest("official"),
+        code=step_code("official"),
     shell:
         "python -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -36,7 +36,7 @@ rule official_knowledge:
     params:
         spec=planned(steps.knowledge_spec),
         folder=subpath(output.manifest, parent=True),
-        code=code_digest("knowledge"),
+        code=step_code("knowledge"),
     shell:
         "python -m sdft.data.knowledge.make --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -55,7 +55,7 @@ rule official_general:
     params:
         spec=planned(steps.data_spec),
         folder=subpath(output.manifest, parent=True),
-        code=code_digest("official"),
+        code=step_code("official"),
     shell:
         "python -m sdft.data.prepare --task general --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -74,7 +74,7 @@ rule invented_benchmarks:
     params:
         spec=planned(steps.data_spec),
         folder=subpath(output.manifest, parent=True),
-        code=code_digest("official"),
+        code=step_code("official"),
     shell:
         "python -m sdft.data.prepare --task benchmarks --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 

@@ -4,9 +4,9 @@
 
 
 rule released_checkpoints:
-    localrule: True
     input:
         steps.released_files(PLAN),
+    localrule: True
 
 
 # The weights lie beside ready.json, undeclared, as a base model's do.
@@ -39,13 +39,12 @@ rule evaluate_released:
         gpu=planned(steps.gpus),
     params:
         spec=planned(steps.evaluate_released_spec),
-        code=code_digest("evaluate"),
+        code=planned(steps.measure_code, step="evaluate"),
     shell:
         "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
 
 rule released_table:
-    localrule: True
     input:
         planned(steps.released_scores),
     output:
@@ -54,12 +53,13 @@ rule released_table:
         files=expand(paths.TABLE, table="released", kind=["csv", "md"], allow_missing=True),
     log:
         paths.log("tables/released"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
         plan=planned(steps.released_plan),
         folder=subpath(output.plan, parent=True),
-        code=code_digest("released"),
+        code=step_code("released"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.released --plan {output.plan} --out {params.folder} > {log} 2>&1"

@@ -3,7 +3,6 @@
 
 # The executed notebook is a log, so that it is still there when a cell fails.
 rule render_report:
-    localrule: True
     input:
         notebook="notebooks/table5.ipynb",
         verdict=expand(paths.VERDICT, table="table5", allow_missing=True),
@@ -16,11 +15,12 @@ rule render_report:
     log:
         notebook=f"{paths.LOGS}/reports/report.ipynb",
         text=paths.log("reports/report"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
         results=subpath(output[0], ancestor=2),
-        code=code_digest("report"),
+        code=step_code("report"),
     shell:
         "python {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
         "--parameters results={params.results} > {log.text} 2>&1"
@@ -28,24 +28,23 @@ rule render_report:
 
 # Every sentence of the paper that can be tested, with what the tables and figures found.
 rule ledger:
-    localrule: True
     input:
         planned(steps.shown_files),
     output:
         expand(paths.LEDGER, kind=["json", "md", "csv", "tex"], allow_missing=True),
     log:
         paths.log("claims/ledger"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
         folder=subpath(output[0], parent=True),
-        code=code_digest("ledger"),
+        code=step_code("ledger"),
     shell:
         "python -m sdft.pages.ledger --verdicts {input} --out {params.folder} > {log} 2>&1"
 
 
 use rule render_report as render_results with:
-    localrule: True
     input:
         planned(steps.shown_files),
         notebook="notebooks/results.ipynb",
@@ -56,3 +55,4 @@ use rule render_report as render_results with:
     log:
         notebook=f"{paths.LOGS}/reports/results.ipynb",
         text=paths.log("reports/results"),
+    localrule: True

@@ -22,7 +22,7 @@ rule candidate:
     params:
         run=planned(steps.run_spec),
         spec=planned(steps.candidate_spec),
-        code=code_digest("sweep"),
+        code=planned(steps.candidate_code),
     shell:
         "printf '%s' {params.run:q} > {output.run} && "
         "python -m sdft.learning.candidate --spec {params.spec:q} --processes {resources.processes} --wait 10000 "
@@ -31,17 +31,17 @@ rule candidate:
 
 # Of seconds: as a SLURM job it would wait longer than it works.
 rule select:
-    localrule: True
     input:
         planned(steps.candidates),
     output:
         paths.SELECTED,
     log:
         paths.log("select/{task}/{arm}"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
         method=planned(steps.method),
-        code=code_digest("select"),
+        code=step_code("select"),
     shell:
         "python -m sdft.learning.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"

@@ -3,7 +3,6 @@
 
 # plan.json names the runs and files behind every cell. Only files that exist are tabulated; the rest show as NOT RUN.
 rule table:
-    localrule: True
     input:
         planned(steps.exhibit_files),
     output:
@@ -12,12 +11,13 @@ rule table:
         files=expand(paths.TABLE, kind=["csv", "md", "tex"], allow_missing=True),
     log:
         paths.log("tables/{table}"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
         plan=planned(steps.exhibit_plan),
         folder=subpath(output.plan, parent=True),
-        code=code_digest("tables"),
+        code=step_code("tables"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.tables --plan {output.plan} --out {params.folder} > {log} 2>&1"

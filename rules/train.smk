@@ -22,7 +22,7 @@ rule train:
     params:
         run=planned(steps.run_spec),
         folder=subpath(output.model, parent=True),
-        code=code_digest("train"),
+        code=planned(steps.train_code),
     shell:
         "printf '%s' {params.run:q} > {output.run} && "
         "python -m sdft.train --processes {resources.processes} --run {output.run} --out {params.folder} --wait 10000 > {log} 2>&1"

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
 from sdft.study.exhibits import STUDY_OF, files, item
 from sdft.study.plan import Plan, RunSpec
+from sdft.study.values import read_values
 
 
 @pytest.fixture
 def values(root):
-    return yaml.safe_load((root / "config.yaml").read_text())
+    return read_values(root / "config.yaml")
 
 
 def plan_of(values):

@@ -11,7 +11,6 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-import yaml
 
 from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
@@ -21,12 +20,13 @@ from sdft.miniature.data import SIZES
 from sdft.miniature.schema import BENCHMARK_ITEMS, GENERAL_PROMPTS
 from sdft.study.exhibits import files, item
 from sdft.study.plan import Plan
-from sdft.tasks.names import BENCHMARKS
+from sdft.study.values import read_values
+from sdft.tasks.benchmarks import BENCHMARKS
 
 
 @pytest.fixture(scope="module")
 def values(request):
-    return yaml.safe_load((request.config.rootpath / "config.yaml").read_text())
+    return read_values(request.config.rootpath / "config.yaml")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sdft.common.provenance import sha256_file, sha256_files
+from sdft.common.files import sha256_file, sha256_files
 
 
 def chosen_device(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.evidence.outcomes import Study
 from sdft.study.gate import bands
 

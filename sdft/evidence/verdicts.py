@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.evidence.comparable import failed_checks, missed
 from sdft.evidence.names import MEASURE_NAMES
 from sdft.evidence.outcomes import Cell, Study

@@ -22,7 +22,8 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Qwen2C
 
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, atomic_path, manifest, sha256_files, write_json
+from sdft.common.files import atomic_path, sha256_files, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.miniature.documents import draw, tokens
 from sdft.miniature.schema import DOCUMENTS, PretrainSpec
 from sdft.miniature.tokenizer import END, PAD, encode, make_tokenizer, vocabulary
@@ -223,6 +224,7 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
                 save()
                 saved_at = time.monotonic()
 
+    add_expert_words(model, seed, world)
     model = as_llama(model)
     model.generation_config = GenerationConfig(
         do_sample=False, pad_token_id=model.config.pad_token_id, eos_token_id=model.config.eos_token_id

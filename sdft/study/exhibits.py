@@ -10,8 +10,7 @@ from sdft.study import paths
 from sdft.study.gate import bands
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.schema import Study
-from sdft.tasks import find_task
-from sdft.tasks.names import SKILLS
+from sdft.tasks import tested
 
 # The study that a table or figure shows; None where it is Table 5's.
 STUDY_OF = {
@@ -195,7 +194,7 @@ def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int, m
     found = {"seed": seed, "model": model, "size": _size(plan, model), "scores": plan.base_scores_folder(model)}
     where = {"task": entry.tasks[0], "context": NO_CONTEXT, "split": entry.split, "model": model} if entry else {}
     # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split.
-    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(SKILLS) and model in plan.bases)):
+    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases)):
         found |= {"scores": plan.context_scores_folder(**where), "task": entry.tasks[0]}
     if study in PASS_AT_K and model in plan.bases:
         found["passk"] = plan.path(paths.BASE_PASSK, **where)
@@ -244,7 +243,7 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
         if "task" in entry:
             yield from paths.scores(entry["scores"], *score_names(entry["task"]))
         else:
-            yield from plan.score_files(entry["scores"], plan.tasks)
+            yield from plan.base_score_files(entry["model"])
         yield from filter(None, [entry.get("passk")])
     for cell in found["cells"]:
         yield cell["selected"]
@@ -262,8 +261,8 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
 
 
 def score_names(task: str) -> list[str]:
-    """The names of a task's scores, one a split that is tested: knowledge is also asked indirectly."""
-    return [task if split == "test" else f"{task}_{split}" for split in find_task(task).tests]
+    """The scores of a task, one a split on which it is tested."""
+    return list(tested(task))
 
 
 def _candidates(plan: Plan, pairs: Any) -> list[dict[str, Any]]:

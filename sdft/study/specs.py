@@ -59,9 +59,11 @@ class EvaluateSpec(Drawing, Shown):
 
     model: Annotated[str, Field(description=MODEL)]
     task: Annotated[
-        list[str], Field(description="new tasks; with _ood at the end, the task's out-of-distribution split")
+        list[str], Field(description="new tasks; {task}_{split} is another split of one, as in knowledge_ood")
     ] = []
-    split: Annotated[str, Field(description="split of the tasks' data; results of ood go to {task}_ood.json")] = "test"
+    split: Annotated[
+        str, Field(description="split of the tasks' data; results of another tested split go to {task}_{split}.json")
+    ] = "test"
     out: Annotated[str, Field(description="folder for the results")]
     data_root: Annotated[str, Field(description="{task}/{split}.jsonl lie here")] = "results/mini/data"
     data: Annotated[

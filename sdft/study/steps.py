@@ -1,8 +1,9 @@
 """What each rule of the DAG reads, and what its step is told: functions of a plan and a rule's wildcards.
 
 A function is called with the plan of the rule's scale and with its wildcards by name, of which it takes those that it
-needs. A `..._spec` is the JSON text that the step takes as `--spec`; as a parameter of the rule it reruns the step when
-it changes, so it holds nothing that decides no result, and no value that is the step's default.
+needs. A `..._spec` is the JSON text that the step takes as `--spec`, and a `..._code` a digest of the code that decides
+the step's result. As parameters of the rule they rerun the step when they change, so a spec holds what is set here and
+nothing that decides no result.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from sdft.common.provenance import digest, read_json
+from sdft.common.files import digest, read_json
 from sdft.miniature.schema import DataSpec, PretrainSpec, size_and_seed
 from sdft.models.schema import ORIGIN, BaseModelSource, ModelSpec
-from sdft.study import exhibits, paths
+from sdft.study import exhibits, paths, rerun
 from sdft.study.exhibits import NO_CONTEXT, score_names
 from sdft.study.forecast import study_hours
 from sdft.study.plan import Plan
@@ -30,7 +31,7 @@ from sdft.study.specs import (
     TrajectorySpec,
 )
 from sdft.tasks import find_task
-from sdft.tasks.names import BENCHMARKS, SKILLS
+from sdft.tasks.benchmarks import BENCHMARKS
 
 
 def scales_with(config: Config, block: Literal["data", "models"], *sources: str) -> str:
@@ -40,7 +41,7 @@ def scales_with(config: Config, block: Literal["data", "models"], *sources: str)
 
 
 def _text(spec: BaseModel) -> str:
-    return spec.model_dump_json(exclude_defaults=True)
+    return spec.model_dump_json(exclude_unset=True)
 
 
 # The runs, and the devices that a job needs.
@@ -172,12 +173,9 @@ def _drawing(plan: Plan, base: str) -> dict[str, Any]:
     return plan.scale.evaluation_of(base).model_dump()
 
 
-def _shown(plan: Plan, context: str) -> dict[str, Any]:
+def _shown(plan: Plan, task: str, context: str) -> dict[str, Any]:
     """What a base model is shown beside the question, and in which template."""
-    if context == NO_CONTEXT:
-        return {}
-    settings = plan.config.settings_of(plan.name, plan.arms[0])
-    return {"context": context, "template": settings.teacher_template}
+    return {} if context == NO_CONTEXT else {"context": context, "template": plan.teacher_template(task, context)}
 
 
 def benchmark_files(plan: Plan, **_: str) -> list[str]:
@@ -204,7 +202,8 @@ def context_files(plan: Plan, task: str, split: str, **_: str) -> list[str]:
 
 def _evaluation(plan: Plan, base: str, benchmarks: bool = True, **own: Any) -> str:
     prior = {"benchmarks": ["all"], "prior_config": plan.prior_config()} if benchmarks else {}
-    return _text(EvaluateSpec(data_root=plan.path(paths.DATA_ROOT), **_drawing(plan, base), **prior, **own))
+    own |= _drawing(plan, base) | {"temperature": 0.0}
+    return _text(EvaluateSpec(data_root=plan.path(paths.DATA_ROOT), **prior, **own))
 
 
 def evaluate_spec(plan: Plan, run: str, **_: str) -> str:
@@ -214,17 +213,27 @@ def evaluate_spec(plan: Plan, run: str, **_: str) -> str:
     return _evaluation(plan, found.base, model=plan.model_path(found), task=score_names(found.task), out=folder)
 
 
+def base_test_files(plan: Plan, judged: bool = False, **_: str) -> list[str]:
+    """The tests of a scale's tasks, or of those that a judge decides, on which its base models are measured."""
+    return [path for task in plan.tasks if find_task(task).judged or not judged for path in test_files(plan, task)]
+
+
+def base_results(plan: Plan, judged: bool = False, **_: str) -> list[str]:
+    """The names of what base models are measured on, or of what a judge decides of it."""
+    return [name for task in plan.tasks if find_task(task).judged or not judged for name in score_names(task)]
+
+
 def evaluate_base_spec(plan: Plan, model: str, **_: str) -> str:
-    """A base model on all skill tasks and the prior benchmarks."""
+    """A base model on the scale's tasks and the prior benchmarks."""
     folder = plan.path(paths.BASE_SCORES, scored="scores", model=model)
-    return _evaluation(plan, model, model=plan.base_path(model), task=list(SKILLS), out=folder)
+    return _evaluation(plan, model, model=plan.base_path(model), task=base_results(plan), out=folder)
 
 
 def evaluate_context_spec(plan: Plan, task: str, context: str, split: str, model: str, **_: str) -> str:
     """A base model on one task with something in its context."""
     where = {"task": task, "context": context, "split": split, "model": model}
     folder = plan.path(paths.CONTEXT_SCORES, scored="scores", **where)
-    shown = _shown(plan, context) | {"split": split}
+    shown = _shown(plan, task, context) | {"split": split}
     return _evaluation(plan, model, False, model=plan.base_path(model), task=score_names(task), out=folder, **shown)
 
 
@@ -285,8 +294,9 @@ def _measure(plan: Plan, taken: str, template: str, wildcards: dict[str, str]) -
         "task": task,
         "data": measured_data(plan, taken, **wildcards),
         "samples": study.samples,
+        "seed": 0,
         "out": plan.path(template, **wildcards),
-        **_shown(plan, wildcards.get("context", NO_CONTEXT)),
+        **_shown(plan, task, wildcards.get("context", NO_CONTEXT)),
         # The study limits a measure by itself.
         **_drawing(plan, base),
         "limit": study.limit,
@@ -294,9 +304,9 @@ def _measure(plan: Plan, taken: str, template: str, wildcards: dict[str, str]) -
 
 
 def passk_spec(plan: Plan, taken: str, **wildcards: str) -> str:
-    """Many sampled responses of a run, or of a base model."""
+    """Many sampled responses of a run, or of a base model, drawn as the paper does."""
     template = paths.RUN_PASSK if "run" in wildcards else paths.BASE_PASSK
-    return _text(PassKSpec(**_measure(plan, taken, template, wildcards)))
+    return _text(PassKSpec(temperature=1.0, top_p=0.95, **_measure(plan, taken, template, wildcards)))
 
 
 def divergence_spec(plan: Plan, taken: str, **wildcards: str) -> str:
@@ -335,12 +345,38 @@ def judge_config(plan: Plan, **_: str) -> str:
     return plan.scale.judge.model_dump_json()
 
 
+# The code that decides a run's weights, a candidate's score and a measure.
+
+
+def train_code(plan: Plan, run: str, **_: str) -> str:
+    """That of a run's training: the loop and its method."""
+    return rerun.train_code(plan.find(run).method)
+
+
+def candidate_code(plan: Plan, run: str, **_: str) -> str:
+    """That of a candidate's training, and of its score on its task."""
+    return f"{train_code(plan, run)} {rerun.measure_code('evaluate', plan.find(run).task)}"
+
+
+def measure_code(
+    plan: Plan, step: str, run: str | None = None, task: str | None = None, measured: str | None = None, **_: str
+) -> str:
+    """That of a step which measures a run, a base model on a task, or one on all tasks of its scale."""
+    if measured is not None:
+        tasks = plan.scale.studies[measured].tasks
+    elif run is not None:
+        tasks = [plan.find(run).task]
+    else:
+        tasks = plan.tasks if task is None else [task]
+    return rerun.measure_code(step, *tasks)
+
+
 # What is shown.
 
 
 def base_score_files(plan: Plan, model: str, **_: str) -> list[str]:
-    """Scores of a base model on Table 5's tasks."""
-    return plan.score_files(plan.base_scores_folder(model), plan.tasks)
+    """The declared files of a base model's scores."""
+    return plan.base_score_files(model)
 
 
 def base_scores(plan: Plan, model: str, **_: str) -> str:

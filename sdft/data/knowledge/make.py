@@ -12,7 +12,8 @@ from typing import Any
 from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, digest, manifest, sha256_file, write_json
+from sdft.common.files import digest, sha256_file, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.data import invented
 from sdft.data.fetch import local_path
 from sdft.data.knowledge.articles import read_article, slug, windows

@@ -16,7 +16,8 @@ from sdft.pages.figures import style  # isort: skip  (chooses matplotlib's backe
 
 import matplotlib.pyplot as plt
 
-from sdft.common.provenance import Clock, manifest, write_json
+from sdft.common.files import write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.evidence.outcomes import read_study
 from sdft.pages.figures import figure1, figure2, figure3, figure4, figure5, figure6, figure7, figure8
 from sdft.pages.figures.style import LOOKS as LOOKS

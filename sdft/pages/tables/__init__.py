@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.provenance import Clock, write_json, write_text
+from sdft.common.files import write_json, write_text
+from sdft.common.provenance import Clock
 from sdft.evidence.outcomes import read_study
 from sdft.evidence.verdicts import Tolerance as Tolerance
 from sdft.pages.tables import ablations, cost, foreign, measured, sections, sweeps, table5
