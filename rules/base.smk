@@ -11,7 +11,11 @@ rule base_released:
     log:
         paths.log("base/{model}"),
     wildcard_constraints:
+<<<<<<< HEAD
         scale=steps.scales_with(CONFIG, "models", "released"),
+=======
+        scale=base_scales("released"),
+>>>>>>> house
     conda:
         "../envs/analysis.yaml"
     params:
@@ -30,7 +34,11 @@ rule base_trained:
     log:
         paths.log("base/{model}"),
     wildcard_constraints:
+<<<<<<< HEAD
         scale=steps.scales_with(CONFIG, "models", "trained"),
+=======
+        scale=base_scales("trained"),
+>>>>>>> house
     conda:
         "../envs/train.yaml"
     resources:

@@ -58,7 +58,7 @@ rule released_table:
         "../envs/analysis.yaml"
     params:
         plan=planned(steps.released_plan),
-        folder=subpath(output.plan, parent=True),
+        folder=subpath(output[0], parent=True),
         code=step_code("released"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
