@@ -59,10 +59,11 @@ def item(plan: Plan, name: str) -> dict[str, Any]:
         "enabled": True,
     }
     if study is not None:
-        entry = plan.scale.studies.get(study)
+        entry = plan.scale.possible.get(study)
+        found |= {"enabled": plan.not_run(study) is None, "reason": plan.not_run(study)}
         if entry is None:
-            return found | {"enabled": False, "base": [], "cells": [], "teachers": [], "candidates": []}
-        found |= _study(plan, study, entry) | {"enabled": entry.enabled}
+            return found | {"base": [], "cells": [], "teachers": [], "candidates": []}
+        found |= _study(plan, study, entry)
     elif name in SWEEPS:
         found |= {"base": [], "cells": [], "teachers": [], "candidates": [], "sweeps": _sweeps(plan, name)}
     else:
@@ -91,17 +92,17 @@ def _table5(plan: Plan, arms: Sequence[str]) -> dict[str, Any]:
 
 def _versions(plan: Plan) -> dict[str, dict[str, Any]]:
     """The shorter versions of each test set, numbers of its first rows, with the file that has their order."""
-    rules = getattr(plan.scale.data, "tasks", {})
     return {
         task: {"data": plan.data_path(task, "test"), "rows": shorter}
         for task in plan.tasks
-        if task in rules and (shorter := [n for n in rules[task].test_versions if n < (rules[task].test_rows or 0)])
+        if (rules := plan.scale.data.files(task))
+        and (shorter := [rows for rows in rules.test_versions if rows < (rules.test_rows or 0)])
     }
 
 
 def _sweeps(plan: Plan, name: str) -> list[dict[str, Any]]:
     """The grids and fixed settings of the arms whose sweeps the paper lists; none of a study that the scale lacks."""
-    study = plan.scale.studies.get(SWEEPS[name])
+    study = plan.scale.possible.get(SWEEPS[name])
     arms = study.arms if study else plan.scale.arms if SWEEPS[name] == "table5" else {}
     tasks = study.tasks if study else plan.tasks
     found = {}
