@@ -76,7 +76,7 @@ KEYWORDS = {
 }
 HELPERS = frozenset({"add_argument_group", "parser"})
 # Declarations of a method that tables, figures and forecasts read.
-SHOWN = frozenset({"title", "look", "costs_like"})
+SHOWN = frozenset({"title", "look"})
 
 
 # Files that are remembered, old versions among them, before those that were not read now are dropped.
