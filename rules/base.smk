@@ -11,11 +11,7 @@ rule base_released:
     log:
         paths.log("base/{model}"),
     wildcard_constraints:
-<<<<<<< HEAD
-        scale=steps.scales_with(CONFIG, "models", "released"),
-=======
-        scale=base_scales("released"),
->>>>>>> house
+        scale=steps.model_scales(CONFIG, "released"),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -34,11 +30,7 @@ rule base_trained:
     log:
         paths.log("base/{model}"),
     wildcard_constraints:
-<<<<<<< HEAD
-        scale=steps.scales_with(CONFIG, "models", "trained"),
-=======
-        scale=base_scales("trained"),
->>>>>>> house
+        scale=steps.model_scales(CONFIG, "trained"),
     conda:
         "../envs/train.yaml"
     resources:
@@ -57,12 +49,14 @@ rule base_trained:
 # Downloaded at a pinned revision, found in a local folder, or made at random. The weights lie beside ready.json,
 # undeclared, so that a download which is stopped continues where it was.
 rule base_model:
+    input:
+        planned(steps.local_model_files),
     output:
         paths.BASE,
     log:
         paths.log("base/{model}"),
     wildcard_constraints:
-        scale=steps.scales_with(CONFIG, "models", "hub", "random"),
+        scale=steps.model_scales(CONFIG, "hub", "random"),
     conda:
         "../envs/train.yaml"
     params:

@@ -1,23 +1,18 @@
 # Records of every task. The miniature world makes its own.
 
 
-<<<<<<< HEAD
 for task in task_names():
-=======
-for task in TASKS:
->>>>>>> house
 
     rule:
         name:
             f"miniature_{task}"
         output:
-<<<<<<< HEAD
             expand(paths.DATA, split=find_task(task).splits, task=task, allow_missing=True),
             manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
         log:
             paths.log(f"data/{task}"),
         wildcard_constraints:
-            scale=steps.scales_with(CONFIG, "data", "miniature"),
+            scale=steps.task_scales(CONFIG, "made", task),
         conda:
             "../envs/train.yaml"
         params:
@@ -25,21 +20,6 @@ for task in TASKS:
             code=step_code("data"),
         shell:
             "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"
-=======
-            split_files(task),
-            manifest=f"results/{{scale}}/data/{task}/manifest.json",
-        log:
-            f"results/{{scale}}/logs/data/{task}.log",
-        wildcard_constraints:
-            scale=data_scales("made", task),
-        conda:
-            "../envs/train.yaml"
-        params:
-            options=miniature_options(task),
-            code=code_digest("data"),
-        shell:
-            "python -m sdft.miniature.data {params.options} > {log} 2>&1"
->>>>>>> house
 
 
 # Prompts of no task, on which SFT + re-invoke distils the base model into the trained one.
@@ -50,11 +30,7 @@ rule miniature_general:
     log:
         paths.log("data/general"),
     wildcard_constraints:
-<<<<<<< HEAD
-        scale=steps.scales_with(CONFIG, "data", "miniature"),
-=======
-        scale=data_source_scales("miniature"),
->>>>>>> house
+        scale=steps.data_scales(CONFIG, "miniature"),
     conda:
         "../envs/train.yaml"
     params:
@@ -71,11 +47,7 @@ rule miniature_benchmarks:
     log:
         paths.log("data/benchmarks"),
     wildcard_constraints:
-<<<<<<< HEAD
-        scale=steps.scales_with(CONFIG, "data", "miniature"),
-=======
-        scale=data_source_scales("miniature"),
->>>>>>> house
+        scale=steps.data_scales(CONFIG, "miniature"),
     conda:
         "../envs/train.yaml"
     params:

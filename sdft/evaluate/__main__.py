@@ -18,12 +18,8 @@ from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
 from sdft.records.record import Record
-<<<<<<< HEAD
-from sdft.study.rerun import measure_code
-from sdft.study.specs import EvaluateSpec
-=======
 from sdft.study import rerun
->>>>>>> house
+from sdft.study.specs import EvaluateSpec
 from sdft.tasks import find_task, results, task_names
 
 # Kept replies of the model, or None, in; the result and the replies out.

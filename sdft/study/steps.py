@@ -9,12 +9,15 @@ nothing that decides no result.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
 from sdft.common.files import digest, read_json
+from sdft.data.fetch import local_path
 from sdft.miniature.schema import DataSpec, PretrainSpec, size_and_seed
 from sdft.models.schema import ORIGIN, BaseModelSource, ModelSpec
 from sdft.study import exhibits, paths, rerun
@@ -34,10 +37,30 @@ from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
 
 
-def scales_with(config: Config, block: Literal["data", "models"], *sources: str) -> str:
-    """A wildcard pattern of the scales whose data or base models come from one of the sources."""
-    found = [name for name, scale in config.scales.items() if getattr(scale, block).source in sources]
-    return "|".join(found) or "none"
+def data_scales(config: Config, source: str) -> str:
+    """A wildcard pattern of the scales whose data come from the source."""
+    return _pattern(name for name, scale in config.scales.items() if scale.data.source == source)
+
+
+def task_scales(config: Config, origin: str, task: str) -> str:
+    """A wildcard pattern of the scales in which a task's rows have that origin."""
+    return _pattern(name for name, scale in config.scales.items() if scale.data.origin(task) == origin)
+
+
+def model_scales(config: Config, *origins: str) -> str:
+    """A wildcard pattern of the scales with base models of some origins, if the path goes on with one of these."""
+    rest = paths.BASE.removeprefix(paths.ROOT)
+    found = {
+        name: [re.escape(model) for model in scale.every_model() if scale.models.origin(model) in origins]
+        for name, scale in config.scales.items()
+    }
+    return _pattern(
+        f"{name}(?={rest.format(model='(' + '|'.join(models) + ')')})" for name, models in found.items() if models
+    )
+
+
+def _pattern(names: Iterable[str]) -> str:
+    return "|".join(names) or "none"
 
 
 def _text(spec: BaseModel) -> str:
@@ -56,7 +79,7 @@ def run_inputs(plan: Plan, run: str, **_: str) -> list[str]:
     """Files that a run's training reads."""
     found = plan.find(run)
     optional = [found.data["prompts"], found.data["corpus"], found.parent, found.selected]
-    if plan.scale.data.source == "official":
+    if plan.scale.data.origin(found.task) != "made":
         optional.append(plan.lengths_path(found.task, found.base))
     return [found.base_ready, found.data["train"], *filter(None, optional)]
 
@@ -92,14 +115,21 @@ def miniature_spec(plan: Plan, task: str, **_: str) -> str:
     return _text(DataSpec(out=plan.path(paths.DATA_ROOT), task=task, world_seed=data.world_seed, **own))
 
 
-def data_spec(plan: Plan, **_: str) -> str:
-    """The data block of a scale, without articles and their writer, which decide nothing in the other tasks."""
-    return plan.scale.data.model_dump_json(exclude={"knowledge"})
+def data_spec(plan: Plan, task: str, **_: str) -> str:
+    """The data block of a scale, of it what concerns one task, `general` or `benchmarks`."""
+    return plan.scale.data.preparation(task, plan.scale.demonstration).model_dump_json(exclude_defaults=True)
 
 
-def knowledge_spec(plan: Plan, **_: str) -> str:
-    """The data block of a scale, without the files of the other tasks."""
-    return plan.scale.data.model_copy(update={"tasks": {}, "general": None}).model_dump_json()
+def local_data_files(plan: Plan, task: str, **_: str) -> list[str]:
+    """The files on this machine that a task's rows come from."""
+    found = map(local_path, plan.scale.data.tasks[task].sources)
+    return [str(path) for path in found if path and path.exists()]
+
+
+def local_model_files(plan: Plan, model: str, **_: str) -> list[str]:
+    """The files of a base model that lies in a local folder."""
+    folder = local_path(plan.scale.models.sources[model])
+    return [] if folder is None else sorted(map(str, [*folder.glob("config.json"), *folder.glob("*.safetensors")]))
 
 
 def lengths_spec(plan: Plan, task: str, model: str, **_: str) -> str:
@@ -402,7 +432,7 @@ def exhibit_files(plan: Plan, table: str | None = None, figure: str | None = Non
 def exhibit_plan(plan: Plan, table: str | None = None, figure: str | None = None, **_: str) -> str:
     """What a table or figure is made of, as text for its plan.json."""
     found = exhibits.item(plan, table or figure)
-    if found["study"] in plan.scale.studies and not found["enabled"]:
+    if found["study"] in plan.scale.possible and not found["enabled"]:
         found["cost_hours"] = round(study_hours(plan, found["study"]), 2)
     return json.dumps(found, indent=1)
 
