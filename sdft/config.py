@@ -21,8 +21,8 @@ def summary(plan: Plan) -> list[str]:
     arms = ", ".join(
         f"{name} ({sizes[name]})" if name in sizes else f"{name} (like {scale.arms[name].like})" for name in scale.arms
     )
-    on = [name for name, study in scale.studies.items() if study.enabled]
-    off = [name for name in scale.studies if name not in on]
+    reasons = {name: reason for name in scale.studies if (reason := plan.not_run(name))}
+    on = [name for name in scale.studies if name not in reasons]
     candidates = sum(run.study == "sweep" for run in runs)
     others = ", ".join(name for name in plan.config.scales if name != plan.name)
     return [
@@ -30,7 +30,8 @@ def summary(plan: Plan) -> list[str]:
         f"models   {', '.join(plan.bases)}",
         f"tasks    {', '.join(plan.tasks)}",
         f"arms     {arms}; in brackets the candidates a task ({plan.config.sweep} sweep)",
-        f"studies  {', '.join(on) or 'none'}" + (f"; off: {', '.join(off)}" if off else ""),
+        f"studies  {', '.join(on) or 'none'}",
+        *(f"         NOT RUN, studies.{name}: {reason}" for name, reason in reasons.items()),
         f"runs     {len(runs)}: {candidates} candidates and {len(runs) - candidates} final runs",
         f"scales   also {others}; --config scale=NAME takes another one",
     ]

@@ -23,11 +23,11 @@ def _number(value: Any) -> Any:
 
 
 Dtype = Literal["float32", "bfloat16"]
-Number = Annotated[float, BeforeValidator(_number)]
-Whole = Annotated[int, BeforeValidator(_number)]
-Rate = Annotated[Number, Field(gt=0, le=1)]
-Positive = Annotated[Whole, Field(gt=0)]
-NonNegative = Annotated[Whole, Field(ge=0)]
+# Stands last among what is said of a type, so that bounds are the number's own.
+NUMBER = BeforeValidator(_number)
+Rate = Annotated[float, Field(gt=0, le=1), NUMBER]
+Positive = Annotated[int, Field(gt=0), NUMBER]
+NonNegative = Annotated[int, Field(ge=0), NUMBER]
 # Names that become folders, and parts of commands.
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]

@@ -11,13 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, did_you_mean
+from sdft.data.schema import KINDS
 from sdft.study.checks import check_world
 from sdft.study.manual import place
 from sdft.study.schema import Config, Scale
 from sdft.study.values import FOLDER, Values, beside, complete, read_yaml
 
 # Parts of a location that are no keys: pydantic's own words for a mapping's key, and the kinds of `data`.
-UNNAMED = ("[key]", "miniature", "official")
+UNNAMED = ("[key]", "miniature", "official", *KINDS)
 # Problems that one message shows.
 SHOWN = 3
 
@@ -59,7 +60,7 @@ def _sentence(problem: Any) -> tuple[str, str]:
     """The key that a problem is of, and what is said of it, with {key} where the key stands."""
     location = [part for part in problem["loc"] if part not in UNNAMED]
     key = ".".join(map(str, location))
-    if problem["type"] == "extra_forbidden" or "[key]" in problem["loc"]:
+    if problem["type"] == "extra_forbidden" or ("[key]" in problem["loc"] and problem["type"] != "value_error"):
         known = _keys_at(problem["loc"][:-1] if "[key]" not in problem["loc"] else problem["loc"][:-2])
         if known:
             return key, _braced(f"there is no key {{key}}: {did_you_mean(str(location[-1]), known)}")
@@ -115,6 +116,8 @@ def _keys_at(location: Iterable[str | int]) -> list[str]:
             node = node["additionalProperties"]
         elif "patternProperties" in node:
             node = next(iter(node["patternProperties"].values()))
+        elif part in KINDS:
+            node = node["oneOf"][KINDS.index(part)]
         elif part in node.get("discriminator", {}).get("mapping", {}):
             node = {"$ref": node["discriminator"]["mapping"][part]}
         else:
