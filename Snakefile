@@ -61,22 +61,7 @@ localrules:
     claims,
     report,
     smoke,
-    table1,
-    table2,
-    table3,
-    table4,
     table5,
-    figure1,
-    figure2,
-    figure3,
-    figure4,
-    figure5,
-    figure6,
-    figure7,
-    figure8,
-    ablations,
-    foreign,
-    cost,
     # Steps of seconds: as SLURM jobs they would wait longer than they work.
     select,
     table,
@@ -89,17 +74,17 @@ localrules:
 # Everything: each table and figure of the paper, the ledger of its claims, and the reports.
 rule all:
     input:
-        paper_files(PLAN, *items.STUDY_OF, "claims", "report", "results"),
+        paper_files(PLAN, *exhibits.names(), "claims", "report", "results"),
 
 
 rule tables:
     input:
-        paper_files(PLAN, *items.TABLES),
+        paper_files(PLAN, *exhibits.names("table")),
 
 
 rule figures:
     input:
-        paper_files(PLAN, *items.FIGURES),
+        paper_files(PLAN, *exhibits.names("figure")),
 
 
 # The ledger: every sentence of the paper that can be tested, with what was found.
@@ -127,11 +112,12 @@ rule smoke:
 
 
 # A table or figure alone, by its name.
-for entry in items.STUDY_OF:
+for entry in exhibits.names():
     if entry != "table5":
 
         rule:
             name:
                 entry
+            localrule: True
             input:
                 paper_files(PLAN, entry),

@@ -9,7 +9,8 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from sdft.study import exhibits as items
+from sdft.study import exhibits
+from sdft.study.exhibits import build
 from sdft.study.checks import check_batches, check_files
 from sdft.tasks.names import BENCHMARKS, SKILLS, TASKS
 from sdft.study.schema import STUDIES
@@ -51,8 +52,8 @@ wildcard_constraints:
     run="[a-z0-9_.-]+",
     name="[A-Za-z0-9_.-]+",
     model="[A-Za-z0-9_.-]+",
-    table="|".join(items.TABLES),
-    figure="|".join(items.FIGURES),
+    table="|".join(exhibits.names("table")),
+    figure="|".join(exhibits.names("figure")),
     context="[a-z_.]+",
 
 
@@ -63,9 +64,9 @@ def paper_files(plan, *names):
         "results": ["reports/results.html"],
         "claims": [f"claims/ledger.{kind}" for kind in ("json", "md")],
     }
-    for table in items.TABLES:
+    for table in exhibits.names("table"):
         files[table] = [f"tables/{table}/{name}" for name in ("verdict.json", "table.md")]
-    for figure in items.FIGURES:
+    for figure in exhibits.names("figure"):
         files[figure] = [f"figures/{figure}.{kind}" for kind in ("pdf", "svg", "png", "json")]
     return [f"{plan.root}/{path}" for name in names for path in files[name]]
 
@@ -221,17 +222,17 @@ def item_plan(wildcards):
     """What a table or figure is made of, as text for its plan.json."""
     name = wildcards.table if "table" in wildcards.keys() else wildcards.figure
     plan = PLANS[wildcards.scale]
-    found = items.item(plan, name)
-    if found["study"] in plan.scale.studies and not found["enabled"]:
-        found["cost_hours"] = round(study_hours(plan, found["study"]), 2)
-    return json.dumps(found, indent=1)
+    found = build.exhibit(plan, name)
+    if found.study in plan.scale.studies and not found.enabled:
+        found = found.model_copy(update={"cost_hours": round(study_hours(plan, found.study), 2)})
+    return found.model_dump_json(indent=1, exclude_defaults=True)
 
 
 def shown_files(wildcards):
     """The verdict of every table and the numbers of every figure."""
     root = PLANS[wildcards.scale].root
-    tables = [f"{root}/tables/{name}/verdict.json" for name in items.TABLES]
-    return tables + [f"{root}/figures/{name}.json" for name in items.FIGURES]
+    tables = [f"{root}/tables/{name}/verdict.json" for name in exhibits.names("table")]
+    return tables + [f"{root}/figures/{name}.json" for name in exhibits.names("figure")]
 
 
 def gate_files(plan):
@@ -242,13 +243,13 @@ def gate_files(plan):
 def item_files(wildcards):
     """Every result behind a table or figure."""
     name = wildcards.table if "table" in wildcards.keys() else wildcards.figure
-    return wanted(items.files(PLANS[wildcards.scale], name))
+    return wanted(build.files(PLANS[wildcards.scale], name))
 
 
 def selected_files(wildcards):
     """The winners of Table 5, with their rankings."""
     plan = PLANS[wildcards.scale]
-    return wanted(dict.fromkeys(cell["selected"] for cell in items.item(plan, "table5")["cells"]))
+    return wanted(dict.fromkeys(cell.selected for cell in build.exhibit(plan, "table5").cells))
 
 
 def measured_model(wildcards):
@@ -266,14 +267,14 @@ def measured_base(wildcards):
 
 def context_options(wildcards):
     """What a base model sees beside each question, and how it is decoded."""
-    context, split = items.context_parts(wildcards.context)
+    context, split = build.context_parts(wildcards.context)
     shown = {"context": context, "split": None if split == "test" else split}
     return as_options(shown | teacher_template(wildcards) | decoding(wildcards))
 
 
 def context_data(wildcards):
     """The split on which a base model is measured with something in its context."""
-    split = items.context_parts(wildcards.context)[1]
+    split = build.context_parts(wildcards.context)[1]
     return PLANS[wildcards.scale].data_path(wildcards.task, split)
 
 
@@ -292,7 +293,7 @@ def measured_options(study):
 
     def options(wildcards):
         task, shown = wildcards.name.split("-", 2)[:2]
-        context = items.context_parts(shown)[0] if wildcards.study == "base" else None
+        context = build.context_parts(shown)[0] if wildcards.study == "base" else None
         # The study limits a measure by itself.
         drawn = decoding(wildcards) | {"limit": None}
         subject = {"task": task, "data": measured_data(study)(wildcards), "context": context}

@@ -22,7 +22,7 @@ rule evaluate:
     params:
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
-        tasks=lambda wildcards: " ".join(items.score_names(wildcards.task)),
+        tasks=lambda wildcards: " ".join(build.score_names(wildcards.task)),
         options=evaluation_options,
         code=code_digest("evaluate"),
     shell:

@@ -20,7 +20,7 @@ rule judge:
         "../envs/evaluate.yaml"
     params:
         config=judge_config,
-        tasks=lambda wildcards: " ".join(items.score_names(wildcards.task)),
+        tasks=lambda wildcards: " ".join(build.score_names(wildcards.task)),
         scores=lambda wildcards, input: input.responses.rsplit("/", 1)[0],
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         code=code_digest("judge"),

@@ -20,7 +20,7 @@ rule evaluate_context:
         gpu=gpus,
     params:
         data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
-        tasks=lambda wildcards: " ".join(items.score_names(wildcards.task)),
+        tasks=lambda wildcards: " ".join(build.score_names(wildcards.task)),
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         options=context_options,
         code=code_digest("evaluate"),

@@ -21,7 +21,8 @@ from sdft.common.provenance import read_json
 from sdft.data.schema import KnowledgeData, MiniatureData, OfficialData
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings
-from sdft.study.exhibits import STUDY_OF, files, item
+from sdft.study.exhibits import names as exhibit_names
+from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan, RunSpec
 
 FILE = Path(__file__).with_name("forecast.yaml")
@@ -127,7 +128,7 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     ]
     if target == "gate":
         return found
-    names = tuple(STUDY_OF) if target == "all" else (target,)
+    names = exhibit_names() if target == "all" else (target,)
     found += trainings(plan, "table5")
     for study, entry in plan.scale.studies.items():
         found += trainings(plan, study) if entry.enabled else []
@@ -199,10 +200,10 @@ def _evaluated(plan: Plan, path: str) -> str:
 
 def measures(plan: Plan, name: str) -> list[Job]:
     """What a table or figure measures beside scores: points along training, pass@k, divergence, FLOPs, contexts."""
-    shown = item(plan, name)
-    if not shown["enabled"]:
+    shown = exhibit(plan, name)
+    if not shown.enabled:
         return []
-    runs = {run["run"]: plan.find(run["run"]).base for cell in shown["cells"] for run in cell["runs"]}
+    runs = {run.run: plan.find(run.run).base for cell in shown.cells for run in cell.runs}
     found = []
     for path in map(partial(_evaluated, plan), files(plan, name)):
         kind = path.removeprefix(f"{plan.root}/").split("/")[0]
