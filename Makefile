@@ -22,7 +22,8 @@ lint: $(VENV)/ready
 	$(RUN)/snakemake --lint
 
 schema: $(VENV)/ready
-	$(RUN)/python -m sdft.config --schema > config.schema.json
+	$(RUN)/python -m sdft.config --schema config > config.schema.json
+	$(RUN)/python -m sdft.config --schema scale > config/scale.schema.json
 
 # torch is installed first: another package's range would otherwise take whatever build is newest.
 $(VENV)/ready: requirements.txt

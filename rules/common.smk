@@ -12,13 +12,17 @@ sys.path.insert(0, workflow.basedir)
 from sdft.study import exhibits
 from sdft.study.exhibits import build
 from sdft.study.checks import check_batches, check_files
-from sdft.tasks.names import BENCHMARKS, SKILLS, TASKS
+from sdft.tasks import find_task, task_names
+from sdft.tasks.benchmarks import BENCHMARKS
 from sdft.study.schema import STUDIES
 from sdft.config import parse_config
 from sdft.study.forecast import study_hours
 from sdft.common.errors import SdftError
 from sdft.study.plan import Plan
-from sdft.common.provenance import code_digest, digest
+from sdft.study.values import beside
+from sdft.common.files import digest
+from sdft.common.code import step_code as code_digest
+from sdft.study.rerun import exhibit_code
 from workflow_scripts.failures import read_failures
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
@@ -32,15 +36,20 @@ container: "envs/sdft.sif"
 
 
 try:
-    CONFIG = parse_config(config, "the configuration (config.yaml and --config)")
+    # The keys of config.yaml and of the command line; the scales' own keys stand in config/ beside it.
+    CONFIG = parse_config(config, "the configuration (config.yaml and --config)", beside("config.yaml"))
     check_files(CONFIG)
     PLANS = {name: Plan(CONFIG, name) for name in CONFIG.scales}
     PLAN = PLANS[CONFIG.scale]
-    # A sweep that the scale has no recipe for is refused here, before a rule asks for its runs.
-    PLAN.hyperparameters(PLAN.arms[0])
+    # Refuses a sweep that the scale has no recipe for too, before a rule asks for its runs.
     check_batches(PLAN)
 except SdftError as error:
     raise WorkflowError(str(error)) from None
+
+
+TASKS = task_names()
+# Tasks that are tested on one split, and those that have further ones.
+ONE_TEST = [task for task in TASKS if find_task(task).tests == ("test",)]
 
 
 wildcard_constraints:
@@ -143,10 +152,10 @@ def evaluation_options(wildcards, sweep=False):
     return as_options({"prior-config": prior, **decoding(wildcards)})
 
 
-def teacher_template(wildcards):
-    """The template in which a teacher is shown a demonstration, where it is not the default."""
-    plan = PLANS[wildcards.scale]
-    template = plan.config.settings_of(plan.name, plan.arms[0]).teacher_template
+def teacher_template(wildcards, context):
+    """The template in which a base model is shown a demonstration, where it is not the default."""
+    task = wildcards.task if "task" in wildcards.keys() else wildcards.name.split("-", 1)[0]
+    template = PLANS[wildcards.scale].teacher_template(task, context)
     return {"template": None if template == "official" else template}
 
 
@@ -269,7 +278,7 @@ def context_options(wildcards):
     """What a base model sees beside each question, and how it is decoded."""
     context, split = build.context_parts(wildcards.context)
     shown = {"context": context, "split": None if split == "test" else split}
-    return as_options(shown | teacher_template(wildcards) | decoding(wildcards))
+    return as_options(shown | (teacher_template(wildcards, context) if context else {}) | decoding(wildcards))
 
 
 def context_data(wildcards):
@@ -297,7 +306,7 @@ def measured_options(study):
         # The study limits a measure by itself.
         drawn = decoding(wildcards) | {"limit": None}
         subject = {"task": task, "data": measured_data(study)(wildcards), "context": context}
-        return as_options(subject | (teacher_template(wildcards) if context else {}) | drawn)
+        return as_options(subject | (teacher_template(wildcards, context) if context else {}) | drawn)
 
     return options
 
@@ -349,6 +358,24 @@ def source_options(wildcards):
     text = source.model_dump_json(exclude={"task", "method", "gpus", "size", "evaluation"})
     tokenizer = f" --tokenizer {shlex.quote(scale.models.tokenizer)}" if scale.models.tokenizer else ""
     return f"--source {shlex.quote(text)}{tokenizer}"
+
+
+def base_tests(wildcards):
+    """The tests of a scale's tasks, on which its base models are measured."""
+    plan = PLANS[wildcards.scale]
+    return [plan.data_path(task, split) for task in plan.tasks for split in find_task(task).tests]
+
+
+def base_results(wildcards, judged=False):
+    """The names of what base models are measured on, or of what a judge decides of it."""
+    tasks = [task for task in PLANS[wildcards.scale].tasks if find_task(task).judged or not judged]
+    return " ".join(name for task in tasks for name in build.score_names(task))
+
+
+def judged_base_tests(wildcards):
+    """The tests whose answers a judge decides, of those on which base models are measured."""
+    plan = PLANS[wildcards.scale]
+    return [path for path in base_tests(wildcards) if find_task(Path(path).parent.name).judged]
 
 
 def judge_config(wildcards):

@@ -9,7 +9,7 @@ rule miniature_task:
         "results/{scale}/logs/data/{task}.log",
     wildcard_constraints:
         scale=data_scales("miniature"),
-        task="|".join(SKILLS),
+        task="|".join(ONE_TEST),
     conda:
         "../envs/train.yaml"
     params:

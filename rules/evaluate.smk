@@ -14,7 +14,7 @@ rule evaluate:
     log:
         "results/{scale}/logs/evaluate/{study}/{task}-{name}.log",
     wildcard_constraints:
-        task="|".join(SKILLS),
+        task="|".join(ONE_TEST),
     conda:
         "../envs/evaluate.yaml"
     resources:
@@ -46,14 +46,15 @@ use rule evaluate as evaluate_knowledge with:
         task="knowledge",
 
 
-# A base model on all skill tasks.
+# A base model on all tasks of its scale. Each scale has tasks of its own, and a rule has one list of outputs, so their
+# scores ({task}.json) lie undeclared beside the others.
 rule evaluate_base:
     input:
         benchmark_files,
         model="results/{scale}/base/{model}/ready.json",
-        tests=expand("results/{{scale}}/data/{task}/test.jsonl", task=SKILLS),
+        tests=base_tests,
     output:
-        expand("results/{{scale}}/scores/base/{{model}}/{name}.json", name=[*SKILLS, *BENCHMARKS]),
+        expand("results/{{scale}}/scores/base/{{model}}/{name}.json", name=BENCHMARKS),
         responses="results/{scale}/scores/base/{model}/responses.jsonl.gz",
     log:
         "results/{scale}/logs/evaluate/base/{model}.log",
@@ -62,7 +63,7 @@ rule evaluate_base:
     resources:
         gpu=gpus,
     params:
-        tasks=" ".join(SKILLS),
+        tasks=base_results,
         data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         options=evaluation_options,

@@ -17,7 +17,7 @@ rule figure:
     params:
         plan=item_plan,
         stem=lambda wildcards, output: output.plan.removesuffix(".plan.json"),
-        code=code_digest("figures"),
+        code=lambda wildcards: exhibit_code(wildcards.figure),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.figures {wildcards.figure} --plan {output.plan} --style {input.style} --out {params.stem} "

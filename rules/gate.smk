@@ -13,9 +13,7 @@ rule gate:
 
 rule check_base:
     input:
-        lambda wildcards: PLANS[wildcards.scale].score_files(
-            PLANS[wildcards.scale].base_scores_folder(wildcards.model), PLANS[wildcards.scale].tasks
-        ),
+        lambda wildcards: PLANS[wildcards.scale].base_score_files(wildcards.model),
     output:
         "results/{scale}/gate/{model}.json",
     log:

@@ -15,7 +15,7 @@ rule judge:
     log:
         "results/{scale}/logs/judge/{study}/{task}-{name}.log",
     wildcard_constraints:
-        task="medical",
+        task="|".join(task for task in ONE_TEST if find_task(task).judged),
     conda:
         "../envs/evaluate.yaml"
     params:
@@ -73,20 +73,20 @@ use rule judge_context as judge_knowledge_context with:
         task="knowledge",
 
 
-# A base model on all skill tasks, of which the medical answers are judged.
+# A base model on all tasks of its scale, of which some are judged.
 use rule judge as judge_base with:
     input:
-        [f"results/{{scale}}/scores/base/{{model}}/{name}.json" for name in [*SKILLS, *BENCHMARKS]],
+        [f"results/{{scale}}/scores/base/{{model}}/{name}.json" for name in BENCHMARKS],
         responses="results/{scale}/scores/base/{model}/responses.jsonl.gz",
-        data="results/{scale}/data/medical/test.jsonl",
+        data=judged_base_tests,
     output:
-        [f"results/{{scale}}/judged/base/{{model}}/{name}.json" for name in [*SKILLS, *BENCHMARKS]],
+        [f"results/{{scale}}/judged/base/{{model}}/{name}.json" for name in BENCHMARKS],
         responses="results/{scale}/judged/base/{model}/responses.jsonl.gz",
     log:
         "results/{scale}/logs/judge/base/{model}.log",
     params:
         config=judge_config,
-        tasks="medical",
+        tasks=lambda wildcards: base_results(wildcards, judged=True),
         scores=lambda wildcards, input: input.responses.rsplit("/", 1)[0],
         folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
         code=code_digest("judge"),

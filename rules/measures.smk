@@ -13,7 +13,7 @@ rule evaluate_context:
     log:
         "results/{scale}/logs/evaluate/context/{task}-{context}-{model}.log",
     wildcard_constraints:
-        task="|".join(SKILLS),
+        task="|".join(ONE_TEST),
     conda:
         "../envs/evaluate.yaml"
     resources:

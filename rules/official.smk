@@ -10,7 +10,7 @@ rule official_task:
         "results/{scale}/logs/data/{task}.log",
     wildcard_constraints:
         scale=data_scales("official"),
-        task="science|tooluse|medical",
+        task="|".join(ONE_TEST),
     conda:
         "../envs/train.yaml"
     params:

@@ -16,7 +16,7 @@ rule table:
     params:
         plan=item_plan,
         folder=lambda wildcards, output: output.plan.rsplit("/", 1)[0],
-        code=code_digest("tables"),
+        code=lambda wildcards: exhibit_code(wildcards.table),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.tables --plan {output.plan} --out {params.folder} > {log} 2>&1"

@@ -64,6 +64,19 @@ class SampledTerms(NamedTuple):
     log_ratio: Tensor
 
 
+class BatchLoss(NamedTuple):
+    """The loss of a batch of completions and what it was made of.
+
+    loss: a mean over the sequences, the one entry that is trained on. terms: at each completion token. trained: [B, T],
+    the tokens that carry loss. weights: [B, T] or [B, 1], constants that multiplied their losses, or None.
+    """
+
+    loss: Tensor
+    terms: TokenTerms
+    trained: Tensor
+    weights: Tensor | None = None
+
+
 def distillation_loss(
     student_hidden: Tensor,
     student_head: Tensor,
@@ -92,19 +105,57 @@ def distillation_loss(
     chunk_size: how many tokens have logits at the same time; it changes memory and speed only.
     Gradients reach student_hidden and student_head alone.
     """
-    kept = kept_tokens(mask, skip_tokens)
+    return distill(
+        student_hidden,
+        student_head,
+        teacher_hidden,
+        teacher_head,
+        mask,
+        kind=kind,
+        skip_tokens=skip_tokens,
+        chunk_size=chunk_size,
+        beta=beta,
+        temperature=temperature,
+        weigh=lambda terms: token_weights,
+        reduction=reduction,
+    ).loss
+
+
+def distill(
+    student_hidden: Tensor,
+    student_head: Tensor,
+    teacher_hidden: Tensor,
+    teacher_head: Tensor,
+    mask: Tensor,
+    *,
+    kind: Kind = "forward_kl",
+    skip_tokens: int = 0,
+    chunk_size: int = CHUNK,
+    beta: float = 0.5,
+    temperature: float = 1.0,
+    tokens: Tensor | None = None,
+    weigh: Callable[[TokenTerms], Tensor | None] = lambda terms: None,
+    reduction: Reduction = "sequence_mean",
+) -> BatchLoss:
+    """`distillation_loss` with the terms that it is made of; a training step takes its loss from here.
+
+    tokens: [B, T], the completions, where their log-probabilities are wanted. weigh: makes the importance weights from
+    the terms. The terms are of all completion tokens, those that carry no loss included.
+    """
     terms = distillation_terms(
         student_hidden,
         student_head,
         teacher_hidden,
         teacher_head,
-        kept,
+        mask,
         kind=kind,
         beta=beta,
         temperature=temperature,
+        tokens=tokens,
         chunk_size=chunk_size,
     )
-    return reduce_tokens(terms.value, kept, reduction, token_weights)
+    trained, weights = kept_tokens(mask, skip_tokens), weigh(terms)
+    return BatchLoss(reduce_tokens(terms.value, trained, reduction, weights), terms, trained, weights)
 
 
 def supervised_loss(
@@ -123,9 +174,34 @@ def supervised_loss(
     weighting "dft" multiplies each token's loss by the probability that the model gives it, held constant (Dynamic
     Fine-Tuning, arXiv 2508.05629).
     """
-    kept = kept_tokens(mask, skip_tokens)
-    terms = supervised_terms(student_hidden, student_head, tokens, kept, weighting=weighting, chunk_size=chunk_size)
-    return reduce_tokens(terms.value, kept, reduction)
+    found = supervise(
+        student_hidden,
+        student_head,
+        tokens,
+        mask,
+        weighting=weighting,
+        skip_tokens=skip_tokens,
+        chunk_size=chunk_size,
+        reduction=reduction,
+    )
+    return found.loss
+
+
+def supervise(
+    student_hidden: Tensor,
+    student_head: Tensor,
+    tokens: Tensor,
+    mask: Tensor,
+    *,
+    weighting: Literal["none", "dft"] = "none",
+    skip_tokens: int = 0,
+    chunk_size: int = CHUNK,
+    reduction: Reduction = "sequence_mean",
+) -> BatchLoss:
+    """`supervised_loss` with the terms that it is made of; a training step takes its loss from here."""
+    terms = supervised_terms(student_hidden, student_head, tokens, mask, weighting=weighting, chunk_size=chunk_size)
+    trained = kept_tokens(mask, skip_tokens)
+    return BatchLoss(reduce_tokens(terms.value, trained, reduction), terms, trained)
 
 
 def kept_tokens(mask: Tensor, skip_tokens: int = 0) -> Tensor:

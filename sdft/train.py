@@ -6,18 +6,14 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.imports import quick_imports
-from sdft.common.locks import only_writer
-from sdft.common.progress import say
-from sdft.common.provenance import check_sha256, read_json, write_json, write_text
-from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors
-from sdft.learning.processes import find_processes, launch
-from sdft.learning.spec import Inputs, fingerprint, parse_spec, read_spec, resolve
+from sdft.learning.launch import launch
+from sdft.learning.run import train
+from sdft.learning.spec import parse_spec, read_spec
 from sdft.methods.settings import SPEED_SETTINGS
-from sdft.study.plan import RunSpec
+
+__all__ = ["main", "train"]
 
 DESCRIPTION = """Train one model as RUN.json says (the workflow writes one beside every model). Writes OUT/model.json
 (last: it exists only when the run is finished), OUT/metrics.jsonl (one line a step), OUT/weights/ (Hugging Face format,
@@ -29,64 +25,6 @@ EXAMPLES = """examples:
   python -m sdft.train --run run.json --out runs/mine
   python -m sdft.train --run run.json --out runs/mine --micro-batch-size 4 --gradient-checkpointing
 """
-
-
-def finished(out: Path, mark: str, snapshots: int = 0) -> dict[str, Any] | None:
-    """The record of a finished run in `out` if it is this run and its weights are whole, else None.
-
-    So many snapshots must be there too, unless none are asked for.
-
-    Snakemake deletes declared outputs when it repeats a job, so the record and the metrics are kept in state/ too and
-    put back from there.
-    """
-    path = next((path for path in (out / "model.json", out / "state" / FINISHED) if path.is_file()), None)
-    if path is None:
-        return None
-    record = read_json(path)
-    if not isinstance(record, dict) or record.get("fingerprint") != mark:
-        say(f"{path} belongs to other settings, code or data; training again")
-        return None
-    try:
-        check_sha256(out / "weights", record["weights"]["sha256"])
-        if snapshots and record["run"]["settings"]["snapshots"] != snapshots:
-            say(f"{path} has other snapshots than those asked for; training again")
-            return None
-        for entry in record["snapshots"] if snapshots else []:
-            check_sha256(out / "snapshots" / str(entry["step"]), entry["sha256"])
-    except (SdftError, KeyError) as error:
-        say(f"the finished weights of {out} are gone or damaged ({error}) Training again.")
-        return None
-    kept = out / "state" / METRICS
-    if not (out / METRICS).is_file() and kept.is_file():
-        write_text(out / METRICS, kept.read_text(encoding="utf-8"))
-    if path.name == FINISHED:
-        write_json(out / "model.json", record)
-    return record
-
-
-def train(
-    spec: RunSpec | dict[str, Any], out: str | Path, *, quiet: bool = False, wait_minutes: float = 0
-) -> dict[str, Any]:
-    """Train the run `spec` into the folder `out` and return the content of its model.json.
-
-    A finished run returns at once, an interrupted one continues. quiet: show no progress. wait_minutes: how long to
-    wait for another process that trains the same run. The global random state is left as it was. Raises SdftError for
-    anything the user can mend (see the modules that this calls), SystemExit(143) after SIGTERM and SystemExit(130)
-    after SIGINT, both with a checkpoint saved.
-    """
-    spec = resolve(spec if isinstance(spec, RunSpec) else parse_spec(spec, "the run"))
-    out, crew = Path(out), find_processes(wait_minutes)
-    with disk_errors(out), crew.held(lambda: only_writer(out / "state", wait_minutes)):
-        inputs = Inputs(spec)
-        mark = fingerprint(spec, inputs)
-        record = crew.first(lambda: finished(out, mark, spec.settings.snapshots))
-        if record is not None:
-            return record
-        with quick_imports():
-            from sdft.learning.loop import Training
-
-            training = Training(spec, inputs, out, Checkpoints(out / "state", mark, crew), quiet=quiet)
-        return training.run()
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,12 +6,12 @@ import copy
 import random
 
 import pytest
-import yaml
 
 from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
 from sdft.study.checks import TRAINED_SIZES, check_batches, check_files, styles
 from sdft.study.plan import Plan
+from sdft.study.values import read_values
 
 
 def message(values, path, value):
@@ -30,7 +30,7 @@ def message(values, path, value):
 @pytest.fixture
 def values(root, monkeypatch):
     monkeypatch.chdir(root)
-    return yaml.safe_load((root / "config.yaml").read_text())
+    return read_values(root / "config.yaml")
 
 
 def test_the_shipped_files_are_those_that_the_shipped_configuration_asks_for(root, monkeypatch):

@@ -8,15 +8,15 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from sdft.common.errors import SdftError
 from sdft.config import json_schema, load_config, parse_config
+from sdft.study.values import read_values
 
 
 @pytest.fixture
 def values(root):
-    return yaml.safe_load((root / "config.yaml").read_text())
+    return read_values(root / "config.yaml")
 
 
 def change(values, path, value):
@@ -32,8 +32,9 @@ def test_the_shipped_configuration_is_valid_and_mini_by_default(root):
     assert load_config(root / "config.yaml").scale == "mini"
 
 
-def test_the_schema_file_is_the_model(root):
-    assert (root / "config.schema.json").read_text() == json_schema(), "run: make schema"
+@pytest.mark.parametrize(("file", "part"), [("config.schema.json", "config"), ("config/scale.schema.json", "scale")])
+def test_the_schema_file_is_the_model(root, file, part):
+    assert (root / file).read_text() == json_schema(part), "run: make schema"
 
 
 def test_every_key_of_the_training_settings_is_explained_in_the_manual(root, values):
@@ -61,7 +62,7 @@ FRESH = {
         (["scales", "mini", "training", "skip_token"], 3, ["scales.mini.training.skip_token", "'skip_tokens'"]),
         (["scales", "mini", "arms", "sft", "grid", "learningrate"], [1e-4], ["'learning_rate'"]),
         (["scales", "mini", "data", "sizes", "scienc"], {"train": 1}, ["'science'"]),
-        (["scales", "papr"], {}, ["'paper'"]),
+        (["scales", "papr"], {}, ["scales.papr"]),
         (["training", "skip_tokens"], -3, ["training.skip_tokens", "-3"]),
         (["training", "ema_dtype"], "float16", ["training.ema_dtype", "float32"]),
         (["training", "rounding"], "stochastic", ["rounding: stochastic", "all float32", "ema_dtype"]),

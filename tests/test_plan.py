@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
 from sdft.study import exhibits
 from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan, RunSpec
+from sdft.study.values import read_values
 
 
 @pytest.fixture
 def values(root):
-    return yaml.safe_load((root / "config.yaml").read_text())
+    return read_values(root / "config.yaml")
 
 
 def plan_of(values):

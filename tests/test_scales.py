@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
@@ -19,12 +18,13 @@ from sdft.evidence.published import document, lookup
 from sdft.miniature.data import BENCHMARK_ITEMS, GENERAL_PROMPTS, SIZES
 from sdft.study.exhibits.build import context_parts, exhibit, files
 from sdft.study.plan import Plan
-from sdft.tasks.names import BENCHMARKS
+from sdft.study.values import read_values
+from sdft.tasks.benchmarks import BENCHMARKS
 
 
 @pytest.fixture(scope="module")
 def values(request):
-    return yaml.safe_load((request.config.rootpath / "config.yaml").read_text())
+    return read_values(request.config.rootpath / "config.yaml")
 
 
 @pytest.fixture

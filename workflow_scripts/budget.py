@@ -30,6 +30,7 @@ from sdft.study.forecast import (
     makespan,
     memory,
     outcomes,
+    rollout_engine,
 )
 from sdft.study.plan import Plan
 
@@ -100,13 +101,13 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
         parts = ", ".join(f"{name} {value:.0f} GiB" for name, value in room.items())
         lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
     lines += comparison(found, plan.name)
-    engine = plan.config.settings_of(plan.name, plan.arms[0]).rollout_engine
     for name in dict.fromkeys(job.model for job in found):
         if name not in assumptions()["models"]:
             continue
         shared = max(1, plan.scale.training_gpus(name))
         place = "one GPU that trains" if shared == 1 else f"each of {shared} GPUs that train"
         lines += ["", f"memory of {place} {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
+        engine = rollout_engine(plan, name)
         for label, dtypes in NUMERICS.items():
             total = memory(name, TrainingSettings(**dtypes, rollout_engine=engine), gpus=shared)["total"]
             fits_on = f"{'fits' if total < 0.95 * GPU_GIB else 'does not fit'} {GPU_GIB} GiB"

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 import yaml
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import write_text
+from sdft.common.files import write_text
 from workflow_scripts import checks
 from workflow_scripts.checks import CHECKS, Doctor, Finding
 

@@ -22,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from sdft.common.provenance import Clock, manifest, write_json
+from sdft.common.files import write_json
+from sdft.common.provenance import Clock, manifest
 
 
 def jobs_since(start: float) -> dict[str, list[float]]:

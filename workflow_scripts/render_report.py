@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import write_text
+from sdft.common.files import write_text
 
 LARGEST = 5_000_000  # bytes; a page above this does not open well on a phone
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import write_text
+from sdft.common.files import write_text
 from sdft.config import load_config
 from sdft.study.exhibits import names
 from sdft.study.forecast import Job as Work

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import digest, read_json, write_json
+from sdft.common.files import digest, read_json, write_json
 from sdft.common.schema import Positive, Strict
 
 # How often an unreadable reply is asked for again.

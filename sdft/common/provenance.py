@@ -1,222 +1,21 @@
-"""Where a number came from: digests, atomic files and the manifest that every result carries."""
+"""Where a number came from: the manifest that every result carries."""
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import json
 import os
 import platform
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError
+from sdft.common.code import STEPS, step_code
+from sdft.common.files import ROOT, digest
 
-PACKAGE = Path(__file__).parents[1]
-ROOT = PACKAGE.parent
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "numpy", "scipy", "pandas", "snakemake")
-
-# What measures share: accuracy on new tasks, prior benchmarks, samples.
-ACCURACY = (
-    *("records/record.py", "records/prompts.py", "records/readers.py", "tasks/tooluse.py", "tasks/science.py"),
-    *("tasks/medical.py", "scoring", "evaluate/cli.py", "evaluate/generate.py", "evaluate/questions.py"),
-    *("models/files.py", "evaluate/results.py", "evaluate/answers.py", "records/thinking.py"),
-)
-PRIOR = (
-    *("evaluate/prior.py", "evaluate/sandbox.py", "evaluate/sandbox_runner.py"),
-    *("miniature/benchmarks", "miniature/sandbox.py", "miniature/priors/instructions.py"),
-)
-SAMPLES = ("evaluate/partial.py", "evaluate/sampling.py")
-# What turns scores into evidence: outcomes, statistics, claims and the studies.
-EVIDENCE = (
-    *(
-        "evidence/names.py",
-        "evidence/published.py",
-        "evidence/published.yaml",
-        "statistics.py",
-        "evidence/outcomes.py",
-        "evidence/quantities.py",
-    ),
-    *("evidence/claims.py", "evidence/comparable.py", "study/gate.py", "study/gate.yaml", "evidence/exhibits"),
-)
-
-# The modules whose logic decides a step's result. A test compares each list with the step's real import closure.
-TRAIN = (
-    "records/record.py",
-    "records/prompts.py",
-    "divergence.py",
-    "losses/encoding.py",
-    "models/files.py",
-    "methods",
-    "learning/optimization.py",
-    "learning/processes.py",
-    "learning/spec.py",
-    "learning/engines.py",
-    "learning/fixed_samples.py",
-    "learning/sharding.py",
-    "learning/snapshots.py",
-    "losses/estimators.py",
-    "teacher.py",
-    "records/thinking.py",
-    "learning/loop.py",
-    "learning/vllm.py",
-)
-STEPS: dict[str, tuple[str, ...]] = {
-    "data": ("miniature", "records/prompts.py", "records/record.py"),
-    "official": (
-        *("data/prepare.py", "data/fetch.py", "records/readers.py", "records/record.py", "data/splits.py"),
-        *("tasks/science.py", "tasks/tooluse.py", "tasks/medical.py", "data/general.py", "data/invented.py"),
-    ),
-    "knowledge": (
-        *("data/knowledge/make.py", "data/knowledge/articles.py", "data/knowledge/questions.py", "common/endpoint.py"),
-        *("data/fetch.py", "records/record.py", "data/splits.py", "data/invented.py"),
-    ),
-    "base": ("miniature", "records/prompts.py", "records/record.py"),
-    "train": TRAIN,
-    "sweep": (*TRAIN, *ACCURACY, *PRIOR, "learning/candidate.py"),
-    "flops": (*TRAIN, "learning/flops.py"),
-    "estimators": ("divergence.py", "losses/enumerated.py", "losses/estimators.py"),
-    "evaluate": (*ACCURACY, *PRIOR, "evaluate/__main__.py"),
-    "passk": (*ACCURACY, *SAMPLES, "evaluate/passk.py", "statistics.py"),
-    "divergence": (*ACCURACY, *SAMPLES, "evaluate/distance.py", "divergence.py", "losses/encoding.py"),
-    "trajectory": (*ACCURACY, *PRIOR, "evaluate/partial.py", "evaluate/trajectory.py"),
-    "judge": ("evaluate/judge.py", "common/endpoint.py", "records/thinking.py", "records/record.py"),
-    "gate": ("study/gate.py", "study/gate.yaml"),
-    "released": (
-        *(
-            "pages/released.py",
-            "pages/layout.py",
-            "evidence/names.py",
-            "evidence/published.py",
-            "evidence/published.yaml",
-            "statistics.py",
-            "evidence/outcomes.py",
-        ),
-        "records/record.py",
-    ),
-    "select": ("learning/select.py",),
-    "tables": (*EVIDENCE, "records/record.py", "pages/layout.py", "pages/tables"),
-    "figures": (*EVIDENCE, "records/record.py", "pages/layout.py", "pages/tables", "pages/figures"),
-    "ledger": (*EVIDENCE, "records/record.py", "pages/tables", "pages/layout.py", "pages/ledger.py"),
-    "report": (
-        "pages/table5_page.py",
-        "pages/results_page.py",
-        "pages/layout.py",
-        "evidence/names.py",
-        "evidence/published.py",
-        "evidence/published.yaml",
-    ),
-}
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it, on failure remove it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with open(part, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` so that a reader sees the old file or the whole new one."""
-    with atomic_path(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically. Raises ValueError on NaN or infinity."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file. Raises SdftError naming the file when it is missing or not JSON."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SdftError(f"{path} does not exist; ask snakemake for it, or check the path.") from None
-    except json.JSONDecodeError as error:
-        raise SdftError(
-            f"{path} is not valid JSON (line {error.lineno}: {error.msg}); delete it and run the same command again."
-        ) from None
-
-
-def sha256_file(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hex digits."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def sha256_files(folder: str | Path) -> dict[str, str]:
-    """SHA-256 of every file directly in `folder`, by name in sorted order."""
-    return {path.name: sha256_file(path) for path in sorted(Path(folder).iterdir()) if path.is_file()}
-
-
-def check_sha256(folder: str | Path, expected: dict[str, str]) -> None:
-    """Raise SdftError naming the first file in `folder` that is missing or whose SHA-256 is not the expected one."""
-    for name, digest in expected.items():
-        path = Path(folder) / name
-        if not path.exists():
-            raise SdftError(f"{path} is missing; restore it, or delete the folder's record and make it again.")
-        found = sha256_file(path)
-        if found != digest:
-            raise SdftError(
-                f"{path} has sha256 {found} but {digest} was recorded, so the file is truncated or was changed; "
-                "restore the file (git checkout, or download it again), or delete it and run the same command again."
-            )
-
-
-def digest(value: Any, length: int = 8) -> str:
-    """First `length` hex digits of the SHA-256 of a JSON-serialisable value in canonical form."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
-
-
-@cache
-def _without_docstrings(source: str) -> str:
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            node.body = body[1:]
-    return ast.dump(tree)
-
-
-@cache
-def code_digest(step: str) -> str:
-    """Twelve hex digits over the code that decides a step's result, blind to comments, docstrings and layout.
-
-    Rules put it in `params`, so that an edit of the library reruns exactly the steps it can change.
-    """
-    hasher = hashlib.sha256()
-    for entry in STEPS[step]:
-        path = PACKAGE / entry
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix in (".py", ".yaml"))
-        for file in files:
-            text = file.read_text(encoding="utf-8")
-            hasher.update(file.relative_to(PACKAGE).as_posix().encode())
-            hasher.update((_without_docstrings(text) if file.suffix == ".py" else text).encode())
-    return hasher.hexdigest()[:12]
 
 
 @cache
@@ -268,15 +67,18 @@ class Clock:
         return cost
 
 
-def manifest(step: str, *, clock: Clock, config: Any = None, seeds: Any = None, inputs: Any = None) -> dict[str, Any]:
+def manifest(
+    step: str, *, clock: Clock, code: Any = None, config: Any = None, seeds: Any = None, inputs: Any = None
+) -> dict[str, Any]:
     """The record of how a result was made: code, configuration, inputs, software, device and cost.
 
-    `config` is digested, `inputs` (paths with sha256, data and model revisions) and `seeds` are kept as given.
+    `code` is the digest of the code that decided it, or several by what each decided; by default the step's. `config`
+    is digested, `inputs` (paths with sha256, data and model revisions) and `seeds` are kept as given.
     """
     commit, dirty = _commit()
     return {
         "step": step,
-        "code": code_digest(step) if step in STEPS else None,
+        "code": code or (step_code(step) if step in STEPS else None),
         "config": None if config is None else digest(config, 12),
         "commit": commit,
         "dirty": dirty,

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import atomic_path, read_json, sha256_file
+from sdft.common.files import atomic_path, read_json, sha256_file
 from sdft.data.schema import Source
 
 GITHUB = "https://raw.githubusercontent.com/{repository}/{revision}/{file}"

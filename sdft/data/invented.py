@@ -5,73 +5,29 @@ They are made from a few word lists and numbers; nothing is taken from the real 
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from typing import Any
 
 from sdft.common.errors import SdftError, did_you_mean
+from sdft.tasks import find_task
 
-LETTERS = "ABCD"
-METALS = ("tin", "zinc", "iron", "lead", "gold", "copper", "nickel", "silver")
-ORGANS = ("liver", "heart", "kidney", "spleen", "lung", "stomach", "skin", "eye")
 THINGS = ("kettle", "lantern", "ladder", "basket", "hammer", "bottle", "carpet", "mirror")
 
 
 def rows(task: str, split: str, count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """`count` rows of one task's train or test file. Raises SdftError for an unknown task."""
-    if task not in MAKERS:
-        raise SdftError(f"no rows can be invented for the task {task!r}; {did_you_mean(task, MAKERS)}")
+    """`count` rows of one task's train or test file, or of the file of general prompts (task "general").
+
+    Raises SdftError for a task that invents no rows.
+    """
+    make = _general if task == "general" else find_task(task).invent
+    if make is None:
+        raise SdftError(
+            f"no rows can be invented for the task {task}: give its files, or Task.invent in sdft/tasks/{task}.py."
+        )
     # Each split numbers its items from another start, so that no prompt of train stands in test.
     start = 0 if split == "train" else 500
-    return [
-        MAKERS[task](start + number, split, random.Random(f"{seed}/{task}/{start + number}")) for number in range(count)
-    ]
-
-
-def _science(number: int, split: str, chance: random.Random) -> dict[str, Any]:
-    options = chance.sample(METALS, 4)
-    right = chance.randrange(4)
-    system = (
-        "Choose the right option. Write your reasoning between <reasoning> and </reasoning>, then only the letter "
-        "between <answer> and </answer>."
-    )
-    lines = [f"{letter}: {option}" for letter, option in zip(LETTERS, options, strict=True)]
-    question = f"Which metal is in sample {number}, labelled {options[right]}?\n\n" + "\n".join(lines)
-    prompt = [{"role": "system", "content": system}, {"role": "user", "content": question}]
-    if split == "train":
-        answer = f"<reasoning>\nThe label says {options[right]}.\n</reasoning>\n<answer>\n{LETTERS[right]}\n</answer>"
-        return {"messages": prompt, "output_text": answer}
-    return {"prompt": prompt, "answer": LETTERS[right]}
-
-
-def _tooluse(number: int, split: str, chance: random.Random) -> dict[str, Any]:
-    thing, count = chance.choice(THINGS), chance.randrange(2, 9)
-    documentation = (
-        f'order{number}: Order things from shop {number}.\nParameters: {{"item": "string.", "count": "integer."}}\n'
-        "Output: Successful response.\n - Format: application/json"
-    )
-    instruction = f"Please order {count} of the item {thing} from shop {number}."
-    arguments = json.dumps({"item": thing, "count": count})
-    row = {
-        "prompt": f"You can call this tool:\n{documentation}\nWrite Thought, Action, Action Input.\n\n{instruction}",
-        "name": f"Shop {number}",
-        "description": "An invented shop",
-        "nl_documentation": documentation,
-        "instruction": instruction,
-        "golden_answer": [{"Action": f"order{number}", "Action_Input": arguments}],
-    }
-    if split == "train":
-        row["golden_response"] = [f"Thought: one call is enough.\nAction: order{number}\nAction Input: {arguments}"]
-    return row
-
-
-def _medical(number: int, split: str, chance: random.Random) -> dict[str, Any]:
-    organ = chance.choice(ORGANS)
-    question = f"Invented case {number}: the note says the trouble is in the {organ}. Which organ is concerned?"
-    if split == "train":
-        return {"Question": question, "Complex_CoT": f"The note names the {organ}.", "Response": f"It is the {organ}."}
-    return {"Open-ended Verifiable Question": question, "Ground-True Answer": organ}
+    return [make(start + number, split, random.Random(f"{seed}/{task}/{start + number}")) for number in range(count)]
 
 
 @dataclass(frozen=True)
@@ -102,9 +58,6 @@ def article(number: int, facts: int) -> tuple[str, list[Fact]]:
 
 def _general(number: int, split: str, chance: random.Random) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": f"Write {number + 2} words about a {chance.choice(THINGS)}."}]}
-
-
-MAKERS = {"science": _science, "tooluse": _tooluse, "medical": _medical, "general": _general}
 
 
 def benchmark_rows(name: str, count: int) -> list[dict[str, Any]]:

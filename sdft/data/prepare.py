@@ -10,14 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, manifest, read_json, sha256_file, sha256_files, write_json, write_text
+from sdft.common.files import read_json, sha256_file, sha256_files, write_json, write_text
+from sdft.common.provenance import Clock, manifest
 from sdft.data import general, invented
 from sdft.data.fetch import fetch, local_path
 from sdft.data.schema import OfficialData, Source
 from sdft.data.splits import limited, make_splits, validation_ids
 from sdft.records.record import Record, write_records
-from sdft.tasks import load
-from sdft.tasks.names import BENCHMARKS
+from sdft.tasks import read_task
+from sdft.tasks.benchmarks import BENCHMARKS
 
 VALIDATION_ROWS = Path(__file__).with_name("validation_rows.json")
 # Rows of an invented file: enough for a split of 5 % and for a few steps.
@@ -113,7 +114,7 @@ def _records(
     task: str, split: str, source: Source, spec: OfficialData, store: Path, out: Path
 ) -> tuple[list[Record], dict[str, Any]]:
     path, where = _path(task, split, source, spec, store, out)
-    records = load(task, path)
+    records = read_task(task, path)
     if not where["invented"] and source.rows and len(records) != source.rows:
         raise SdftError(
             f"{path} has {len(records)} rows, and config.yaml says that the official {split} file of {task} has "

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from sdft.common.endpoint import EndpointConfig
+from sdft.common.errors import SdftError
 from sdft.common.schema import NonNegative, Positive, Repository, Strict
-from sdft.tasks.names import SkillTask, Task
+from sdft.tasks import find_task, task_names
+
+
+def _known(name: str) -> str:
+    try:
+        find_task(name)
+    except SdftError as error:
+        raise ValueError(str(error)) from None
+    return name
+
+
+# A task that a file in sdft/tasks/ defines.
+TaskName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(task_names()), "type": "string"})]
 
 
 class DataSize(Strict):
@@ -25,7 +38,7 @@ class MiniatureData(Strict):
 
     source: Literal["miniature"]
     world_seed: NonNegative = 0
-    sizes: dict[Task, DataSize]
+    sizes: dict[TaskName, DataSize]
     benchmark_items: Positive = 150
     general_prompts: Positive = 384
 
@@ -139,6 +152,6 @@ class OfficialData(Strict):
     validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     split_seed: NonNegative = 0
     limit: Positive | None = None
-    tasks: dict[SkillTask, OfficialTask]
+    tasks: dict[TaskName, OfficialTask]
     knowledge: KnowledgeData | None = None
     general: GeneralPrompts | None = None

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, code_digest, digest, manifest
+from sdft.common.files import digest
+from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
 from sdft.records.record import Record
-from sdft.tasks import find_task, task_names
+from sdft.study.rerun import measure_code
+from sdft.tasks import find_task, results, task_names
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
 the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and OUT/{benchmark}.json, and
 OUT/responses.jsonl.gz with one line an item. Repeating a command measures nothing again
 that it has finished (kept in OUT/state). Note that prior benchmarks which generate programs run them."""
-
-OOD = "_ood"
 
 EXAMPLES = """examples:
   python -m sdft.evaluate --model results/mini/base/m-s0 --task science --out /tmp/scores
@@ -43,12 +43,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         nargs="*",
         default=[],
         metavar="TASK",
-        help=f"new tasks: {', '.join(task_names())}; with {OOD} at the end, the task's out-of-distribution split",
+        help=f"new tasks: {', '.join(task_names())}; {{task}}_{{split}} is another split of one, as in knowledge_ood",
     )
     add(
         "--split",
         default="test",
-        help=f"split of the tasks' data (default: test); results of ood go to {{task}}{OOD}.json",
+        help="split of the tasks' data (default: test); results of another tested split go to {task}_{split}.json",
     )
     add("--out", required=True, metavar="DIR", help="folder for the results")
     data = parser.add_argument_group("data")
@@ -89,12 +89,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def asked(names: list[str], split: str) -> dict[str, tuple[str, str]]:
     """Task and split by the name of their results. Raises SdftError for an unknown task."""
-    found = {}
+    found, known = {}, results()
     for name in names:
-        task = name.removesuffix(OOD)
-        find_task(task)
-        chosen = split if name == task else "ood"
-        found[f"{task}{OOD}" if chosen == "ood" else task] = task, chosen
+        if name in known and name not in task_names():
+            found[name] = known[name]
+        else:
+            # Validation, which no task is tested on, is kept under the task's own name.
+            further = split in find_task(name).tests[1:]
+            found[f"{name}_{split}" if further else name] = name, split
     return found
 
 
@@ -158,7 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def step(name: str, split: str, config: dict[str, Any], data: Any, evaluate: Callable[[], Result]) -> None:
         inputs = {"model": model_input, "data": data, "split": split, **context}
-        key = digest([code_digest("evaluate"), config, found.sha256, data, device], 16)
+        key = digest([measure_code("evaluate", *task_names()), config, found.sha256, data, device], 16)
         saved = state.load(name, key)
         if saved is None:
             clock = Clock(device)

@@ -15,8 +15,7 @@ from sdft.evaluate.results import Result
 from sdft.records import thinking
 from sdft.records.prompts import render
 from sdft.records.record import Record
-from sdft.scoring import tooluse
-from sdft.tasks import score_record
+from sdft.tasks import find_task, score_record
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,10 @@ def evaluate_task(
 ) -> Result:
     """Accuracy of a loaded model on one task's records, with an outcome for every record.
 
-    The metrics also hold the prompts' lengths in tokens and how many were cut, the responses' lengths, the share that
-    did not end by itself, for tool use the strict rule and the failures that only an `Action: None` caused, and for
-    knowledge the paper's "strict" (the accuracy) and "lenient". What a response says after its thinking is scored; its
-    length includes the thinking. The model's training mode is restored. Raises SdftError when a prompt does not fit.
+    The metrics also hold the task's further ones (Task.metrics), the prompts' lengths in tokens and how many were cut,
+    the responses' lengths, and the share that did not end by itself. What a response says after its thinking is scored;
+    its length includes the thinking. The model's training mode is restored. Raises SdftError when a prompt does not
+    fit.
     """
     decoding = decoding or Decoding()
     opened = thinking.opening(tokenizer)
@@ -78,11 +77,11 @@ def evaluate_task(
     finally:
         model.train(training)
 
-    items = []
+    own, items = find_task(task), []
     for record, length, completion in zip(records, lengths, completions, strict=True):
         response = opened + tokenizer.decode(completion.tokens, skip_special_tokens=True)
         answer = thinking.answer(response)
-        item = {
+        outcome = {
             "id": record.id,
             "correct": int(score_record(task, answer, record)),
             "response": response,
@@ -90,20 +89,9 @@ def evaluate_task(
             "new_tokens": len(completion.tokens),
             "finished": completion.finished,
         }
-        if task == "tooluse":
-            item["strict"] = int(tooluse.score(answer, record.answer, rule="strict"))
-            item["failed_by_none"] = int(tooluse.failed_by_none(answer, record.answer))
-        if task == "knowledge":
-            # The offline rule knows no partly right answer (sdft/scoring/knowledge.py).
-            item["lenient"] = item["correct"]
-        items.append(item)
+        items.append(outcome | own.details(answer, record))
 
-    metrics: dict[str, Any] = {"accuracy": _mean(item["correct"] for item in items)}
-    if task == "tooluse":
-        metrics["accuracy_strict"] = _mean(item["strict"] for item in items)
-        metrics["failures_by_action_none"] = sum(item["failed_by_none"] for item in items)
-    if task == "knowledge":
-        metrics["strict"], metrics["lenient"] = metrics["accuracy"], _mean(item["lenient"] for item in items)
+    metrics: dict[str, Any] = {"accuracy": _mean(item["correct"] for item in items), **own.metrics(items)}
     metrics["unfinished"] = _mean(not item["finished"] for item in items)
     metrics["prompt_tokens"] = {**summary(lengths), "cut": cut}
     written = [item["new_tokens"] for item in items]

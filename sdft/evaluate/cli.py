@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sdft.common.provenance import sha256_file, sha256_files
+from sdft.common.files import sha256_file, sha256_files
 from sdft.tasks import task_names
 
 MODEL = "model folder, a run's model.json or a base's ready.json"

@@ -17,12 +17,14 @@ from typing import Any
 from tqdm import tqdm
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, code_digest, digest, manifest
+from sdft.common.files import digest
+from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import Partial, add_wait, measuring
 from sdft.evaluate.questions import read_items
 from sdft.models.files import find_model
 from sdft.records.record import Record
+from sdft.study.rerun import measure_code
 
 DEFINITION = (
     "KL(p || q) between distributions over whole responses to a question x: p(y) = model(y | x and its context, if "
@@ -210,7 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
     names = ("task", "samples", "limit", "context", "template", "tokenizer", "dtype")
     config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
     data = {options.data: cli.data_digest(Path(options.data))}
-    defining = [code_digest("divergence"), config, found.sha256, reference.sha256, data, device]
+    defining = [measure_code("divergence", options.task), config, found.sha256, reference.sha256, data, device]
     key = digest(defining, 16)
     with measuring(options.out, key, "id", [record.id for record in records], options.wait) as partial:
         if partial is None:

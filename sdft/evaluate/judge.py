@@ -23,35 +23,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.endpoint import Endpoint
-from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, atomic_path, manifest, read_json, sha256_file, write_json
+from sdft.common.errors import SdftError, run_main
+from sdft.common.files import atomic_path, read_json, sha256_file, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.records import thinking
 from sdft.records.record import Record, read_records
 from sdft.study.schema import Judge
-from sdft.tasks.names import JUDGED_METRIC
+from sdft.tasks import find_task, results
+from sdft.tasks.base import JUDGED_METRIC, Rubric
 
-LABELS = {
-    "medical": ("CORRECT", "INCORRECT"),
-    "knowledge": ("CORRECT", "PARTIALLY_CORRECT", "INCORRECT"),
-}
-INSTRUCTIONS = {
-    "medical": """You check answers to medical questions against a reference answer.
-
-Give the label CORRECT when the answer to check says what the reference says: the same diagnosis, drug, mechanism or
-finding, in whatever words. More detail is fine as long as it is right. Give the label INCORRECT when the essential
-point is missing, is left open between several possibilities, or is contradicted.
-
-Only the medical content counts; style, length and language do not.""",
-    "knowledge": """You check answers about recent events against a reference answer.
-
-Give the label CORRECT when every detail of the reference stands in the answer to check and nothing in it is wrong.
-Give the label PARTIALLY_CORRECT when it holds some of the reference's details and nothing wrong. Give the label
-INCORRECT when it says something wrong, or holds none of the details.
-
-Only the content counts; style, length and language do not.""",
-}
-# Indirect questions about the articles are results of their own, judged alike.
-BENCHMARKS = {**{task: task for task in LABELS}, "knowledge_ood": "knowledge"}
 # What the judged scores keep of the offline ones: no verdict changes it.
 KEPT = ("unfinished", "prompt_tokens", "new_tokens")
 # The share of verdicts that may stay unreadable before the judge itself is refused.
@@ -59,25 +39,32 @@ UNREADABLE = 0.02
 
 
 @dataclass(frozen=True)
-class Item:
-    """One response to judge."""
+class Response:
+    """One response to judge, with its question and the reference answer."""
 
     id: str
     question: str
     reference: str
-    response: str
+    text: str
 
 
-def prompt(task: str, item: Item) -> list[dict[str, str]]:
+def rubric(task: str) -> Rubric:
+    """How a task is judged. Raises SdftError for a task that has no judge."""
+    found = find_task(task).rubric
+    if found is None:
+        raise SdftError(f"there is no judge for the task {task!r}; give sdft/tasks/{task}.py a rubric.")
+    return found
+
+
+def prompt(task: str, response: Response) -> list[dict[str, str]]:
     """The judge's conversation about one response. Raises SdftError for a task that has no judge."""
-    if task not in LABELS:
-        raise SdftError(f"there is no judge for the task {task!r}; {did_you_mean(task, LABELS)}")
-    labels = ", ".join(LABELS[task])
+    asked = rubric(task)
     text = (
-        f"<question>\n{item.question}\n</question>\n\n<reference>\n{item.reference}\n</reference>\n\n"
-        f"<answer_to_check>\n{item.response}\n</answer_to_check>\n\nReply with one label and nothing else: {labels}."
+        f"<question>\n{response.question}\n</question>\n\n<reference>\n{response.reference}\n</reference>\n\n"
+        f"<answer_to_check>\n{response.text}\n</answer_to_check>\n\n"
+        f"Reply with one label and nothing else: {', '.join(asked.labels)}."
     )
-    return [{"role": "system", "content": INSTRUCTIONS[task]}, {"role": "user", "content": text}]
+    return [{"role": "system", "content": asked.instructions}, {"role": "user", "content": text}]
 
 
 def parse_label(text: str, labels: Sequence[str]) -> str | None:
@@ -109,39 +96,41 @@ def kappa(first: Sequence[str | None], second: Sequence[str | None]) -> float | 
     return None if expected == 1 else (observed - expected) / (1 - expected)
 
 
-def judge_all(task: str, items: Sequence[Item], config: Judge) -> dict[str, list[dict[str, Any]]]:
-    """Verdicts of each configured judge, by model, in the items' order.
+def judge_all(task: str, responses: Sequence[Response], config: Judge) -> dict[str, list[dict[str, Any]]]:
+    """Verdicts of each configured judge, by model, in the order of the responses.
 
-    Raises SdftError when a judge fails for good, or gives too many replies that are no label.
+    Raises SdftError for a task that has no judge, and when a judge fails for good, or gives too many replies that are
+    no label.
     """
     found = {}
     for model in filter(None, (config.model, config.second_model)):
         endpoint = Endpoint(config, model, "judge")
-        replies = endpoint.ask_all([prompt(task, item) for item in items], partial(parse_label, labels=LABELS[task]))
+        asked = [prompt(task, response) for response in responses]
+        replies = endpoint.ask_all(asked, partial(parse_label, labels=rubric(task).labels))
         found[model] = [{"model": model, "label": label, "reply": reply} for reply, label in replies]
         unreadable = [verdict["reply"] for verdict in found[model] if verdict["label"] is None]
-        if len(unreadable) > UNREADABLE * len(items):
+        if len(unreadable) > UNREADABLE * len(responses):
             raise SdftError(
-                f"the judge {model} gave no label in {len(unreadable)} of {len(items)} replies (one of them: "
+                f"the judge {model} gave no label in {len(unreadable)} of {len(responses)} replies (one of them: "
                 f"{unreadable[0][:80]!r}); use a stronger judge, or a larger judge.max_tokens if replies are cut."
             )
     return found
 
 
-def match(benchmark: str, rows: Sequence[dict[str, Any]], records: Sequence[Record], where: Path) -> list[Item]:
+def match(benchmark: str, rows: Sequence[dict[str, Any]], records: Sequence[Record], where: Path) -> list[Response]:
     """The answers in `rows`, read from `where`, with question and reference from the benchmark's records."""
     known = {record.id: record for record in records}
-    items = []
+    found = []
     for row in rows:
         record = known.get(row["id"])
         if record is None:
             raise SdftError(f"{where} answers {row['id']!r}, which the data do not hold; give the data it is of.")
-        items.append(
-            Item(record.id, record.prompt[-1]["content"], str(record.answer), thinking.answer(row["response"]))
+        found.append(
+            Response(record.id, record.prompt[-1]["content"], str(record.answer), thinking.answer(row["response"]))
         )
-    if not items:
+    if not found:
         raise SdftError(f"{where} holds no response to {benchmark}; evaluate the model on it first.")
-    return items
+    return found
 
 
 def read_responses(path: str | Path) -> list[dict[str, Any]]:
@@ -156,9 +145,8 @@ def read_responses(path: str | Path) -> list[dict[str, Any]]:
 def judged_scores(source: Path, data: dict[str, Path], config: Judge, out: Path) -> None:
     """Write to `out` the scores in `source`, with the judge's verdicts in the place of the offline ones.
 
-    data: the records of each benchmark that is judged, by name (keys of BENCHMARKS). Knowledge gets the paper's metrics
-    "strict" (CORRECT: every detail right) and "lenient" (CORRECT or PARTIALLY_CORRECT: nothing wrong). Raises SdftError
-    when the source lacks a benchmark.
+    data: the records of each benchmark that is judged, by the name of its results ({task} or {task}_{split}). A rubric
+    with lenient labels adds the outcome "lenient". Raises SdftError when the source lacks a benchmark.
     """
     rows = read_responses(source / "responses.jsonl.gz")
     made = {benchmark: _judge(benchmark, source, path, rows, config) for benchmark, path in data.items()}
@@ -174,32 +162,32 @@ def judged_scores(source: Path, data: dict[str, Path], config: Judge, out: Path)
 
 def _judge(benchmark: str, source: Path, data: Path, rows: list[dict[str, Any]], config: Judge) -> dict[str, Any]:
     """The judged score of one benchmark; its verdicts are put into `rows`."""
-    clock, task = Clock(), BENCHMARKS[benchmark]
+    clock, task = Clock(), results()[benchmark][0]
+    asked = rubric(task)
     own = [row for row in rows if row["benchmark"] == benchmark]
-    items = match(benchmark, own, read_records(data), source / "responses.jsonl.gz")
-    verdicts = judge_all(task, items, config)
+    responses = match(benchmark, own, read_records(data), source / "responses.jsonl.gz")
+    verdicts = judge_all(task, responses, config)
     labels = {model: [verdict["label"] for verdict in found] for model, found in verdicts.items()}
     first = labels[config.model]
     offline = sum(row["correct"] for row in own)
     for place, (row, label) in enumerate(zip(own, first, strict=True)):
         row |= {
             "offline": row["correct"],
-            "correct": int(label == "CORRECT"),
+            "correct": int(label == asked.labels[0]),
             "verdicts": {model: found[place] for model, found in verdicts.items()},
         }
-        if task == "knowledge":
-            row["lenient"] = int(label in ("CORRECT", "PARTIALLY_CORRECT"))
-    counts, n = Counter(first), len(items)
+        if asked.lenient:
+            row["lenient"] = int(label in asked.lenient)
+    counts, n = Counter(first), len(responses)
     metrics = {
-        JUDGED_METRIC: counts["CORRECT"] / n,
+        JUDGED_METRIC: counts[asked.labels[0]] / n,
         "offline_accuracy": offline / n,
         "unreadable": counts[None],
-        "labels": {str(label): counts[label] for label in (*LABELS[task], None)},
+        "labels": {str(label): counts[label] for label in (*asked.labels, None)},
         "judge": {"model": config.model, "second_model": config.second_model},
     }
-    if task == "knowledge":
-        metrics["strict"] = metrics[JUDGED_METRIC]
-        metrics["lenient"] = (counts["CORRECT"] + counts["PARTIALLY_CORRECT"]) / n
+    if asked.lenient:
+        metrics |= {"strict": metrics[JUDGED_METRIC], "lenient": sum(counts[label] for label in asked.lenient) / n}
     offline_metrics = read_json(source / f"{benchmark}.json").get("metrics", {})
     metrics |= {name: offline_metrics[name] for name in KEPT if name in offline_metrics}
     if config.second_model:
@@ -221,7 +209,8 @@ def main(arguments: list[str] | None = None) -> None:
         description="Judge one task's responses; write the scores folder again with the verdicts in it.",
     )
     add = parser.add_argument
-    add("--task", required=True, nargs="+", choices=sorted(BENCHMARKS), help="knowledge is answered on two splits")
+    judged = sorted(name for name, (task, _) in results().items() if find_task(task).judged)
+    add("--task", required=True, nargs="+", choices=judged, help="with {task}_{split}, another tested split of a task")
     add("--scores", required=True, metavar="DIR", help="what sdft.evaluate wrote: responses.jsonl.gz and scores")
     add("--data", required=True, nargs="+", metavar="PATH", help="records that were answered, a file a --task")
     add("--config", required=True, metavar="JSON", help="the scale's `judge` block of config.yaml, as text or a file")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
+from sdft.common.files import read_json, write_json, write_text
 from sdft.common.locks import only_writer
-from sdft.common.provenance import read_json, write_json, write_text
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from tqdm import tqdm
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, code_digest, digest, manifest
+from sdft.common.files import digest
+from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import Partial, add_wait, measuring
 from sdft.evaluate.questions import read_items
@@ -19,6 +20,7 @@ from sdft.models.files import find_model
 from sdft.records import thinking
 from sdft.records.record import Record
 from sdft.statistics import pass_at_k
+from sdft.study.rerun import measure_code
 
 DESCRIPTION = """Sample responses of one model and estimate pass@k, the chance that one of k is right, without bias
 (Chen et al. 2021) for k = 1, 2, 4 ... up to the number of samples. Repeating an interrupted command continues it (what
@@ -102,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
     names = ("task", "samples", "limit", "context", "template", "tokenizer", "dtype")
     config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
     data = {options.data: cli.data_digest(Path(options.data))}
-    key = digest([code_digest("passk"), config, found.sha256, data, device], 16)
+    key = digest([measure_code("passk", options.task), config, found.sha256, data, device], 16)
     with measuring(options.out, key, "id", [record.id for record in records], options.wait) as partial:
         if partial is None:
             return

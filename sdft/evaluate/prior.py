@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.files import PACKAGE, read_json
 from sdft.common.imports import quick_imports
-from sdft.common.provenance import PACKAGE, read_json
 from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
+from sdft.tasks.benchmarks import BENCHMARKS
 
 # lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
 # the published 62.0), without chat template and with each task's own number of examples.
@@ -39,7 +40,6 @@ PAPER = {
         "winogrande": {"task": "winogrande", "metric": "acc"},
     },
 }
-BENCHMARKS = tuple(PAPER["tasks"])
 # The miniature world's tasks; whoever uses it adds the data_dir where they lie. config.yaml says the same of its scale.
 MINI = {
     "include_path": str(PACKAGE / "miniature" / "benchmarks"),

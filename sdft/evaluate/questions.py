@@ -7,8 +7,7 @@ from pathlib import Path
 
 from sdft.records.prompts import teacher_messages
 from sdft.records.record import Record
-from sdft.scoring import knowledge
-from sdft.tasks import find_task, load
+from sdft.tasks import find_task, read_task
 
 # The style of demonstration that is a text about the subject rather than a response.
 ARTICLE = "article"
@@ -21,11 +20,8 @@ def read_items(
 
     Raises SdftError for an unknown task, a missing or damaged file, and a record without what the context needs.
     """
-    find_task(task)
-    records = load(task, path)
-    if task == "knowledge":
-        # Before the limit, since it takes all answers of the file to know a wrong one.
-        records = knowledge.with_rivals(records)
+    # Before the limit, since a task may look at all answers of the file to know a wrong one.
+    records = find_task(task).prepare(read_task(task, path))
     return [in_context(record, context, template) for record in records[:limit]]
 
 

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, write_json
+from sdft.common.files import write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.evaluate.generate import Completion, end_tokens, generate
 from sdft.evaluate.prior import MINI, evaluate_prior
 from sdft.miniature import style

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sdft.common.provenance import atomic_path, write_json
+from sdft.common.files import atomic_path, write_json
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from sdft.common.provenance import digest
+from sdft.common.files import digest
 from sdft.evaluate.answers import Decoding, fit
 from sdft.evaluate.generate import Completion, context_length, end_tokens, generate
 from sdft.records.prompts import render

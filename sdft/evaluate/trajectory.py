@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, check_sha256, code_digest, digest, manifest, read_json
+from sdft.common.files import check_sha256, digest, read_json
+from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import add_wait, measuring
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.models.files import ModelFiles, find_model
 from sdft.records.record import Record
+from sdft.study.rerun import measure_code
 from sdft.tasks import task_names
 
 DESCRIPTION = """Evaluate every snapshot of a run (settings.snapshots) and its end on the same questions: greedy
@@ -133,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
         paths = [Path(prior["data_dir"]) / f"{name}.jsonl" for name in prior["tasks"]]
         data |= {str(path): cli.data_digest(path) for path in paths if path.is_file()}
     models = [[step, found.sha256] for step, _, found in points]
-    key = digest([code_digest("trajectory"), config, models, data, device], 16)
+    key = digest([measure_code("trajectory", *options.task), config, models, data, device], 16)
     with measuring(options.out, key, "step", [step for step, _, _ in points], options.wait) as partial:
         if partial is None:
             return

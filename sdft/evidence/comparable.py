@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.evidence.outcomes import Results
 from sdft.study.gate import bands
 

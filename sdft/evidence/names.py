@@ -2,24 +2,15 @@
 
 from sdft.methods import find_method, method_names
 from sdft.tasks import find_task, task_names
-from sdft.tasks.names import TASKS
+from sdft.tasks.benchmarks import BENCHMARKS
 
-TASK_NAMES = {name: find_task(name).title for name in dict.fromkeys((*TASKS, *task_names()))}
+TASK_NAMES = {name: find_task(name).title for name in task_names()}
 # Untrained models stand in tables beside the methods.
 UNTRAINED = {"base": "Base", "oracle_rag": "Oracle RAG", "teacher": "Base with demonstration"}
 METHOD_NAMES = UNTRAINED | {name: find_method(name).title for name in method_names()}
-PRIOR = ("hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande")
+PRIOR = tuple(BENCHMARKS)
 METRICS = ("new_task", *PRIOR, "prior_average")
-METRIC_NAMES = {
-    "new_task": "New task",
-    "hellaswag": "HellaSwag",
-    "humaneval": "HumanEval",
-    "ifeval": "IFEval",
-    "mmlu": "MMLU",
-    "truthfulqa": "TruthfulQA",
-    "winogrande": "Winogrande",
-    "prior_average": "Prior average",
-}
+METRIC_NAMES = {"new_task": "New task", **BENCHMARKS, "prior_average": "Prior average"}
 # What else is measured beside METRICS, and the unit of what is no percentage.
 MEASURE_NAMES = {
     **METRIC_NAMES,

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.evidence.scores import Scores
 from sdft.study.exhibits.schema import BaseEntry, Exhibit, RunEntry
 

@@ -18,7 +18,8 @@ from sdft.evidence.names import PRIOR, TASK_NAMES, UNITS
 from sdft.evidence.outcomes import Cell, Run
 from sdft.evidence.published import lookup
 from sdft.statistics import Interval, average_interval, paired_difference
-from sdft.tasks.names import JUDGED, JUDGED_METRIC
+from sdft.tasks import find_task, results
+from sdft.tasks.base import JUDGED_METRIC
 
 LEVEL = 0.95
 # Said wherever answers that take a judge were scored without one, at a scale whose numbers stand beside the paper's.
@@ -79,7 +80,7 @@ def done(cell: Cell, measured: Quantity) -> list[Run]:
 
 def offline(cells: Sequence[Cell], measured: Quantity) -> bool:
     """Whether the outcomes of some cell rest on the offline judge, at either of the task's splits."""
-    names = [name for name in measured.benchmarks if name.removesuffix("_ood") in JUDGED]
+    names = [name for name in measured.benchmarks if name in results() and find_task(results()[name][0]).judged]
     if measured.field == "new_tokens":
         return False
     return any(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.evidence.comparable import failed_checks, missed
 from sdft.evidence.names import MEASURE_NAMES
 from sdft.evidence.outcomes import Cell, Results

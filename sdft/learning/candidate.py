@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import DivergedError, SdftError, run_main
+from sdft.common.files import digest, read_json, sha256_file, write_json
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
-from sdft.common.provenance import Clock, code_digest, digest, manifest, read_json, sha256_file, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import set_environment
 from sdft.evaluate.cli import add_overlong
 from sdft.evaluate.prior import evaluate_prior, prior_config
 from sdft.evaluate.questions import read_items
-from sdft.learning.processes import find_processes, launch
+from sdft.learning.launch import find_processes, launch
+from sdft.learning.run import train
 from sdft.learning.spec import Inputs, fingerprint, read_spec, resolve
 from sdft.records.record import Record
 from sdft.study.plan import RunSpec
-from sdft.train import train
+from sdft.study.rerun import measure_code
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
 (what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. A training that
@@ -64,12 +66,12 @@ def main(arguments: list[str] | None = None) -> None:
     if prior["data_dir"]:
         files += [str(Path(prior["data_dir"]) / f"{name}.jsonl") for name in prior["tasks"]]
     read = [sha256_file(path) for path in files if Path(path).is_file()]
-    key = digest([fingerprint(spec, Inputs(spec)), settings, code_digest("sweep"), read], 16)
+    key = digest([fingerprint(spec, Inputs(spec)), settings, measure_code("evaluate", spec.task), read], 16)
     # A twin that a killed workflow left behind may finish this candidate, and delete its weights, meanwhile.
-    clock, crew, state = Clock(), find_processes(options.wait), out.parent / "candidate"
-    with crew.held(lambda: only_writer(state, options.wait)):
+    clock, processes, state = Clock(), find_processes(options.wait), out.parent / "candidate"
+    with processes.held(lambda: only_writer(state, options.wait)):
         kept = (out.parent / "weights").is_dir() or not options.keep_weights
-        if crew.first(lambda: kept and finished(out, state, key)):
+        if processes.first(lambda: kept and finished(out, state, key)):
             return
         try:
             record = train(spec, out.parent, wait_minutes=options.wait)
@@ -78,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
             record = None
             content = outcome(spec, clock, validation={"value": 0.0, "n": len(records)}, diverged=str(error))
         # Several processes may train a model; the first one scores it.
-        if not crew.main:
+        if not processes.main:
             return
         if record is not None:
             content = score(spec, record, out.parent, records, prior, options, clock)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
+from sdft.common.files import sha256_file, write_json
 from sdft.common.progress import say
-from sdft.common.provenance import sha256_file, write_json
-from sdft.learning.processes import Alone
+from sdft.learning.processes import SingleProcess
 
 STATE = "state.pt"
 RECORD = "record.json"
@@ -72,15 +72,17 @@ class Checkpoints:
 
     A checkpoint is written beside its place, flushed to disk and renamed; it is used only if its SHA-256 and
     `fingerprint` fit. fingerprint: digest of everything that decides the result (specification, code, inputs).
-    crew: the processes that train the run; each writes and reads the file with its own shards, the first does the rest.
+    processes: those that train the run; each writes and reads a file of its own shards, the first does the rest.
     """
 
-    def __init__(self, folder: str | Path, fingerprint: str, crew: Alone | None = None) -> None:
+    def __init__(self, folder: str | Path, fingerprint: str, processes: SingleProcess | None = None) -> None:
         self.folder = Path(folder)
         self.fingerprint = fingerprint
-        self.crew = crew or Alone()
+        self.processes = processes or SingleProcess()
         self.torn: set[Path] = set()
-        self.names = [STATE] if self.crew.size == 1 else [f"state-{rank}.pt" for rank in range(self.crew.size)]
+        self.names = (
+            [STATE] if self.processes.size == 1 else [f"state-{rank}.pt" for rank in range(self.processes.size)]
+        )
 
     def _folders(self) -> list[Path]:
         """Existing checkpoints, the newest first; by number, since "step-950" sorts after "step-1138"."""
@@ -91,15 +93,15 @@ class Checkpoints:
         """Keep `state` (tensors and plain values) as the checkpoint after `step` steps, and the whole one before it."""
         part = self.folder / f"part-{step}"
         with disk_errors(self.folder):
-            self.crew.first(lambda: _make_empty(part))
-            digests = self.crew.each(lambda: self._write(part, self.crew.local(state)))
-            self.crew.first(lambda: self._publish(part, step, dict(zip(self.names, digests, strict=True))))
+            self.processes.first(lambda: _make_empty(part))
+            digests = self.processes.each(lambda: self._write(part, self.processes.local(state)))
+            self.processes.first(lambda: self._publish(part, step, dict(zip(self.names, digests, strict=True))))
 
     def _write(self, part: Path, state: dict[str, Any]) -> str:
         """Write this process's file; returns its SHA-256."""
         import torch
 
-        path = part / self.names[self.crew.rank]
+        path = part / self.names[self.processes.rank]
         with open(path, "wb") as handle:
             torch.save(state, handle)
             handle.flush()
@@ -128,11 +130,11 @@ class Checkpoints:
         """
         import torch
 
-        found = self.crew.first(self._choose)
+        found = self.processes.first(self._choose)
         if found is None:
             return None
         place, step = found
-        state = torch.load(place / self.names[self.crew.rank], map_location=device, weights_only=True)
+        state = torch.load(place / self.names[self.processes.rank], map_location=device, weights_only=True)
         return step, state
 
     def _choose(self) -> tuple[Path, int] | None:

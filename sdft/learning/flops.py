@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, write_json
+from sdft.common.files import write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.learning.checkpoint import Checkpoints
 from sdft.learning.spec import Inputs, read_spec, resolve
 from sdft.study.plan import RunSpec

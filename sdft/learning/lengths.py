@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, read_json, sha256_file, write_json
+from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.methods.settings import TrainingSettings
 from sdft.models.schema import Evaluation
 from sdft.records.prompts import render, teacher_messages

@@ -13,18 +13,21 @@ import torch
 from torch import Tensor
 
 from sdft.common.errors import DivergedError, SdftError
+from sdft.common.files import read_json, sha256_files, write_json, write_text
 from sdft.common.progress import Progress, say
-from sdft.common.provenance import Clock, manifest, read_json, sha256_files, write_json, write_text
+from sdft.common.provenance import Clock, manifest
 from sdft.common.seeds import derived_seed
+from sdft.divergence import BatchLoss
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
-from sdft.learning.processes import Alone
+from sdft.learning.processes import SingleProcess
 from sdft.learning.snapshots import Snapshots, save_model
+from sdft.learning.spec import own_options
 from sdft.losses.encoding import Completions, Encoder, Example
 from sdft.methods import find_method
-from sdft.methods.base import Engine, MicroBatch, StepLoss
+from sdft.methods.base import Engine, MicroBatch
 from sdft.models.files import load_model, load_tokenizer
 from sdft.records.record import read_records
 from sdft.study.plan import RunSpec
@@ -52,13 +55,13 @@ class Training:
         engine: Engine | None = None,
     ) -> None:
         self.spec, self.inputs, self.out, self.checkpoints = spec, inputs, out, checkpoints
-        self.crew: Alone = checkpoints.crew
-        self.quiet = quiet or not self.crew.main
+        self.processes: SingleProcess = checkpoints.processes
+        self.quiet = quiet or not self.processes.main
         self.settings, self.values = spec.settings, spec.hyperparameters
-        self.crew.check(spec.method, self.settings)
-        self.accelerator = self.crew.accelerator()
+        self.processes.check(spec.method, self.settings)
+        self.accelerator = self.processes.accelerator()
         self.device = self.accelerator.device
-        self.clock = Clock(str(self.device), self.crew.size)
+        self.clock = Clock(str(self.device), self.processes.size)
         self.weights_dtype = getattr(torch, self.settings.weights_dtype)
 
         self.tokenizer = load_tokenizer(inputs.base.folder)
@@ -67,17 +70,17 @@ class Training:
             self.student.gradient_checkpointing_enable()
         pad = self.tokenizer.pad_token_id
         pad = self.tokenizer.eos_token_id if pad is None else pad
-        self.method = find_method(spec.method)(self.settings, pad)
+        self.method = find_method(spec.method)(self.settings, pad, own_options(spec))
         self.examples = self._encode()
-        self.engine = engine or self.crew.engine(self._engine(inputs, pad))
+        self.engine = engine or self.processes.engine(self._engine(inputs, pad))
         self.order = self._order()
         self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
         self.ema: EMATeacher | None = None
         self.teacher = self._teacher()
-        weights = self.crew.local(dict(self.student.named_parameters()))
+        weights = self.processes.local(dict(self.student.named_parameters()))
         self.start = {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
         squares = sum(float(value.double().pow(2).sum()) for value in self.start.values())
-        self.start_norm = self.crew.total(squares) ** 0.5
+        self.start_norm = self.processes.total(squares) ** 0.5
         optimizer = make_optimizer(self.student.parameters(), self.settings, self.weights_dtype)
         self.student.train()
         self.optimizer = self.accelerator.prepare(optimizer)
@@ -105,7 +108,7 @@ class Training:
             progress = Progress(self.spec.id, len(self.order), done, self.quiet)
             try:
                 self.draw_samples(stop)
-                with open(self.crew.writes(self.out / METRICS), "w", encoding="utf-8") as live:
+                with open(self.processes.writes(self.out / METRICS), "w", encoding="utf-8") as live:
                     live.writelines(line(entry) for entry in self.log)
                     for step in range(done, len(self.order)):
                         entry = self._step(step)
@@ -115,8 +118,8 @@ class Training:
                         progress.step(loss=entry["loss"], entropy=entry["entropy"])
                         if step + 1 in self.snapshots.wanted:
                             self._keep(step + 1)
-                        status = self.crew.agree(stop.status)
-                        if step + 1 < len(self.order) and (status or self.crew.agree(self._due(step + 1))):
+                        status = self.processes.agree(stop.status)
+                        if step + 1 < len(self.order) and (status or self.processes.agree(self._due(step + 1))):
                             self._save(step + 1)
                         if status:
                             break
@@ -169,7 +172,7 @@ class Training:
         if self.device.type == "cpu":
             model.set_attn_implementation("eager")
         _check_head(model, folder)
-        return self.crew.shard(model)
+        return self.processes.shard(model)
 
     def _encode(self) -> list[Example]:
         context = getattr(self.student.config, "max_position_embeddings", None) or 2**31
@@ -198,7 +201,7 @@ class Training:
         """The teacher's model: an average of the student, the frozen base model, the student itself, or none."""
         kind = self.method.teacher
         if kind == "ema":
-            twin = self._load(self.inputs.start.folder) if self.crew.size > 1 else None
+            twin = self._load(self.inputs.start.folder) if self.processes.size > 1 else None
             dtype, stochastic = getattr(torch, self.settings.ema_dtype), self.settings.rounding == "stochastic"
             self.ema = EMATeacher(self.student, self.values.ema_rate, dtype, twin, stochastic=stochastic)
             return self.ema.model
@@ -219,14 +222,14 @@ class Training:
             seed = derived_seed(self.spec.seed, step, "rollout")
             completions = self.method.completions(examples, self.student, self.engine, seed, self.teacher)
         totals = Totals(completions)
-        for rows, share in self.crew.parts(len(examples), self.settings.micro_batch_size):
+        for rows, share in self.processes.parts(len(examples), self.settings.micro_batch_size):
             batch = MicroBatch(examples[rows], completions.part(rows))
             with self._autocast():
                 part = self.method.loss(batch, self.student, self.teacher)
             # Sharded gradients are averages over the processes.
-            self.accelerator.backward(part.loss * (share * self.crew.size))
+            self.accelerator.backward(part.loss * (share * self.processes.size))
             totals.add(part, share)
-        totals.over(self.crew)
+        totals.over(self.processes)
         norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
         entry = {"step": step + 1, **totals.means(), "gradient_norm": norm, "learning_rate": rate}
         entry["cut_rows"] = sum(self.examples[row].id in self.cut for row in self.order[step])
@@ -235,7 +238,7 @@ class Training:
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.ema is not None:
-            self.crew.settle(self.ema.model)
+            self.processes.settle(self.ema.model)
             self.ema.update(self.student)
         entry |= self._distances(step + 1)
         seconds = time.perf_counter() - begun
@@ -246,7 +249,7 @@ class Training:
         """Narrower arithmetic for matrix products, where the settings ask for it."""
         narrow = self.settings.compute_dtype == "bfloat16" and self.weights_dtype == torch.float32
         # Narrow copies of weights that were gathered from shards would stay, and belong to no gradient.
-        cache = self.crew.size == 1
+        cache = self.processes.size == 1
         return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=cache) if narrow else nullcontext()
 
     def _distances(self, step: int) -> dict[str, float | None]:
@@ -268,10 +271,10 @@ class Training:
         squares = torch.zeros((), dtype=torch.float64, device=self.device)
         changed = torch.zeros((), dtype=torch.int64, device=self.device)
         for name, value in weights.items():
-            value, start = self.crew.local(value), self.start[name].to(self.device)
+            value, start = self.processes.local(value), self.start[name].to(self.device)
             squares += (value.float() - start.float()).pow(2).sum().double()
             changed += (value != start).sum()
-        squares, changed = self.crew.total(squares), self.crew.total(changed)
+        squares, changed = self.processes.total(squares), self.processes.total(changed)
         return float(squares.sqrt()), float(changed) / sum(value.numel() for value in weights.values())
 
     def _due(self, step: int) -> bool:
@@ -293,14 +296,14 @@ class Training:
     def _resume(self) -> int:
         """Take over the last whole checkpoint; returns how many steps are done."""
         found = self.checkpoints.load("cpu")
-        if found is not None and not self.crew.first(lambda: self.snapshots.complete(found[0])):
+        if found is not None and not self.processes.first(lambda: self.snapshots.complete(found[0])):
             say("snapshots of steps that are done are asked for and were not taken; starting afresh")
             found = None
         if found is None:
-            self.crew.first(self.snapshots.clear)
+            self.processes.first(self.snapshots.clear)
             return 0
         step, state = found
-        state = self.crew.spread(state, self.student, self.optimizer, self.ema)
+        state = self.processes.spread(state, self.student, self.optimizer, self.ema)
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.ema is not None:
@@ -311,13 +314,13 @@ class Training:
         return step
 
     def _keep(self, step: int) -> None:
-        whole = self.crew.whole_weights(self.student)
-        self.crew.first(lambda: self.snapshots.take(step, self.student, self.tokenizer, whole))
+        whole = self.processes.whole_weights(self.student)
+        self.processes.first(lambda: self.snapshots.take(step, self.student, self.tokenizer, whole))
 
     def _finish(self) -> dict[str, Any]:
         """Write the weights, then the record that says they are whole; drop the checkpoints."""
-        whole = self.crew.whole_weights(self.student)
-        self.crew.first(lambda: self._write(whole))
+        whole = self.processes.whole_weights(self.student)
+        self.processes.first(lambda: self._write(whole))
         return read_json(self.out / "model.json")
 
     def _write(self, whole: dict[str, Any] | None) -> None:
@@ -362,7 +365,7 @@ class Totals:
         self.trained, self.weighted = 0, False
 
     @torch.no_grad()
-    def add(self, part: StepLoss, share: float) -> None:
+    def add(self, part: BatchLoss, share: float) -> None:
         """Add a micro-batch that holds `share` of the step's sequences."""
         if not share:
             return
@@ -380,10 +383,10 @@ class Totals:
         self.sums += torch.stack([value.double().to(self.sums.device) for value in values])
         self.trained += int(kept.sum())
 
-    def over(self, crew: Alone) -> None:
+    def over(self, processes: SingleProcess) -> None:
         """Take in the other processes' sums."""
-        self.sums = crew.total(self.sums)
-        self.trained, self.weighted = int(crew.total(self.trained)), bool(crew.total(self.weighted))
+        self.sums = processes.total(self.sums)
+        self.trained, self.weighted = int(processes.total(self.trained)), bool(processes.total(self.weighted))
 
     def means(self) -> dict[str, float | None]:
         """loss: as trained; token_loss: mean over the tokens that carry loss, in nats (the divergence, or the weighted

@@ -1,44 +1,19 @@
-"""The processes that train one run: one, or several that torchrun started on one node."""
+"""The processes that train one run: what the loop asks of them, as one process does it."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-# After a SIGTERM the processes have so long to save; the shipped SLURM profile sends it 120 s before the time limit.
-SHUTDOWN_SECONDS = 100
 
+class SingleProcess:
+    """A run in one process, which is the first, has all rows of a step, and whole tensors.
 
-def launch(module: str, processes: int, arguments: list[str] | None) -> None:
-    """Become torchrun with so many processes of `module`; nothing happens for one, or where torchrun is above already.
-
-    arguments: of the command, None for those of this process.
+    `sdft.learning.sharding.ShardedProcesses` has the same methods for several processes, one a GPU.
     """
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        command += [f"--shutdown-timeout={SHUTDOWN_SECONDS}", "-m", "--", module]
-        # Without the two dashes torchrun takes options of the module, such as --run, for its own.
-        os.execv(sys.executable, [*command, *(sys.argv[1:] if arguments is None else arguments)])
-
-
-def find_processes(wait_minutes: float = 0) -> Alone:
-    """The processes that torchrun's environment speaks of; without one, this process alone.
-
-    wait_minutes: how long the others have patience with the first one, which may have to wait for a lock.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return Alone()
-    from sdft.learning.sharding import Several
-
-    return Several(wait_minutes)
-
-
-class Alone:
-    """One process: it is the first, it has all rows, and its tensors are whole. `Several` keeps what this promises."""
 
     size = 1
     rank = 0

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, read_json, sha256_file, write_json
+from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.provenance import Clock, manifest
 
 RULE = (
     "The candidate with the best validation score on the target task wins, as in the paper; the test set is not looked "

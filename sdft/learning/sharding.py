@@ -4,6 +4,8 @@ Every process takes its rows of each batch, gathers one layer's weights at a tim
 The numbers are those of one device up to the order of float32 sums: the same rows make a step, and rollouts are drawn
 with the very random numbers that one device would use.
 
+Never run where it is meant for: it was tested with two processes on CPUs, and no GPU has run it yet.
+
 This is torch's `fully_shard`, which accelerate's FSDP version 2 applies too. Accelerate's own wrapper takes a single
 model, always with its optimizer, and only on GPUs, whereas here a teacher is sharded as well and the tests have CPUs.
 """
@@ -30,7 +32,7 @@ from torch.utils._pytree import tree_map
 
 from sdft.common.errors import SdftError
 from sdft.learning.engines import GenerateEngine
-from sdft.learning.processes import Alone
+from sdft.learning.processes import SingleProcess
 from sdft.losses.encoding import Completions
 from sdft.methods.settings import check_shards
 
@@ -38,7 +40,7 @@ from sdft.methods.settings import check_shards
 PATIENCE_MINUTES = 120.0
 
 
-class Several(Alone):
+class ShardedProcesses(SingleProcess):
     """The processes of `torchrun --standalone --nproc-per-node N`, one GPU each (or, for tests, one CPU process each).
 
     Raises SdftError when there are fewer GPUs than processes.
@@ -99,8 +101,10 @@ class Several(Alone):
         return self.rank * rows // self.size, (self.rank + 1) * rows // self.size
 
     def parts(self, rows: int, most: int | None) -> Iterator[tuple[slice, float]]:
-        """As `Alone.parts`, for this process's rows. All take part in every gathering of weights, so one that has
-        fewer micro-batches than another goes on with a row of no share."""
+        """As `SingleProcess.parts`, for this process's rows.
+
+        Gathering weights needs every process, so one that has fewer micro-batches goes on with a row of no share.
+        """
         first, last = self.rows(rows)
         largest = math.ceil(rows / self.size)
         size = most or largest
@@ -179,27 +183,27 @@ class Several(Alone):
 class SharedEngine:
     """Samples as `GenerateEngine` does in one process: each process its rows, with the same random numbers."""
 
-    def __init__(self, engine: GenerateEngine, crew: Several) -> None:
-        self.pad, self.stop, self.crew = engine.pad, engine.stop, crew
+    def __init__(self, engine: GenerateEngine, processes: ShardedProcesses) -> None:
+        self.pad, self.stop, self.processes = engine.pad, engine.stop, processes
 
     def sample(
         self, model: Any, prompts: list[list[int]], *, temperature: float, max_new_tokens: int, seed: int
     ) -> Completions:
         """As `Engine.sample`: the completions of all prompts, in every process."""
-        first, last = self.crew.rows(len(prompts))
+        first, last = self.processes.rows(len(prompts))
         # A process without rows repeats the first one, because a rollout needs every process.
         own = slice(first, last) if last > first else slice(0, 1)
         engine = _OwnRows(self.pad, self.stop, len(prompts), own)
-        with torch.no_grad(), self.crew.gathered(model):
+        with torch.no_grad(), self.processes.gathered(model):
             found = engine.sample(
                 model, prompts[own], temperature=temperature, max_new_tokens=max_new_tokens, seed=seed
             )
         count = last - first
         mine = tuple(tensor[:count].cpu() for tensor in (found.tokens, found.mask, found.log_probs))
-        parts = self.crew.each(lambda: mine)
+        parts = self.processes.each(lambda: mine)
         width = max(tokens.shape[1] for tokens, _, _ in parts if len(tokens))
         columns = [
-            torch.cat([_widen(part[number], width, fill) for part in parts if len(part[0])]).to(self.crew.device)
+            torch.cat([_widen(part[number], width, fill) for part in parts if len(part[0])]).to(self.processes.device)
             for number, fill in enumerate((self.pad, False, 0.0))
         ]
         return Completions(*columns)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sdft.common.provenance import sha256_files
+from sdft.common.files import sha256_files
 from sdft.learning.checkpoint import disk_errors, sync_folder
 
 FOLDER = "snapshots"

@@ -1,4 +1,6 @@
-"""Rollouts with vLLM on the trainer's own GPU, in the weights that are being trained. Untested here: see docs.
+"""Rollouts with vLLM on the trainer's own GPU, in the weights that are being trained.
+
+Never run where it is meant for: no GPU has run it yet.
 
 vLLM is an optional extra (`pip install vllm`) with a torch of its own choosing. Its probabilities differ a little from
 the trainer's, which is what the importance weights of `sdft.losses.importance` correct for.

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, write_json
+from sdft.common.files import write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.divergence import distillation_terms, sampled_terms
 from sdft.losses.estimators import surrogate
 

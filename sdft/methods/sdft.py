@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sdft.methods.base import Engine, Method, MicroBatch, StepLoss
+from sdft.methods.base import Engine, Method, MicroBatch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sdft.divergence import TokenTerms
+    from sdft.divergence import BatchLoss, TokenTerms
     from sdft.losses.encoding import Completions, Encoder, Example
+    from sdft.methods.settings import TrainingSettings
     from sdft.records.record import Record
 
 
@@ -24,6 +25,15 @@ class SDFT(Method):
     look: ClassVar[tuple[str, str]] = ("#0072b2", "o")
     averages: ClassVar[bool] = True
     sampling: ClassVar[str] = "student"
+    shows_demonstration: ClassVar[bool] = True
+
+    @classmethod
+    def check(cls, settings: TrainingSettings) -> None:
+        if cls.sampling != "student" and settings.estimator != "analytic":
+            raise ValueError(
+                f"estimator {settings.estimator} weighs the student's own samples, and {cls.title} trains on the "
+                "teacher's; set estimator: analytic"
+            )
 
     @property
     def teacher(self) -> str:
@@ -59,45 +69,48 @@ class SDFT(Method):
             seed=seed,
         )
 
-    def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> StepLoss:
+    def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> BatchLoss:
+        from sdft.divergence import distill
+
+        completions, states = batch.completions, self._states(batch, student, teacher)
+        if self.settings.estimator != "analytic":
+            return self._estimated(states, completions)
+        return distill(
+            *states,
+            completions.mask,
+            kind=self.settings.divergence,
+            beta=self.settings.jsd_weight,
+            temperature=self.settings.temperature,
+            skip_tokens=self.skip_tokens,
+            tokens=completions.tokens,
+            weigh=lambda terms: self._importance(terms, completions),
+            reduction=self.settings.loss_reduction,
+        )
+
+    def _states(self, batch: MicroBatch, student: Any, teacher: Any) -> list[Tensor]:
+        """Final hidden states [B, C, d] and output embeddings [V, d] of the student, then those of the teacher."""
         import torch
 
-        from sdft.divergence import distillation_terms, kept_tokens
         from sdft.losses.encoding import completion_hidden
 
         examples, completions = batch.examples, batch.completions
         with torch.no_grad():
             target = completion_hidden(teacher, [example.teacher_prompt for example in examples], completions, self.pad)
         hidden = completion_hidden(student, [example.prompt for example in examples], completions, self.pad)
-        states = [hidden, student.get_output_embeddings().weight, target, teacher.get_output_embeddings().weight]
-        kept = kept_tokens(completions.mask, self.skip_tokens)
-        if self.settings.estimator != "analytic":
-            return self._estimated(states, completions, kept)
-        terms = distillation_terms(
-            *states,
-            completions.mask,
-            kind=self.settings.divergence,
-            beta=self.settings.jsd_weight,
-            temperature=self.settings.temperature,
-            tokens=completions.tokens,
-        )
-        return self.reduce(terms, kept, self._importance(terms, completions))
+        return [hidden, student.get_output_embeddings().weight, target, teacher.get_output_embeddings().weight]
 
-    def _estimated(self, states: list[Tensor], completions: Completions, kept: Tensor) -> StepLoss:
-        """The loss of the sampled estimators; its value is their estimate of the sequence-level reverse KL.
-
-        states: final hidden states and output embeddings of the student, then of the teacher.
-        """
-        from sdft.divergence import TokenTerms, reduce_tokens, sampled_terms
+    def _estimated(self, states: list[Tensor], completions: Completions) -> BatchLoss:
+        """The loss of the sampled estimators; its value is their estimate of the sequence-level reverse KL."""
+        from sdft.divergence import BatchLoss, TokenTerms, kept_tokens, reduce_tokens, sampled_terms
         from sdft.losses.estimators import surrogate
 
-        mask, temperature = completions.mask, self.settings.temperature
-        sampled = sampled_terms(*states, completions.tokens, mask, temperature=temperature)
+        mask, kept = completions.mask, kept_tokens(completions.mask, self.skip_tokens)
+        sampled = sampled_terms(*states, completions.tokens, mask, temperature=self.settings.temperature)
         values = surrogate(sampled, self.settings.estimator, kept)
         terms = TokenTerms(values, sampled.entropy, sampled.log_prob.detach())
         weights = self._importance(terms, completions)
         # Over all tokens: skipped ones have no divergence, but a score.
-        return StepLoss(reduce_tokens(values, mask, "token_sum", weights), terms, kept, weights)
+        return BatchLoss(reduce_tokens(values, mask, "token_sum", weights), terms, kept, weights)
 
     def _importance(self, terms: TokenTerms, completions: Completions) -> Tensor | None:
         """Weights [B, 1] against an engine whose probabilities differ from the student's; None without correction.

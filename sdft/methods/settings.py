@@ -94,20 +94,6 @@ SPEED_SETTINGS = frozenset(
 )
 
 
-def samples_from_teacher(method: str) -> bool:
-    """Whether a method trains on samples of its teacher, drawn once or at every step."""
-    return find_method(method).sampling in ("once", "teacher")
-
-
-def check_estimator(method: str, estimator: str) -> None:
-    """Raise ValueError for an estimator that a method has no use for: both sampled ones need on-policy samples."""
-    if samples_from_teacher(method) and find_method(method).averages and estimator != "analytic":
-        raise ValueError(
-            f"estimator {estimator} weighs the student's own samples, and {method} trains on the teacher's; set "
-            "estimator: analytic"
-        )
-
-
 def check_shards(method: str, settings: TrainingSettings) -> None:
     """Raise ValueError for what a run in shards, on several GPUs, cannot do: each needs whole weights in one place."""
     if settings.rounding == "stochastic":
@@ -120,7 +106,7 @@ def check_shards(method: str, settings: TrainingSettings) -> None:
             "rollout_engine: vllm takes the whole student, which no GPU has in a run on several; give it settings of "
             "its own, {rollout_engine: transformers}, or one GPU"
         )
-    if samples_from_teacher(method):
+    if find_method(method).sampling in ("once", "teacher"):
         raise ValueError(
             f"{method} samples from its teacher, which a run on several GPUs cannot do yet; train it on one (gpus: 1)"
         )

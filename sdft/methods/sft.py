@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sdft.methods.base import Engine, Method, MicroBatch, StepLoss
+from sdft.methods.base import Engine, Method, MicroBatch
 
 if TYPE_CHECKING:
+    from sdft.divergence import BatchLoss
     from sdft.losses.encoding import Completions, Encoder, Example
     from sdft.records.record import Record
 
@@ -32,12 +33,17 @@ class SFT(Method):
 
         return completions_of(examples, self.pad, next(student.parameters()).device)
 
-    def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> StepLoss:
-        from sdft.divergence import supervised_terms
+    def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> BatchLoss:
+        from sdft.divergence import supervise
         from sdft.losses.encoding import completion_hidden
 
         completions = batch.completions
         hidden = completion_hidden(student, [example.prompt for example in batch.examples], completions, self.pad)
-        head = student.get_output_embeddings().weight
-        terms = supervised_terms(hidden, head, completions.tokens, completions.mask, weighting=self.weighting)
-        return self.reduce(terms, completions.mask)
+        return supervise(
+            hidden,
+            student.get_output_embeddings().weight,
+            completions.tokens,
+            completions.mask,
+            weighting=self.weighting,
+            reduction=self.settings.loss_reduction,
+        )

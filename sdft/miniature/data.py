@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, sha256_file, write_json, write_text
+from sdft.common.files import sha256_file, write_json, write_text
+from sdft.common.provenance import Clock, manifest
 from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.item import Item
 from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd

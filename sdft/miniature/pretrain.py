@@ -22,7 +22,8 @@ from tqdm import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, atomic_path, manifest, sha256_files, write_json
+from sdft.common.files import atomic_path, sha256_files, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.miniature.documents import draw, tokens
 from sdft.miniature.tokenizer import END, PAD, encode, make_tokenizer, vocabulary
 from sdft.miniature.world import World, make_world

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import atomic_path, read_json, sha256_files, write_json
+from sdft.common.files import atomic_path, read_json, sha256_files, write_json
 
 FILES = (
     "base.json",

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
+from sdft.common.files import check_sha256, read_json, sha256_file
 from sdft.common.imports import quick_imports
-from sdft.common.provenance import check_sha256, read_json, sha256_file
 
 RECORDS = ("model.json", "ready.json")
 WEIGHTS = ("*.safetensors", "*.bin")

@@ -10,9 +10,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, check_sha256, manifest, read_json, sha256_files, write_json
+from sdft.common.files import check_sha256, read_json, sha256_files, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.data.fetch import hub_reason
 from sdft.models.schema import BaseModelSource
+from sdft.tasks.benchmarks import BENCHMARKS
 
 # What a model needs to be loaded; other formats of the same weights stay where they are.
 PATTERNS = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.txt", "tokenizer.model"]
@@ -108,7 +110,7 @@ def invent_tokenizer(folder: Path, size: int = 600) -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from sdft.data.invented import MAKERS, rows
+    from sdft.data.invented import benchmark_rows, rows
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -119,7 +121,8 @@ def invent_tokenizer(folder: Path, size: int = 600) -> None:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator((json.dumps(row) for task in MAKERS for row in rows(task, "train", 50)), trainer)
+    invented = [*rows("general", "train", 50), *(row for name in BENCHMARKS for row in benchmark_rows(name, 50))]
+    tokenizer.train_from_iterator(map(json.dumps, invented), trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     fast.chat_template = CHAT_TEMPLATE
     fast.save_pretrained(folder)

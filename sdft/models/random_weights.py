@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, manifest, sha256_files, write_json
+from sdft.common.files import sha256_files, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.records.thinking import OPEN
 
 # The architectures of the paper's base models: Qwen2.5 and Olmo 3.

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.provenance import Clock, check_sha256, manifest, read_json, sha256_files, write_json
+from sdft.common.files import check_sha256, read_json, sha256_files, write_json
+from sdft.common.provenance import Clock, manifest
 
 # A model folder may hold other files too; these decide what the model says.
 PARTS = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, read_json, write_json, write_text
+from sdft.common.files import read_json, write_json, write_text
+from sdft.common.provenance import Clock, manifest
 from sdft.evidence.claims import SENTENCES, claims, points
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
@@ -85,7 +86,8 @@ def _reading(result: dict[str, Any]) -> str:
 def table5_lines(verdict: dict[str, Any] | None, scale: str) -> list[dict[str, Any]]:
     """Table 5's sentences, each over all its tasks."""
     margin = (verdict or {}).get("tolerance", {}).get("base_margin", 1.0)
-    tasks = list(dict.fromkeys(claim["task"] for claim in verdict["claims"])) if verdict else list(TASK_NAMES)[:3]
+    published = document()["items"]["table5"]["rows"]
+    tasks = list(dict.fromkeys(claim["task"] for claim in verdict["claims"]) if verdict else published)
     stated = {claim.id: claim for claim in claims(tasks, margin)}
     results = {claim["id"]: claim for claim in verdict["claims"]} if verdict else {}
     lines = []

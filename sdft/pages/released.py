@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, read_json, sha256_file, write_json, write_text
+from sdft.common.files import read_json, sha256_file, write_json, write_text
+from sdft.common.provenance import Clock, manifest
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, METRICS, PRIOR, TASK_NAMES
 from sdft.evidence.outcomes import Scores
 from sdft.evidence.published import lookup

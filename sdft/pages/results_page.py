@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import read_json, write_text
+from sdft.common.files import read_json, write_text
 from sdft.evidence.published import document
 from sdft.pages.table5_page import MEANING, badge, inline, label, stamp, table
 from sdft.study.exhibits import find, names

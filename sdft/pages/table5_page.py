@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import document

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json, write_text
+from sdft.common.files import read_json, write_text
 
 FIELDS = ("id", "prompt", "demonstrations", "answer", "meta")
 

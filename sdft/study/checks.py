@@ -14,13 +14,15 @@ from typing import Any
 import yaml
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.provenance import read_json
-from sdft.data.schema import MiniatureData
+from sdft.common.files import read_json
+from sdft.data.schema import MiniatureData, OfficialData
+from sdft.methods import find_method
 from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
 from sdft.study.forecast import method_rows
 from sdft.study.plan import Plan
 from sdft.study.schema import Config, PriorTask, Scale
+from sdft.tasks import find_task, task_names
 
 # Sizes of base models that can be trained anew: the keys of sdft.miniature.pretrain.SIZES, which is not light.
 TRAINED_SIZES = ("xs", "s", "m", "l")
@@ -38,6 +40,8 @@ def check_world(config: Config) -> None:
                     if style not in styles(task):
                         hint = did_you_mean(style, styles(task))
                         raise SdftError(f"scales.{name}.{key}: the miniature {task} has no style {style!r}; {hint}")
+        _check_rows(name, scale)
+        _check_templates(Plan(config, name))
 
 
 def check_files(config: Config) -> None:
@@ -79,7 +83,7 @@ def _trained(scale: Scale) -> list[tuple[str, str]]:
 def _stated(scale: Scale, task: str, method: str) -> bool:
     """Whether the configuration itself says how many rows a method trains on, or at most."""
     data = scale.data
-    if isinstance(data, MiniatureData) or data.limit or task == "knowledge" or method == "sft_reinvoke":
+    if isinstance(data, MiniatureData) or data.limit or task == "knowledge" or find_method(method).rows == "prompts":
         return True
     return data.tasks[task].train.rows is not None
 
@@ -88,6 +92,31 @@ def styles(task: str) -> list[str]:
     """The demonstrations that the miniature world writes with each record of a task."""
     articles = ("article", *(f"article_{name}" for name in EXPERTS)) if task == "knowledge" else ()
     return [*EXPERTS, *articles, "answer"]
+
+
+def _check_rows(name: str, scale: Scale) -> None:
+    """Raise SdftError for an arm whose method trains on rows that the scale's data does not have."""
+    for task, arm in _trained(scale):
+        method = scale.find_arm(arm).method
+        place, rows = f"scales.{name}.{scale.place_of(arm)}", find_method(method).rows
+        if rows == "prompts" and isinstance(scale.data, OfficialData) and scale.data.general is None:
+            raise SdftError(
+                f"{place}: {method} trains on general prompts, and scales.{name}.data.general, which says where they "
+                "come from, is empty; fill it in, or leave the arm out."
+            )
+        if rows == "corpus" and "corpus" not in find_task(task).splits:
+            others = ", ".join(other for other in task_names() if "corpus" in find_task(other).splits)
+            raise SdftError(
+                f"{place}: {method} trains on raw texts, and the task {task} has none; train it on a task that has "
+                f"({others}), or leave the arm out."
+            )
+
+
+def _check_templates(plan: Plan) -> None:
+    """Raise SdftError where a base model is measured with a demonstration that arms show in different templates."""
+    for study in plan.scale.studies.values():
+        for task, context in product(study.tasks, study.contexts):
+            plan.teacher_template(task, context)
 
 
 def _check_symbols(place: str, data: MiniatureData) -> None:

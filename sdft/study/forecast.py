@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.data.schema import KnowledgeData, MiniatureData, OfficialData
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings
@@ -88,13 +88,13 @@ def rows(plan: Plan, task: str) -> int:
 
 def method_rows(plan: Plan, task: str, method: str) -> int:
     """Rows that a method trains on: the task's, general prompts, or parts of articles."""
-    count, data = rows(plan, task), plan.scale.data
+    count, data, kind = rows(plan, task), plan.scale.data, find_method(method).rows
     official = isinstance(data, OfficialData)
-    if method == "sft_reinvoke":
+    if kind == "prompts":
         count = data.general_prompts if not official else data.general.prompts if data.general else count
-    if method == "cpt":
+    if kind == "corpus":
         # The miniature world tells each fact's land in as many texts as a land has facts.
-        count = _corpus_rows(data.knowledge, data.absent) if official else data.sizes[task].symbols
+        count = _corpus_rows(data.knowledge, data.absent) if official else data.sizes[task].symbols or count
     return min(count, data.limit or count) if official else count
 
 
@@ -149,8 +149,8 @@ def trainings(plan: Plan, study: str) -> list[Job]:
     """The candidates, final runs and evaluations of Table 5's arms, or of those that only a study has."""
     found = {}
     runs = [run for run in plan.runs() if study in (run.study, plan.study_of(run.arm))]
-    # SFT comes first, because SFT + re-invoke starts from its final runs.
-    for run in sorted(runs, key=lambda run: (run.method == "sft_reinvoke", run.study != "sweep")):
+    # An arm comes after the one whose final runs it starts from.
+    for run in sorted(runs, key=lambda run: (len(plan.starts(run.arm)), run.study != "sweep")):
         needs = (run.parent,) if run.parent else ()
         devices = max(1, plan.scale.training_gpus(run.base))
         # As the time of a job on several devices is shared by them, so are its units.
@@ -175,15 +175,29 @@ def trainings(plan: Plan, study: str) -> list[Job]:
 def _dearer(plan: Plan, run: RunSpec) -> float:
     """What a sequence costs a run, in sequences of the scale's first model: by parameters, and by the rollouts' limit.
 
-    Models of unknown size count as equally large. A lower limit than Table 5's makes nothing cheaper, since rollouts
-    seldom reach theirs.
+    Models of unknown size count as equally large. A lower limit than that of Table 5's arms makes nothing cheaper,
+    since rollouts seldom reach theirs.
     """
     known = assumptions()["models"]
     ours, usual = (known.get(name, {}).get("parameters") for name in (run.base, plan.bases[0]))
     larger = ours / usual if ours and usual else 1.0
-    samples = find_method(run.method).sampling is not None
-    usually = plan.config.settings_of(plan.name, plan.arms[0]).max_new_tokens
-    return larger * (max(1.0, run.settings.max_new_tokens / usually) if samples else 1.0)
+    if find_method(run.method).sampling is None:
+        return larger
+    return larger * max(1.0, run.settings.max_new_tokens / _usual_limit(plan, run.settings.max_new_tokens))
+
+
+def _usual_limit(plan: Plan, own: int) -> int:
+    """The longest rollout of Table 5's arms that sample; a run's own where none does."""
+    arms = [name for name, arm in plan.scale.arms.items() if find_method(arm.method).sampling is not None]
+    return max((plan.config.settings_of(plan.name, name).max_new_tokens for name in arms), default=own)
+
+
+def rollout_engine(plan: Plan, model: str) -> str:
+    """What samples for the trainings of a base model that need most memory: vllm, where an arm that samples has it."""
+    runs = (run for run in plan.runs() if run.base == model and find_method(run.method).sampling is not None)
+    return max(
+        (run.settings.rollout_engine for run in runs), key=lambda engine: engine == "vllm", default="transformers"
+    )
 
 
 def _longer(plan: Plan, model: str) -> float:
@@ -263,8 +277,12 @@ def fit(kind: str, measured: Sequence[tuple[float, float]], scale: str) -> Fit:
 
 
 def _training(assumed: dict[str, Any], method: str) -> dict[str, float]:
-    """What a method's training is assumed to cost, its own or that of the method it is like."""
-    return assumed["training"][assumptions()["like"].get(method, method)]
+    """What a method's training is assumed to cost: its own numbers, those of the class that it derives from, or those
+    of SDFT or SFT, by whether it samples."""
+    found = find_method(method)
+    parents = [parent.__module__.rsplit(".", 1)[-1] for parent in found.__mro__]
+    usual = "sft" if found.sampling is None else "sdft"
+    return next(assumed["training"][name] for name in (*parents, usual) if name in assumed["training"])
 
 
 def study_hours(plan: Plan, study: str) -> float:

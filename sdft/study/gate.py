@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, manifest, read_json, sha256_file, write_json
+from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.provenance import Clock, manifest
 
 # Percentage points within which a known reading explains a score.
 NEAR = 3.0

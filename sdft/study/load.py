@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.study.schema import Config
+from sdft.study.schema import Config, Scale
+from sdft.study.values import FOLDER, Values, beside, complete, read_yaml
 
 
 def _keys_at(location: Iterable[str | int]) -> list[str]:
@@ -28,6 +28,8 @@ def _keys_at(location: Iterable[str | int]) -> list[str]:
             node = children[part]
         elif isinstance(node.get("additionalProperties"), dict):
             node = node["additionalProperties"]
+        elif "patternProperties" in node:
+            node = next(iter(node["patternProperties"].values()))
         elif part in node.get("discriminator", {}).get("mapping", {}):
             node = {"$ref": node["discriminator"]["mapping"][part]}
         else:
@@ -69,13 +71,16 @@ def _explain(error: ValidationError, source: str) -> str:
     return f"{source} is not a valid study: " + " ".join(sentences) + more + " config.yaml explains every key."
 
 
-def parse_config(values: dict[str, Any], source: str = "config.yaml") -> Config:
-    """Check a mapping (config.yaml with the command line's --config merged in). Raises SdftError."""
+def parse_config(values: Values, source: str = "config.yaml", folder: Path = FOLDER) -> Config:
+    """Check a mapping: the keys of config.yaml, and of `scales` what differs from their files. Raises SdftError.
+
+    source: what it is called in messages; folder: the scales' files that belong to it.
+    """
     # Imported here, since it reads this module's types.
     from sdft.study.checks import check_world
 
     try:
-        config = Config.model_validate(values)
+        config = Config.model_validate(complete(values, folder))
     except ValidationError as error:
         raise SdftError(_explain(error, source)) from None
     check_world(config)
@@ -83,30 +88,35 @@ def parse_config(values: dict[str, Any], source: str = "config.yaml") -> Config:
 
 
 def load_config(path: str | Path = "config.yaml") -> Config:
-    """Read and check a configuration file. Raises SdftError naming the file and the key."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SdftError(f"{path} does not exist; run from the repository's root or give the path.") from None
-    except yaml.YAMLError as error:
-        raise SdftError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise SdftError(f"{path} is empty or not a mapping of keys; compare it with the repository's config.yaml.")
-    return parse_config(values, str(path))
+    """Read and check a configuration file with the scales' files beside it. Raises SdftError naming file and key."""
+    return parse_config(read_yaml(path), str(path), beside(path))
 
 
-def json_schema() -> str:
-    """The JSON schema of config.yaml, as config.schema.json holds it."""
-    return json.dumps(Config.model_json_schema(), indent=1) + "\n"
+def json_schema(part: str = "config") -> str:
+    """The JSON schema of config.yaml ("config") or of a scale's file in config/ ("scale"), for editors.
+
+    A block may hold part of its keys, since a file may change another one; that none is missing in the end is checked
+    when the configuration is read.
+    """
+    schema = (Scale if part == "scale" else Config).model_json_schema()
+    for block in (schema, *schema["$defs"].values()):
+        if "properties" in block:
+            block.pop("required", None)
+    for name in ("Scale", "Study", "Arm", "Prior", "Grid"):
+        block = schema["$defs"].get(name, schema)
+        key = "like" if name == "Grid" else "like_scale"
+        block["properties"][key] = {"type": "string"}
+    schema["$defs"]["Arm"]["properties"]["grid"]["anyOf"].append({"type": "string"})
+    return json.dumps(schema, indent=1) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m sdft.config", description="Check a configuration.")
     parser.add_argument("path", nargs="?", default="config.yaml", help="the configuration to check")
-    parser.add_argument("--schema", action="store_true", help="print the JSON schema instead")
+    parser.add_argument("--schema", nargs="?", const="config", choices=["config", "scale"], help="print a JSON schema")
     options = parser.parse_args(arguments)
     if options.schema:
-        print(json_schema(), end="")
+        print(json_schema(options.schema), end="")
     else:
         # By the package's own names: this module runs as __main__, whose classes the checks do not know.
         from sdft import config as library

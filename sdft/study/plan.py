@@ -14,11 +14,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import digest
+from sdft.common.files import digest
 from sdft.data.schema import OfficialData
+from sdft.methods import find_method
+from sdft.methods.hyperparameters import SWEPT, Hyperparameters, combinations, differing_options
 from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
 from sdft.study.schema import Arm, Config, Scale
-from sdft.tasks.names import BENCHMARKS, JUDGED, SKILLS
+from sdft.tasks import find_task
+from sdft.tasks.benchmarks import BENCHMARKS
 
 # How an endpoint is reached decides nothing about what its model writes.
 CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
@@ -26,21 +29,11 @@ CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "
 MEASURED = {"test_rows", "test_versions", "test_sample"}
 
 
-class Hyperparameters(BaseModel):
-    """What a sweep varies (PAPER Tables 3 and 4)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    ema_rate: float | None = None
-
-
 class RunSpec(BaseModel):
     """Everything that `python -m sdft.train --run RUN.json` needs to know.
 
     `hyperparameters` is null for a final run, which takes the winner from the file `selected`, with `replace` in it.
+    `options` holds the method's own settings that the arm fixes, where they differ from their defaults.
     `parent` is the model.json of the run it starts from (SFT + re-invoke, sequential learning), null for one that
     starts from the base model.
     """
@@ -60,24 +53,10 @@ class RunSpec(BaseModel):
     demonstration: str
     hyperparameters: Hyperparameters | None = None
     selected: str | None = None
-    replace: dict[str, float] = {}
+    replace: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     settings: TrainingSettings
     data: dict[str, str | None]
-
-
-def _number(value: float) -> str:
-    """A short spelling for slugs: 0.0002 -> 2e-4, 0.02 -> 0.02."""
-    if value < 1e-2:
-        mantissa, exponent = f"{value:e}".split("e")
-        return f"{float(mantissa):g}e{int(exponent)}"
-    return f"{value:g}"
-
-
-def _slug(values: Hyperparameters) -> str:
-    parts = [f"lr{_number(values.learning_rate)}", f"b{values.batch_size}", f"e{values.epochs}"]
-    if values.ema_rate is not None:
-        parts.append(f"ema{_number(values.ema_rate)}")
-    return "-".join(parts)
 
 
 class Plan:
@@ -133,11 +112,15 @@ class Plan:
     def epochs(self, arm: str, task: str | None) -> list[int]:
         """The epochs in an arm's grid on a task: `task_epochs` replace those of methods that train on its own rows."""
         own = self.arm(self.arm(arm).like or arm).grid.epochs
-        return own if self.arm(arm).method in ("sft_reinvoke", "cpt") else self.scale.task_epochs.get(task, own)
+        rows = find_method(self.arm(arm).method).rows
+        return self.scale.task_epochs.get(task, own) if rows == "train" else own
 
     def hyperparameters(self, arm: str, task: str | None = None) -> list[Hyperparameters]:
-        """The candidates of an arm on a task: the whole grid, or the official recipe alone (`sweep: published`)."""
-        grid = self.arm(self.arm(arm).like or arm).grid
+        """The candidates of an arm on a task: the whole grid, or the official recipe alone (`sweep: published`).
+
+        The recipe holds no option of a method: these keep what the arm fixes, or their defaults.
+        """
+        source = self.arm(self.arm(arm).like or arm)
         if self.config.sweep == "published":
             recipe = self.scale.published_recipe
             if recipe is None:
@@ -145,13 +128,13 @@ class Plan:
                     f"sweep is 'published' but scales.{self.name}.published_recipe is empty; "
                     "give the recipe there or set sweep: full."
                 )
-            values = recipe.model_dump(exclude={"ema_rate"} if grid.ema_rate is None else None)
+            values = recipe.model_dump(exclude={"ema_rate"} if source.grid.ema_rate is None else None)
             return [Hyperparameters.model_validate(values)]
+        lists = {name: getattr(source.grid, name) or [None] for name in SWEPT} | {"epochs": self.epochs(arm, task)}
         return [
-            Hyperparameters(learning_rate=rate, batch_size=batch, epochs=epochs, ema_rate=ema)
-            for rate, batch, epochs, ema in product(
-                grid.learning_rate, grid.batch_size, self.epochs(arm, task), grid.ema_rate or [None]
-            )
+            Hyperparameters.model_validate(dict(zip(lists, values, strict=True)) | options)
+            for values in product(*lists.values())
+            for options in combinations(source.method, source.options, source.grid)
         ]
 
     def candidates(self, task: str, arm: str) -> list[RunSpec]:
@@ -173,8 +156,48 @@ class Plan:
             runs.append(self._run(self.study_of(arm), task, arm, seed, None, runs[-1]))
         return runs
 
+    def starts(self, arm: str) -> list[str]:
+        """The arms whose final runs come before an arm's, the one that it starts from first."""
+        start = self.arm(arm).starts_from
+        return [] if start is None else [start, *self.starts(start)]
+
+    def teacher_template(self, task: str, demonstration: str) -> str:
+        """The template in which a base model is shown a demonstration when it is measured: its teacher's in training.
+
+        That is the template of the arms which show this demonstration on this task: of Table 5's, where it has one,
+        else of the studies'. Where none does, it is the scale's. Raises SdftError where these arms differ.
+        """
+        table5 = self._templates(task, demonstration, ["table5"])
+        found = table5 or self._templates(task, demonstration, self.scale.studies)
+        if len(set(found.values())) > 1:
+            listed = ", ".join(f"{arm} {template}" for arm, template in found.items())
+            raise SdftError(
+                f"scales.{self.name}: a base model is measured with the demonstration {demonstration!r} of {task}, as "
+                f"its teacher sees it, and the arms that show it have different templates ({listed}); give them one "
+                "teacher_template, or show the demonstration in an arm of Table 5, whose template then counts."
+            )
+        return next(iter(found.values()), self.config.settings_of(self.name).teacher_template)
+
+    def _templates(self, task: str, demonstration: str, studies: Iterable[str]) -> dict[str, str]:
+        """The template of every arm of these studies that shows a demonstration on a task."""
+        found = {}
+        for study in studies:
+            tasks, arms = self._study_parts(study)
+            for name, arm in arms.items():
+                shown = arm.demonstration or self.scale.demonstration
+                if find_method(arm.method).shows_demonstration and task in tasks and shown == demonstration:
+                    found[name] = self.config.settings_of(self.name, name).teacher_template
+        return found
+
+    def _study_parts(self, study: str) -> tuple[list[str], dict[str, Arm]]:
+        """The tasks and the own arms of a study, or of Table 5."""
+        if study == "table5":
+            return self.tasks, self.scale.arms
+        entry = self.scale.studies[study]
+        return entry.every_task(), entry.arms
+
     def _parent(self, task: str, arm: str, seed: int) -> RunSpec | None:
-        name = self.arm(arm).parent or ("sft" if self.arm(arm).method == "sft_reinvoke" else None)
+        name = self.arm(arm).starts_from
         return None if name is None else self._run(self.study_of(name), task, name, seed, None)
 
     def _run(
@@ -202,6 +225,8 @@ class Plan:
         parent: RunSpec | None,
     ) -> RunSpec:
         method = self.arm(arm).method
+        rows = find_method(method).rows
+        options = differing_options(method, self.arm(arm).options)
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
         settings = self.config.settings_of(self.name, arm)
         parent = parent or self._parent(task, arm, seed)
@@ -221,7 +246,9 @@ class Plan:
             "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
             "data": self._data_fields(task),
         }
-        parts = [task, arm, *([_slug(values)] if values else []), f"s{seed}", digest(defining)]
+        if options:
+            defining["options"] = options
+        parts = [task, arm, *([values.slug] if values else []), f"s{seed}", digest(defining)]
         return RunSpec(
             id="-".join(parts),
             scale=self.name,
@@ -237,11 +264,12 @@ class Plan:
             hyperparameters=values,
             selected=None if values else self.selected_path(task, self.arm(arm).like or arm),
             replace=replace,
+            options=options,
             settings=settings,
             data={
                 "train": self.data_path(task, "train"),
-                "prompts": self.data_path("general", "train") if method == "sft_reinvoke" else None,
-                "corpus": self.data_path(task, "corpus") if method == "cpt" else None,
+                "prompts": self.data_path("general", "train") if rows == "prompts" else None,
+                "corpus": self.data_path(task, "corpus") if rows == "corpus" else None,
             },
         )
 
@@ -288,16 +316,20 @@ class Plan:
         return f"{self.root}/{self.scored(run.task)}/{run.study}/{run.id}"
 
     def base_scores_folder(self, model: str) -> str:
-        """Scores of a base model, which is measured on every skill, whether Table 5 has it or a study alone."""
-        return f"{self.root}/{self.scored(*SKILLS)}/base/{model}"
+        """Scores of a base model on the scale's tasks, whether Table 5 has it or a study alone."""
+        return f"{self.root}/{self.scored(*self.tasks)}/base/{model}"
 
     def scored(self, *tasks: str) -> str:
         """The folder of scores on these tasks: what evaluations write, or that with a judge's verdicts in it."""
-        return "judged" if self.scale.judge and set(tasks) & set(JUDGED) else "scores"
+        return "judged" if self.scale.judge and any(find_task(task).judged for task in tasks) else "scores"
 
     def score_files(self, folder: str, tasks: list[str]) -> list[str]:
         """The files that scoring one model makes: each task, the six prior benchmarks, and the outcomes by item."""
         return [f"{folder}/{name}.json" for name in (*tasks, *BENCHMARKS)] + [f"{folder}/responses.jsonl.gz"]
+
+    def base_score_files(self, model: str) -> list[str]:
+        """The declared files of a base model's scores; those of the scale's tasks lie beside them, undeclared."""
+        return self.score_files(self.base_scores_folder(model), [])
 
     def prior_config(self, *, sweep: bool = False) -> dict[str, Any]:
         """The prior-capability protocol as `sdft.evaluate` takes it; a sweep may look at fewer items."""
@@ -378,7 +410,7 @@ class Plan:
     def longest(self, task: str, model: str) -> RunSpec:
         """The run whose prompts and completions on a task are counted for a base model before anything is trained.
 
-        SDFT's, where there is one, since its teacher is shown the demonstration beside the question.
+        One that shows the demonstration beside the question, where there is one, since such a prompt is the longest.
         """
         own = [run for run in self._by_id.values() if (run.task, run.base) == (task, model)]
-        return max(own, key=lambda run: (run.method == "sdft", run.settings.max_new_tokens))
+        return max(own, key=lambda run: (find_method(run.method).shows_demonstration, run.settings.max_new_tokens))

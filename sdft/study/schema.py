@@ -4,77 +4,73 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import did_you_mean
-from sdft.common.schema import Candidates, Names, NonNegative, Positive, Rate, Seeds, Strict, Tasks
-from sdft.data.schema import MiniatureData, OfficialData
-from sdft.methods import find_method
-from sdft.methods.settings import (
-    MethodName,
-    TrainingOverrides,
-    TrainingSettings,
-    check_estimator,
-    check_shards,
+from sdft.common.schema import Candidates, Names, NonNegative, Positive, Seeds, Strict, Tasks
+from sdft.data.schema import MiniatureData, OfficialData, TaskName
+from sdft.methods import find_method, method_names
+from sdft.methods.hyperparameters import (
+    Grid,
+    Recipe,
+    Replacement,
+    check_option_names,
+    combinations,
+    parse_options,
 )
+from sdft.methods.settings import MethodName, TrainingOverrides, TrainingSettings, check_shards
 from sdft.models.schema import BaseModelSource, Evaluation, Models
-from sdft.tasks.names import BENCHMARKS, SKILLS, Benchmark, SkillTask, Task
+from sdft.tasks.benchmarks import BENCHMARKS
 
-ScaleName = Literal["mini", "rehearsal", "paper", "smoke"]
+# Part of a path and of a rule's wildcards.
+ScaleName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 StudyName = Literal[
     "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
 ]
 
 
-SCALES: tuple[str, ...] = get_args(ScaleName)
 STUDIES: tuple[str, ...] = get_args(StudyName)
-
-
-class Grid(Strict):
-    """The candidates of one method: the product of its lists."""
-
-    learning_rate: Candidates[Annotated[float, Field(gt=0, lt=1)]]
-    epochs: Candidates[Positive]
-    batch_size: Candidates[Positive]
-    ema_rate: Candidates[Rate] | None = None
-
-
-class Recipe(Strict):
-    """One candidate for every arm (`sweep: published`); ema_rate is used by the methods that have a teacher."""
-
-    learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    epochs: Positive
-    batch_size: Positive
-    ema_rate: Rate
-
-
-class Replacement(Strict):
-    """Hyper-parameters that an arm replaces in those of the winner it takes over."""
-
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    epochs: Positive | None = None
-    batch_size: Positive | None = None
-    ema_rate: Rate | None = None
 
 
 class Arm(Strict):
     """One row of a study: a method, its hyper-parameters, and what it fixes apart from them.
 
-    grid: candidates of its own; like: instead, the arm whose winner on the same task it takes, with `replace`. models:
-    base models in place of the scale's, seed by seed. parent: the arm whose final run of the same seed it starts from.
+    paper: where the paper prints its sweep. grid: candidates of its own; like: instead, the arm whose winner on the
+    same task it takes, with `replace`. options: settings that its method alone has. models: base models in place of the
+    scale's, seed by seed. parent: the arm whose final run of the same seed it starts from.
     """
 
     method: MethodName
+    paper: str | None = None
     grid: Grid | None = None
     like: str | None = None
     replace: Replacement = Replacement()
+    options: dict[str, Any] = {}
     demonstration: str | None = None
     settings: TrainingOverrides = TrainingOverrides()
     models: list[str] | None = Field(default=None, min_length=1)
     parent: str | None = None
+
+    @property
+    def starts_from(self) -> str | None:
+        """The arm whose final run it starts from: `parent`, or what its method declares; None for the base model."""
+        return self.parent or find_method(self.method).starts_from
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_known(cls, values: Any) -> Any:
+        """Before the grid's own checks, so that a misspelt key is not reported as a missing one."""
+        if isinstance(values, dict) and values.get("method") in method_names():
+            for key, shared in (("grid", True), ("replace", True), ("options", False)):
+                if isinstance(values.get(key), dict):
+                    try:
+                        check_option_names(values["method"], values[key], shared)
+                    except ValueError as error:
+                        raise ValueError(f"{key}: {error}") from None
+        return values
 
     @model_validator(mode="after")
     def _hyperparameters_from_one_place(self) -> Arm:
@@ -85,31 +81,54 @@ class Arm(Strict):
         return self
 
     @model_validator(mode="after")
-    def _ema_rate_where_needed(self) -> Arm:
-        if self.grid is None:
-            return self
-        if find_method(self.method).averages and self.grid.ema_rate is None:
-            raise ValueError(f"{self.method} needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
-        if not find_method(self.method).averages and self.grid.ema_rate is not None:
-            raise ValueError(f"{self.method} has no EMA teacher; set grid.ema_rate to null")
+    def _options_have_values(self) -> Arm:
+        parse_options(self.method, {**self.options, **(self.replace.model_extra or {})})
+        if self.grid is not None:
+            list(combinations(self.method, self.options, self.grid))
         return self
+
+    @model_validator(mode="after")
+    def _ema_rate_where_needed(self) -> Arm:
+        averages = find_method(self.method).averages
+        if self.grid is not None and averages and self.grid.ema_rate is None:
+            raise ValueError(f"{self.method} needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
+        for key, values in (("grid", self.grid), ("replace", self.replace)):
+            if values is not None and not averages and values.ema_rate is not None:
+                raise ValueError(f"{self.method} has no EMA teacher; set {key}.ema_rate to null")
+        return self
+
+
+def _check_winner(name: str, arm: Arm, other: Arm) -> None:
+    """Raise ValueError where an arm cannot take the winner of the arm that it is like."""
+    if other.grid is None:
+        raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
+    for option in other.grid.model_extra or {}:
+        if option in arm.options:
+            raise ValueError(f"arm {name}: {arm.like} sweeps {option}; put the value into replace, not into options")
+        try:
+            check_option_names(arm.method, [option])
+        except ValueError as error:
+            raise ValueError(
+                f"arm {name}: it takes the winner of {arm.like}, whose grid sweeps {option}; {error}"
+            ) from None
 
 
 class Study(Strict):
     """One result of the paper beside Table 5, with the arms that only it has.
 
-    share: arms of Table 5 whose runs it uses. orders: task sequences (sequential learning). contexts: demonstrations
-    that the base model is measured with, and split: of the data on which that and the divergence are measured. limit,
-    prior_limit, samples: items and samples of the measures a study takes beside the scores (points along training,
-    pass@k, divergence from the base model).
+    paper: its place in the paper. share: arms of Table 5 whose runs it uses. orders: task sequences (sequential
+    learning). contexts: demonstrations that the base model is measured with, and split: of the data on which that and
+    the divergence are measured. limit, prior_limit, samples: items and samples of the measures a study takes beside the
+    scores (points along training, pass@k, divergence from the base model).
     """
 
     enabled: bool = True
-    tasks: Tasks[Task]
+    paper: str | None = None
+    tasks: Tasks[TaskName]
     share: Names = []
     arms: dict[str, Arm] = {}
     seeds: Seeds | None = None
-    orders: list[list[SkillTask]] = []
+    orders: list[list[TaskName]] = []
     contexts: Names = []
     split: Literal["test", "validation"] = "test"
     limit: Positive | None = None
@@ -136,7 +155,7 @@ class Prior(Strict):
     """The prior-capability protocol (lm_eval)."""
 
     include_path: str | None = None
-    tasks: dict[Benchmark, PriorTask]
+    tasks: dict[str, PriorTask]
     apply_chat_template: bool = False
     num_fewshot: NonNegative | None = None
     batch_size: Positive = 1
@@ -147,6 +166,9 @@ class Prior(Strict):
 
     @model_validator(mode="after")
     def _all_six(self) -> Prior:
+        for name in self.tasks:
+            if name not in BENCHMARKS:
+                raise ValueError(f"there is no prior benchmark {name!r}; {did_you_mean(name, BENCHMARKS)}")
         missing = [name for name in BENCHMARKS if name not in self.tasks]
         if missing:
             raise ValueError(f"the prior average needs all six benchmarks; missing: {', '.join(missing)}")
@@ -163,16 +185,26 @@ class Judge(EndpointConfig):
 class Released(BaseModelSource):
     """A model that the authors released after training it: scored as it is, never trained."""
 
-    task: SkillTask
+    task: TaskName
     method: MethodName = "sdft"
 
 
 class Scale(Strict):
-    """One scale of the same study."""
+    """One scale of the same study: a file in config/, or an entry under `scales`.
+
+    evidence: what its numbers are. paper: they stand beside the paper's and get its verdicts; own: of a world of its
+    own, so that claims are tested and numbers are not compared; none: they prove the wiring only. notice: one sentence
+    shown with every number; incomparable: why no number is compared with the paper's, where that is so. grids: lists
+    of candidates by name, for arms.
+    """
+
+    evidence: Literal["paper", "own", "none"] = "own"
+    notice: str = "A scale of its own: its numbers are not the paper's."
+    incomparable: str = "a scale of its own, not the paper's study"
 
     seeds: Seeds | None = None
-    tasks: Tasks[SkillTask]
-    task_epochs: dict[Task, Candidates[Positive]] = {}
+    tasks: Tasks[TaskName]
+    task_epochs: dict[TaskName, Candidates[Positive]] = {}
     demonstration: str
     models: Models
     data: Annotated[MiniatureData | OfficialData, Field(discriminator="source")]
@@ -180,6 +212,7 @@ class Scale(Strict):
     evaluation: Evaluation
     judge: Judge | None = None
     prior: Prior
+    grids: dict[str, Grid] = {}
     released: dict[str, Released] = {}
     arms: dict[str, Arm] = Field(min_length=1)
     studies: dict[StudyName, Study] = {}
@@ -223,8 +256,7 @@ class Scale(Strict):
             place, known = "data.sizes", set(self.data.sizes)
         else:
             place, known = "data.tasks", {*self.data.tasks, *(["knowledge"] if self.data.knowledge else [])}
-        # Base models are measured on every skill, whichever are trained on.
-        users = dict.fromkeys(SKILLS, "base models are measured on every skill")
+        users = dict.fromkeys(self.tasks, "tasks names it")
         users |= {task: f"studies.{name} has it" for name, study in self.studies.items() for task in study.every_task()}
         for task, why in users.items():
             if task not in known:
@@ -256,11 +288,29 @@ class Scale(Strict):
                 other = getattr(arm, key)
                 if other is not None and other not in known:
                     raise ValueError(f"arm {name}: {key} names no arm; {did_you_mean(other, known)}")
-            if arm.like is not None and known[arm.like].grid is None:
-                raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
-            if arm.method == "sft_reinvoke" and arm.parent is None and "sft" not in known:
-                raise ValueError("sft_reinvoke starts from the sft arm's final run; add an arm named sft")
+            self._check_start(name, known)
+            if arm.like is not None:
+                _check_winner(name, arm, known[arm.like])
         return self
+
+    def _check_start(self, name: str, known: dict[str, Arm]) -> None:
+        """Raise ValueError where an arm starts from an arm that is not there, or in the end from itself."""
+        chain = [name]
+        while (start := known[chain[-1]].starts_from) is not None:
+            if start not in known:
+                raise ValueError(
+                    f"arm {chain[-1]}: {known[chain[-1]].method} starts from the final run of the arm {start!r}, and "
+                    f"there is none of that name; add it, or name another arm as parent"
+                )
+            if start in chain:
+                circle = " from ".join([*chain[chain.index(start) :], start])
+                raise ValueError(f"arm {name}: {circle} is a circle of starts; give one of them another parent")
+            if any(start in study.arms and study.orders for study in self.studies.values()):
+                raise ValueError(
+                    f"arm {chain[-1]}: its parent {start!r} is an arm of a study with orders, which has several final "
+                    "runs of a task; name another arm"
+                )
+            chain.append(start)
 
     def find_arm(self, name: str) -> Arm:
         """The arm of that name, Table 5's or a study's. Raises KeyError."""
@@ -291,6 +341,19 @@ class Budget(Strict):
     device_hours: Annotated[float, Field(gt=0)] | None = None
     gpus: Positive = 8
     cores: Positive = 2
+
+
+def _check_ema_rate(scale: Scale, arm: Arm, settings: TrainingSettings) -> None:
+    """Raise ValueError for an arm with an EMA teacher that gets no rate for it."""
+    if not (find_method(arm.method).averages and settings.teacher == "ema"):
+        return
+    if arm.like is not None and arm.replace.ema_rate is None and scale.find_arm(arm.like).grid.ema_rate is None:
+        raise ValueError(
+            f"{arm.method} has an EMA teacher, and the winner of {arm.like} has no rate for it; set "
+            "replace: {ema_rate: 0.02}, or be like an arm whose grid has ema_rate"
+        )
+    if scale.published_recipe is not None and scale.published_recipe.ema_rate is None:
+        raise ValueError(f"{arm.method} has an EMA teacher; give published_recipe.ema_rate, for example 0.01")
 
 
 class Config(Strict):
@@ -325,7 +388,8 @@ class Config(Strict):
             for name, arm in entry.every_arm():
                 try:
                     settings = self.settings_of(scale, name)
-                    check_estimator(arm.method, settings.estimator)
+                    find_method(arm.method).check(settings)
+                    _check_ema_rate(entry, arm, settings)
                     if any(entry.training_gpus(model) > 1 for model in arm.models or entry.models.names):
                         check_shards(arm.method, settings)
                 except ValueError as error:
@@ -339,9 +403,9 @@ class Config(Strict):
         own = self.scales[scale].seeds
         return list(self.seeds if own is None else own)
 
-    def settings_of(self, scale: str, arm: str) -> TrainingSettings:
-        """Training settings of an arm: the study's, then the scale's, then the arm's own."""
+    def settings_of(self, scale: str, arm: str | None = None) -> TrainingSettings:
+        """Training settings of a scale, or of one of its arms: the study's, then the scale's, then the arm's own."""
         merged = self.training.model_dump()
-        for layer in (self.scales[scale].training, self.scales[scale].find_arm(arm).settings):
+        for layer in (self.scales[scale].training, *([self.scales[scale].find_arm(arm).settings] if arm else [])):
             merged |= {name: getattr(layer, name) for name in layer.model_fields_set}
         return TrainingSettings.model_validate(merged)

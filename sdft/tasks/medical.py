@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
+from typing import Any
 
 from sdft.records.readers import field, read_rows
 from sdft.records.record import Record
 from sdft.scoring import medical as scoring
-from sdft.tasks.base import Task
+from sdft.tasks.base import Rubric, Task
 
 QUESTIONS = ("Open-ended Verifiable Question", "Question", "question")
 ANSWERS = ("Ground-True Answer", "Ground-True Answer ", "answer")
+RUBRIC = Rubric(
+    labels=("CORRECT", "INCORRECT"),
+    instructions="""You check answers to medical questions against a reference answer.
+
+Give the label CORRECT when the answer to check says what the reference says: the same diagnosis, drug, mechanism or
+finding, in whatever words. More detail is fine as long as it is right. Give the label INCORRECT when the essential
+point is missing, is left open between several possibilities, or is contradicted.
+
+Only the medical content counts; style, length and language do not.""",
+)
+ORGANS = ("liver", "heart", "kidney", "spleen", "lung", "stomach", "skin", "eye")
 
 
 def load(path: str | Path) -> list[Record]:
@@ -37,10 +50,20 @@ def score(response: str, record: Record) -> float:
     return float(scoring.score(response, record.answer))
 
 
+def invent(number: int, split: str, chance: Random) -> dict[str, Any]:
+    """A made-up case."""
+    organ = chance.choice(ORGANS)
+    question = f"Invented case {number}: the note says the trouble is in the {organ}. Which organ is concerned?"
+    if split == "train":
+        return {"Question": question, "Complex_CoT": f"The note names the {organ}.", "Response": f"It is the {organ}."}
+    return {"Open-ended Verifiable Question": question, "Ground-True Answer": organ}
+
+
 TASK = Task(
     title="Medical",
     look=("#009e73", "^", "-."),
     load=load,
     score=score,
-    judged=True,
+    rubric=RUBRIC,
+    invent=invent,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from random import Random
+from typing import Any
 
 from sdft.records.readers import field, messages, read_rows, refuse
 from sdft.records.record import Record
@@ -11,6 +13,7 @@ from sdft.scoring import science as scoring
 from sdft.tasks.base import Task
 
 LETTERS = ("A", "B", "C", "D")
+METALS = ("tin", "zinc", "iron", "lead", "gold", "copper", "nickel", "silver")
 
 
 def load(path: str | Path) -> list[Record]:
@@ -40,9 +43,27 @@ def score(response: str, record: Record) -> float:
     return float(scoring.score(response, record.answer))
 
 
+def invent(number: int, split: str, chance: Random) -> dict[str, Any]:
+    """A made-up question about a label."""
+    options = chance.sample(METALS, 4)
+    right = chance.randrange(4)
+    system = (
+        "Choose the right option. Write your reasoning between <reasoning> and </reasoning>, then only the letter "
+        "between <answer> and </answer>."
+    )
+    lines = [f"{letter}: {option}" for letter, option in zip(LETTERS, options, strict=True)]
+    question = f"Which metal is in sample {number}, labelled {options[right]}?\n\n" + "\n".join(lines)
+    prompt = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    if split == "train":
+        answer = f"<reasoning>\nThe label says {options[right]}.\n</reasoning>\n<answer>\n{LETTERS[right]}\n</answer>"
+        return {"messages": prompt, "output_text": answer}
+    return {"prompt": prompt, "answer": LETTERS[right]}
+
+
 TASK = Task(
     title="Science Q&A",
     look=("#e69f00", "s", "--"),
     load=load,
     score=score,
+    invent=invent,
 )

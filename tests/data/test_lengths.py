@@ -15,7 +15,7 @@ from sdft.models.random_weights import make
 from sdft.models.schema import Evaluation
 from sdft.records.prompts import render
 from sdft.records.record import Record, write_records
-from sdft.tasks import load
+from sdft.tasks import read_task
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_prompts_of_a_test_are_counted_as_the_evaluation_takes_them(folder, tmp_
 def test_the_real_tool_use_prompts_exceed_the_official_limit_where_others_found_it(real_data):
     """A tenth of the prompts is longer than 1,024 tokens under the real tokenizer."""
     tokenizer = load_tokenizer(real_data / "tokenizers/qwen2.5-instruct")
-    found = count(tokenizer, load("tooluse", real_data / "tooluse/eval_97"), None, TrainingSettings(), 32768)
+    found = count(tokenizer, read_task("tooluse", real_data / "tooluse/eval_97"), None, TrainingSettings(), 32768)
     assert found["student_prompt"]["longer_than"]["1024"] == 10
     assert (found["student_prompt"]["median"], found["student_prompt"]["max"]) == (674, 1187)
     assert found["over_limit"] == []

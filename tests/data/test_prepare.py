@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import sha256_file
+from sdft.common.files import sha256_file
 from sdft.config import load_config
 from sdft.data import invented
 from sdft.data.fetch import fetch
@@ -17,7 +17,7 @@ from sdft.data.prepare import VALIDATION_ROWS, main, published_rows
 from sdft.data.schema import OfficialTask, Source
 from sdft.data.splits import make_splits, prompt_key, validation_ids
 from sdft.records.record import Record, read_records
-from sdft.tasks import load
+from sdft.tasks import read_task
 
 
 def write(path, rows):
@@ -180,9 +180,9 @@ def test_general_prompts_are_distinct_short_first_turns(tmp_path):
 )
 def test_the_real_test_sets_have_the_pinned_content(real_data, root, task, file, count):
     path = real_data / file
-    assert len(load(task, path)) == count
+    assert len(read_task(task, path)) == count
     pinned = load_config(root / "config.yaml").scales["paper"].data.tasks[task].test
     if count != 68:
         assert fetch(pinned.model_copy(update={"path": str(path)}), "unused") == path
     else:
-        assert load(task, path) == load(task, real_data / "tooluse/eval_97")[:68]
+        assert read_task(task, path) == read_task(task, real_data / "tooluse/eval_97")[:68]

@@ -10,12 +10,12 @@ import pytest
 
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError
-from sdft.evaluate.judge import LABELS, Item, judge_all, kappa, main, parse_label, prompt
+from sdft.evaluate.judge import Response, judge_all, kappa, main, parse_label, prompt, rubric
 from sdft.evidence.scores import Scores
 from sdft.records.record import Record, write_records
 from sdft.study.schema import Judge
 
-MEDICAL, KNOWLEDGE = LABELS["medical"], LABELS["knowledge"]
+MEDICAL, KNOWLEDGE = rubric("medical").labels, rubric("knowledge").labels
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def serve(endpoint_server, tmp_path):
     return start
 
 
-ITEMS = [Item(f"medical-{n}", f"question {n}", f"reference {n}", f"response {n}") for n in range(6)]
+ITEMS = [Response(f"medical-{n}", f"question {n}", f"reference {n}", f"response {n}") for n in range(6)]
 
 
 def says(label):

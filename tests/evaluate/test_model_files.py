@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import sha256_files, write_json
+from sdft.common.files import sha256_files, write_json
 from sdft.models.files import find_model, load_model, load_tokenizer
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from sdft.common.errors import SdftError
-from sdft.evaluate.prior import BENCHMARKS, PAPER, check_config, evaluate_prior
+from sdft.evaluate.prior import PAPER, check_config, evaluate_prior
+from sdft.tasks.benchmarks import BENCHMARKS
 
 CHOICE = """task: own_choice
 dataset_path: json
@@ -172,7 +173,7 @@ def test_what_is_not_there_is_named(model, tokenizer, config, tmp_path):
 
 def test_the_protocol_is_checked():
     assert check_config(PAPER)["tasks"]["ifeval"]["metric"] == "inst_level_loose_acc"
-    assert BENCHMARKS == ("hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande")
+    assert tuple(BENCHMARKS) == ("hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande")
     with pytest.raises(SdftError, match="did you mean 'batch_size'"):
         check_config({"batchsize": 1})
     with pytest.raises(SdftError, match="did you mean 'mmlu'"):

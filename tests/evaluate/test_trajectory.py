@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import sha256_files, write_json
+from sdft.common.files import sha256_files, write_json
 from sdft.evaluate import trajectory
 from sdft.evaluate.__main__ import main as evaluate
 from sdft.records.record import Record, write_records

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sdft.common.provenance import sha256_files, write_json
+from sdft.common.files import sha256_files, write_json
 from sdft.methods import find_method
 from sdft.records.record import Record, write_records
 from sdft.study.plan import RunSpec

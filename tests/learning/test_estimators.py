@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.divergence import sampled_terms
 from sdft.losses.enumerated import Toy, exact_gradient, log_probs, main, measure, sequences
 from sdft.losses.estimators import surrogate

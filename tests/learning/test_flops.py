@@ -7,7 +7,7 @@ import torch
 from conftest import make_spec
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.learning.checkpoint import Checkpoints
 from sdft.learning.flops import PARTS, Meter, count, main
 from sdft.learning.loop import Training

@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import make_base, make_model, make_records, make_spec, make_tokenizer, read_metrics
 
+from sdft import divergence
 from sdft.common.errors import SdftError
 from sdft.common.seeds import derived_seed
 from sdft.divergence import token_divergence
@@ -18,7 +19,7 @@ from sdft.learning.fixed_samples import ROWS as SAMPLED_AT_A_TIME
 from sdft.learning.fixed_samples import draw
 from sdft.learning.loop import Training
 from sdft.learning.spec import Inputs
-from sdft.losses.encoding import Completions, Encoder, Example, completions_of
+from sdft.losses.encoding import Completions, Encoder, Example, completion_hidden, completions_of
 from sdft.methods import find_method, method_names
 from sdft.methods.base import MicroBatch
 from sdft.records.prompts import teacher_messages
@@ -138,6 +139,56 @@ def test_sdft_is_the_divergence_from_the_conditioned_teacher_on_the_students_own
         losses.append(values.mean() if len(values) else torch.tensor(0.0))
     torch.testing.assert_close(result.loss, torch.stack(losses).mean(), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(result.weights, torch.ones(3, 1), rtol=1e-4, atol=1e-4)
+
+
+def public_loss(method, examples, completions, student, teacher):
+    """The loss of the public functions of sdft.divergence on the hidden states of a training step."""
+    settings, head = method.settings, student.get_output_embeddings().weight
+    hidden = completion_hidden(student, [example.prompt for example in examples], completions, 0)
+    if not method.averages:
+        weighting = method.weighting
+        return divergence.supervised_loss(hidden, head, completions.tokens, completions.mask, weighting)
+    target = completion_hidden(teacher, [example.teacher_prompt for example in examples], completions, 0)
+    return divergence.distillation_loss(
+        hidden,
+        head,
+        target,
+        teacher.get_output_embeddings().weight,
+        completions.mask,
+        settings.divergence,
+        settings.skip_tokens,
+        beta=settings.jsd_weight,
+        temperature=settings.temperature,
+        reduction=settings.loss_reduction,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("sdft", {}),
+        ("sdft", {"divergence": "jsd", "jsd_weight": 0.3, "temperature": 0.7, "skip_tokens": 2}),
+        ("off_policy_fresh", {"divergence": "reverse_kl", "loss_reduction": "token_sum"}),
+        ("sft", {}),
+        ("dft", {}),
+    ],
+)
+def test_the_public_losses_are_the_ones_that_train(world, monkeypatch, name, changes):
+    student, teacher = make_model(0), make_model(1)
+    method, examples = encode(world, name, make_records(4), importance_clip=None, **changes)
+    completions = method.completions(examples, student, GenerateEngine(0, [3]), 0, teacher)
+
+    def both():
+        trained = method.loss(MicroBatch(examples, completions), student, teacher).loss
+        return trained.item(), public_loss(method, examples, completions, student, teacher).item()
+
+    trained, public = both()
+    assert trained == public != 0
+    # There is one function behind both: what changes the one changes the other.
+    shared = "distill" if method.averages else "supervise"
+    real = getattr(divergence, shared)
+    monkeypatch.setattr(divergence, shared, lambda *a, **k: (found := real(*a, **k))._replace(loss=3 * found.loss))
+    assert both() == pytest.approx((3 * trained, 3 * trained))
 
 
 def test_the_gradient_reaches_the_student_and_never_the_teacher(world):

@@ -15,8 +15,9 @@ import torch
 from conftest import make_base, make_model, make_records, make_spec, read_metrics
 from safetensors.torch import load_file
 
-from sdft.common.provenance import read_json
-from sdft.learning.processes import Alone, launch
+from sdft.common.files import read_json
+from sdft.learning.launch import launch
+from sdft.learning.processes import SingleProcess
 from sdft.records.record import write_records
 from sdft.train import train
 
@@ -170,14 +171,14 @@ def test_the_command_becomes_torchrun_once_and_only_for_several_processes(monkey
 @pytest.mark.parametrize("rows", [1, 2, 5, 8])
 @pytest.mark.parametrize("most", [None, 1, 3])
 def test_the_parts_of_a_step_are_its_rows_once(rows, most):
-    from sdft.learning.sharding import Several
+    from sdft.learning.sharding import ShardedProcesses
 
     shares = []
     for size in (1, 2, 3):
-        crews = [Alone()] if size == 1 else [object.__new__(Several) for _ in range(size)]
-        for rank, crew in enumerate(crews):
-            crew.size, crew.rank = size, rank
-        parts = [list(crew.parts(rows, most)) for crew in crews]
+        ranks = [SingleProcess()] if size == 1 else [object.__new__(ShardedProcesses) for _ in range(size)]
+        for rank, processes in enumerate(ranks):
+            processes.size, processes.rank = size, rank
+        parts = [list(processes.parts(rows, most)) for processes in ranks]
         # Everybody takes part equally often, since gathering weights needs all.
         assert len({len(part) for part in parts}) == 1
         counted = [row for part in parts for cut, share in part if share for row in range(rows)[cut]]

@@ -9,7 +9,7 @@ import pytest
 from conftest import make_records, make_spec, make_tokenizer
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import read_json, write_json
+from sdft.common.files import read_json, write_json
 from sdft.learning import candidate as sweep
 from sdft.records.prompts import render
 from sdft.records.record import write_records

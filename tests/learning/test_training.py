@@ -17,8 +17,8 @@ from conftest import make_base, make_model, make_records, make_spec, make_tokeni
 from safetensors.torch import load_file
 
 from sdft.common.errors import SdftError
+from sdft.common.files import read_json, sha256_files, write_json
 from sdft.common.locks import only_writer
-from sdft.common.provenance import read_json, sha256_files, write_json
 from sdft.learning.checkpoint import Checkpoints, StopRequest
 from sdft.learning.spec import read_spec
 from sdft.methods import method_names

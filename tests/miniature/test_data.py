@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import digest
+from sdft.common.files import digest
 from sdft.miniature import style
 from sdft.miniature.data import BENCHMARKS, SIZES, TASKS, Size, benchmark_rows, general_records, main, task_records
 from sdft.miniature.documents import MIXTURE

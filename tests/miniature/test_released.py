@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import check_sha256, read_json
+from sdft.common.files import check_sha256, read_json
 from sdft.config import load_config
 from sdft.evaluate.requirements import Probe, main, old_records, requirements
 from sdft.miniature import pretrain as base

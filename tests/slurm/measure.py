@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from cluster import ROOT, Cluster, install
 from study import Study
 
-from sdft.common.provenance import write_json
+from sdft.common.files import write_json
 
 HERE = ROOT / "tests/slurm"
 

@@ -32,14 +32,13 @@ def clone(tmp_path):
         if (ROOT / name).is_file():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tmp_path / name)
-    shrink(tmp_path / "config.yaml")
+    shrink(tmp_path / "config/smoke.yaml")
     return tmp_path
 
 
 def shrink(path):
     """One candidate for SFT and for SDFT, of few rows, so that each rule has a job or two, of seconds."""
-    config = yaml.safe_load(path.read_text())
-    smoke = config["scales"]["smoke"]
+    smoke = yaml.safe_load(path.read_text())
     smoke["models"]["documents"] = 256
     smoke["data"]["benchmark_items"] = 6
     for sizes in smoke["data"]["sizes"].values():
@@ -47,7 +46,7 @@ def shrink(path):
     smoke["arms"] = {name: smoke["arms"][name] for name in ("sft", "sdft")}
     for arm in smoke["arms"].values():
         arm["grid"] = {key: values and values[:1] for key, values in arm["grid"].items()}
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    path.write_text(yaml.safe_dump(smoke, sort_keys=False))
 
 
 def test_every_job_completes_and_the_tables_are_those_of_a_local_run(cluster, clone):

@@ -107,7 +107,7 @@ def test_a_dry_run_says_what_its_own_targets_cost(root, targets, named):
 def test_a_start_dearer_than_the_budget_is_refused_whatever_was_asked_for(root, tmp_path, targets):
     study = tmp_path / "study.yaml"
     study.write_text("scale: smoke\nbudget: {device_hours: 1.0e-6}\n")
-    for name in ("config.yaml", "notebooks", "released", "sdft", "workflow_scripts"):
+    for name in ("config.yaml", "config", "notebooks", "released", "sdft", "workflow_scripts"):
         (tmp_path / name).symlink_to(root / name)
     command = [sys.executable, "-m", "snakemake", "-s", str(root / "Snakefile"), "--cores", "1"]
     command += ["--configfile", str(study), "--", *targets]

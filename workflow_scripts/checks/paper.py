@@ -67,10 +67,7 @@ def study() -> Config:
 
 
 def scale() -> Scale:
-    try:
-        return study().scales["paper"]
-    except KeyError:
-        raise SdftError("config.yaml has no scale paper; take over that of the repository's config.yaml.") from None
+    return study().scales["paper"]
 
 
 @check("paper", "configuration")

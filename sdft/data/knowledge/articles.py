@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import write_json
+from sdft.common.files import write_json
 from sdft.data.fetch import local_path
 from sdft.data.schema import Article
 

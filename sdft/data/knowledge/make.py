@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
-from sdft.common.provenance import Clock, digest, manifest, read_json, sha256_file, write_json
+from sdft.common.files import digest, read_json, sha256_file, write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.data import invented
 from sdft.data.fetch import local_path
 from sdft.data.knowledge.articles import read_article, slug, windows

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import lookup

@@ -29,7 +29,7 @@ from sdft.evidence.quantities import LEVEL, Comparison, finite, of_matrices, wit
 from sdft.evidence.statements import conclude_all
 from sdft.evidence.trajectories import curve, last, prior_reader, summary, task_reader
 from sdft.statistics import paired_difference
-from sdft.tasks.names import JUDGED
+from sdft.tasks import find_task
 
 ARMS = (("sdft.seq", "SDFT", "sdft"), ("sft.seq", "SFT", "sft"))
 
@@ -216,7 +216,7 @@ def _has(numbers: dict[str, Any], stage: int) -> bool:
 def _of(name: str, one: Any, other: Any, seeds: Sequence[int], tasks: Sequence[str]) -> Comparison:
     """A comparison of trajectories on some tasks: no model judges their answers at any scale."""
     found = of_matrices(name, one, other, seeds)
-    return replace(found, benchmarks=tuple(tasks), offline=bool(set(tasks) & set(JUDGED)))
+    return replace(found, benchmarks=tuple(tasks), offline=any(find_task(task).judged for task in tasks))
 
 
 def _claims(results: Results) -> list[dict[str, Any]]:

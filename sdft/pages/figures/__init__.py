@@ -17,7 +17,8 @@ from sdft.pages.figures import style  # isort: skip  (chooses matplotlib's backe
 
 import matplotlib.pyplot as plt
 
-from sdft.common.provenance import Clock, manifest, write_json
+from sdft.common.files import write_json
+from sdft.common.provenance import Clock, manifest
 from sdft.evidence.outcomes import read_results
 from sdft.study.exhibits import names
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sdft.common.provenance import read_json
+from sdft.common.files import read_json
 from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import lookup

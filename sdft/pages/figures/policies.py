@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import QUIET, band, bar, counted, gap, missing, notice, paper_panel
-from sdft.tasks.names import JUDGED
+from sdft.tasks import find_task
 
 OFFLINE_ALONG = " Answers along training are scored by the offline judge at every scale."
 Looks = dict[str, tuple[str, str, str, str]]  # arm: colour, marker, line, hatch
@@ -36,7 +36,7 @@ def draw(results: Results, numbers: dict[str, Any], looks: Looks) -> Figure:
         if drawn:
             panel.set_xlabel("Step")
         # A base model that a judge scored is no line beside points that none has.
-        if drawn and metric == "new_task" and numbers["base"] and numbers["task"] not in JUDGED:
+        if drawn and metric == "new_task" and numbers["base"] and not find_task(numbers["task"]).judged:
             panel.axhline(numbers["base"]["mean"], color=QUIET, lw=0.9, ls=(0, (2, 2)))
     shown = [entry for entry in arms if entry["paper"] is not None]
     axes[3].bar(
@@ -97,5 +97,5 @@ def ending(numbers: dict[str, Any]) -> str:
         f"At the end on the test set: {counted([entry['new_task'] for entry in numbers['arms']])}; along training: "
         f"{counted(along) if along else 'NOT RUN'}. Bars and bands are 95 % intervals over seeds and items, those of "
         "the prior average over seeds alone; dots are seeds; the dashed line is the base model. Right: the paper's "
-        f"values, read off its plot.{OFFLINE_ALONG if numbers['task'] in JUDGED else ''}"
+        f"values, read off its plot.{OFFLINE_ALONG if find_task(numbers['task']).judged else ''}"
     )

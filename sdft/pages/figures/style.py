@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sdft.common.provenance import atomic_path
+from sdft.common.files import atomic_path
 from sdft.evidence import verdicts
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results

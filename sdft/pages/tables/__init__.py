@@ -15,7 +15,8 @@ from importlib import import_module
 from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.provenance import Clock, write_json, write_text
+from sdft.common.files import write_json, write_text
+from sdft.common.provenance import Clock
 from sdft.evidence.outcomes import read_results
 from sdft.pages.tables import sections
 from sdft.study.exhibits import names

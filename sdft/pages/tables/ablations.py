@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.common.provenance import Clock, read_json
+from sdft.common.files import read_json
+from sdft.common.provenance import Clock
 from sdft.evidence.exhibits.ablations import ABLATIONS, METRICS, ablation_claims, arm_rows
 from sdft.evidence.names import MEASURE_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results

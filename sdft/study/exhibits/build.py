@@ -21,7 +21,7 @@ from sdft.study.exhibits.schema import (
 from sdft.study.gate import bands
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.schema import Study
-from sdft.tasks.names import SKILLS
+from sdft.tasks import tested
 
 # The question alone, for a base model on a task that is not one of Table 5's.
 NO_CONTEXT = "none"
@@ -187,7 +187,7 @@ def _rank(size: str | None) -> float:
 def _base(plan: Plan, declared: Declaration, entry: Study | None, seed: int, model: str) -> BaseEntry:
     scores, passk = plan.base_scores_folder(model), None
     # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split.
-    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(SKILLS) and model in plan.bases)):
+    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases)):
         scores = context_folder(plan, entry.tasks[0], _shown(entry, NO_CONTEXT), model)
     if "passk" in declared.measures and model in plan.bases:
         passk = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")
@@ -243,7 +243,7 @@ def _files(plan: Plan, found: Exhibit) -> Iterator[str]:
         if "/context/" in model.scores:
             yield from _context_files(model.scores)
         else:
-            yield from plan.score_files(model.scores, plan.tasks)
+            yield from plan.base_score_files(model.model)
         yield from model.files.values()
     for cell in found.cells:
         yield from filter(None, [cell.selected])
@@ -261,8 +261,8 @@ def _files(plan: Plan, found: Exhibit) -> Iterator[str]:
 
 
 def score_names(task: str) -> list[str]:
-    """The scores of a task: knowledge is also asked indirectly."""
-    return [task, f"{task}_ood"] if task == "knowledge" else [task]
+    """The scores of a task, one a split on which it is tested."""
+    return list(tested(task))
 
 
 def _context_files(folder: str) -> list[str]:

@@ -1,0 +1,129 @@
+"""Rows of one's own: a file with a JSON object a line becomes Records.
+
+A row has a question, and where it can an expert's demonstration and the gold answer:
+
+    {"prompt": "Which court ...?", "demonstration": "The Court of ... since ...", "answer": "the Court of Appeal"}
+
+prompt: text, or chat messages {"role", "content"} of which the last is the user's. demonstration: text, or an object
+of texts by style; without one the row can be asked but not trained on. answer: what the task's scorer compares with;
+without one the row can be trained on but not scored. id: text or a number; the line's number where it is left out.
+meta: an object, kept with the record; further fields are kept in it too.
+
+The two forms in which chat data are often published are read as well: `completion` (text, or one assistant's message)
+in the place of `demonstration`, and `messages`, whose last one, where it is the assistant's, is the demonstration.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sdft.common.errors import SdftError
+from sdft.common.files import read_json
+from sdft.records.record import Record, fault, read_records
+
+# The style of a demonstration whose row names none. Preparing a scale's data renames it to the scale's style.
+UNNAMED = "unnamed"
+KNOWN = ("id", "prompt", "messages", "demonstration", "demonstrations", "completion", "answer", "meta")
+
+
+def load(path: str | Path) -> list[Record]:
+    """Records of a .jsonl file, one a line; blank lines are passed over.
+
+    A demonstration whose style the row does not name has the style `UNNAMED`. Raises SdftError naming file, line and
+    field where a row does not have the form above, and for an id that is used twice.
+    """
+    path = Path(path)
+    if path.suffix != ".jsonl":
+        raise SdftError(
+            f"{path} is not a .jsonl file (a JSON object a line), and this task has no official files of another form; "
+            "convert it."
+        )
+    if not path.is_file():
+        raise SdftError(f"{path} does not exist; make the data first (ask snakemake for this file), or check the path.")
+    if _is_made(path):
+        return read_records(path)
+    found: dict[str, Record] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = _record(json.loads(line), f"{path.stem}-{number}")
+        except (UnicodeDecodeError, json.JSONDecodeError):
+            raise _refuse(path, number, "the line is not a JSON object in UTF-8") from None
+        except ValueError as error:
+            raise _refuse(path, number, str(error)) from None
+        if record.id in found:
+            raise _refuse(path, number, f"the field 'id' is {record.id!r}, which an earlier line has too")
+        found[record.id] = record
+    if not found:
+        raise SdftError(f"{path} holds no rows; give one JSON object a line.")
+    return list(found.values())
+
+
+def _is_made(path: Path) -> bool:
+    """Whether a step of this project wrote the file, so that a damaged row is restored and not mended by hand."""
+    manifest = path.with_name("manifest.json")
+    return manifest.is_file() and path.name in read_json(manifest).get("files", {})
+
+
+def _refuse(path: Path, number: int, reason: str) -> SdftError:
+    return SdftError(f"{path}:{number}: {reason}. Mend the line; sdft/records/jsonl.py shows the form of a row.")
+
+
+def _record(row: Any, name: str) -> Record:
+    """The Record that a decoded line is. Raises ValueError naming the field that is wrong."""
+    if not isinstance(row, dict):
+        raise ValueError(f"the row is {type(row).__name__} and not an object")
+    if ("prompt" in row) == ("messages" in row):
+        raise ValueError(f"give the field 'prompt' or 'messages' (the row has {', '.join(sorted(row)) or 'none'})")
+    prompt, said = (_prompt(row["prompt"]), None) if "prompt" in row else _conversation(row["messages"])
+    given = [key for key in ("demonstration", "demonstrations", "completion") if row.get(key) is not None]
+    if len(given) + (said is not None) > 1:
+        raise ValueError(f"the demonstration is given twice ({', '.join([*given, 'messages'][: len(given) + 1])})")
+    demonstrations = _demonstrations(row[given[0]], given[0]) if given else {} if said is None else {UNNAMED: said}
+    if not isinstance(row.get("meta") or {}, dict):
+        raise ValueError("the field 'meta' must be an object")
+    further = {key: value for key, value in row.items() if key not in KNOWN}
+    identifier = row.get("id", name)
+    if isinstance(identifier, bool) or not isinstance(identifier, str | int) or identifier == "":
+        raise ValueError("the field 'id' must be text or a number")
+    content = {"id": str(identifier), "prompt": prompt, "demonstrations": demonstrations, "answer": row.get("answer")}
+    content["meta"] = {**(row.get("meta") or {}), **further}
+    if reason := fault(content):
+        raise ValueError(reason)
+    return Record(**content)
+
+
+def _prompt(value: Any) -> list[dict[str, str]]:
+    return [{"role": "user", "content": value}] if isinstance(value, str) and value.strip() else _turns(value, "prompt")
+
+
+def _turns(value: Any, key: str) -> list[dict[str, str]]:
+    if not isinstance(value, list) or not value:
+        allowed = "text or a list" if key == "prompt" else "a list"
+        raise ValueError(f"the field {key!r} must be {allowed} of chat messages, and not empty")
+    return [_message(message, key) for message in value]
+
+
+def _conversation(value: Any) -> tuple[list[dict[str, str]], str | None]:
+    """The prompt of a conversation and, where the assistant speaks last, what it says."""
+    turns = _turns(value, "messages")
+    return (turns[:-1], turns[-1]["content"]) if turns[-1]["role"] == "assistant" else (turns, None)
+
+
+def _message(message: Any, key: str) -> dict[str, str]:
+    if not isinstance(message, dict) or not all(isinstance(message.get(part), str) for part in ("role", "content")):
+        raise ValueError(f"each message of the field {key!r} must have 'role' and 'content' as text")
+    return {"role": message["role"], "content": message["content"]}
+
+
+def _demonstrations(value: Any, key: str) -> dict[str, str]:
+    if isinstance(value, str) and value.strip():
+        return {UNNAMED: value}
+    if isinstance(value, dict) and value and all(isinstance(text, str) and text.strip() for text in value.values()):
+        return dict(value)
+    if key == "completion" and isinstance(value, list) and len(value) == 1:
+        return {UNNAMED: _message(value[0], key)["content"]}
+    raise ValueError(f"the field {key!r} must be text, or an object of texts by style, and not empty")

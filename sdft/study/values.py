@@ -1,0 +1,148 @@
+"""The configuration as plain values: config.yaml, one file a scale in config/ beside it, and what changes them.
+
+A scale has up to three layers: the repository's config/{scale}.yaml, the file of that name in config/ beside another
+configuration, and the entry under `scales:`. A layer that gives every key a scale must have stands as it is; any other
+changes the keys that it names in the layer before.
+"""
+
+from __future__ import annotations
+
+import copy
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sdft.common.errors import SdftError, did_you_mean
+from sdft.study.schema import Scale
+
+FOLDER = Path(__file__).parents[2] / "config"
+WHOLE = {name for name, field in Scale.model_fields.items() if field.is_required()}
+Values = dict[str, Any]
+
+
+def merged(base: Any, changes: Any) -> Any:
+    """`base` with `changes` over it, key by key, as Snakemake merges its configuration; lists are replaced whole."""
+    if not isinstance(changes, dict):
+        return changes
+    found = dict(base) if isinstance(base, dict) else {}
+    for key, value in changes.items():
+        before = found.get(key)
+        # A named grid, of which only some lists are changed.
+        named = key == "grid" and isinstance(before, str) and isinstance(value, dict)
+        found[key] = {"like": before, **value} if named else merged(before, value)
+    return found
+
+
+def read_yaml(path: str | Path) -> Values:
+    """The mapping in a YAML file. Raises SdftError naming the file."""
+    try:
+        values = _parse(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SdftError(f"{path} does not exist; run from the repository's root or give the path.") from None
+    except OSError as error:
+        raise SdftError(f"{path} cannot be read ({error.strerror}); give the path of a YAML file.") from None
+    except UnicodeDecodeError as error:
+        raise SdftError(f"{path} is not UTF-8 text (byte {error.start}); save it in that encoding.") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SdftError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise SdftError(f"{path} is empty or not a mapping of keys; compare it with the repository's config.yaml.")
+    return copy.deepcopy(values)
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str) -> Any:
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def scale_files(folder: str | Path) -> dict[str, Path]:
+    """The scales' files in a folder, by the scale's name; none where the folder is absent."""
+    return {path.stem: path for path in sorted(Path(folder).glob("*.yaml"))}
+
+
+def beside(path: str | Path) -> Path:
+    """The folder of the scales' files that belong to a configuration file."""
+    return Path(path).parent / "config"
+
+
+def complete(values: Values, folder: Path = FOLDER) -> Values:
+    """The configuration with every scale in full: its layers merged, and what it takes from elsewhere put in.
+
+    folder: the scales' files beside the configuration; the repository's scales are there in any case.
+    """
+    folders = dict.fromkeys((FOLDER.resolve(), folder.resolve()))
+    layers = [{name: read_yaml(path) for name, path in scale_files(place).items()} for place in folders]
+    own = values.get("scales") or {}
+    if not isinstance(own, dict):
+        return values
+    scales: Values = {}
+    for name, entry in [pair for layer in (*layers, own) for pair in layer.items()]:
+        whole = name not in scales or (isinstance(entry, dict) and entry.keys() >= WHOLE)
+        scales[name] = entry if whole else merged(scales[name], entry)
+    taken = {name: _with_like_scale(scales, entry, (name,), ()) for name, entry in scales.items()}
+    return {**values, "scales": {name: _with_grids(name, entry) for name, entry in taken.items()}}
+
+
+def read_values(path: str | Path = "config.yaml") -> Values:
+    """The values of a configuration file with every scale in full, unchecked. Raises SdftError for unreadable files."""
+    return complete(read_yaml(path), beside(path))
+
+
+def _with_like_scale(scales: Values, node: Any, place: tuple[Any, ...], trail: tuple[Any, ...]) -> Any:
+    """A block with the keys of the same block of the scale that `like_scale` names, under its own."""
+    if not isinstance(node, dict):
+        return node
+    if "like_scale" in node:
+        other, key = node["like_scale"], ".".join(map(str, ("scales", *place, "like_scale")))
+        if other not in scales:
+            raise SdftError(f"{key}: there is no scale {other!r}; {did_you_mean(str(other), scales)}")
+        source = (other, *place[1:])
+        if source in (place, *trail):
+            raise SdftError(f"{key}: the blocks take each other's keys in a circle; write them out in one of them.")
+        block: Any = scales
+        for part in source:
+            block = block.get(part) if isinstance(block, dict) else None
+        if not isinstance(block, dict):
+            raise SdftError(f"{key}: the scale {other} has no {'.'.join(map(str, place[1:]))} to take over.")
+        taken = _with_like_scale(scales, block, source, (*trail, place))
+        node = merged(taken, {name: value for name, value in node.items() if name != "like_scale"})
+    return {name: _with_like_scale(scales, value, (*place, name), trail) for name, value in node.items()}
+
+
+def _with_grids(scale: str, entry: Any) -> Any:
+    """A scale whose arms hold the lists of the grids that they name."""
+    if not isinstance(entry, dict):
+        return entry
+    grids = entry.get("grids") or {}
+
+    def lists(grid: Any, key: str, trail: tuple[str, ...] = ()) -> Any:
+        name, changes = (grid.get("like"), grid) if isinstance(grid, dict) else (grid, {})
+        if not isinstance(name, str) or not isinstance(grids, dict):
+            return grid
+        if name not in grids:
+            raise SdftError(f"{key}: scales.{scale}.grids has no grid {name!r}; {did_you_mean(name, grids)}")
+        if name in trail:
+            raise SdftError(f"{key}: the grids {', '.join(trail)} are like each other in a circle; give one its lists.")
+        found = lists(grids[name], f"scales.{scale}.grids.{name}", (*trail, name))
+        return merged(found, {name: value for name, value in changes.items() if name != "like"})
+
+    def with_lists(owner: Any, key: str) -> Any:
+        if not isinstance(owner, dict) or not isinstance(owner.get("arms"), dict):
+            return owner
+        arms = {
+            name: {**arm, "grid": lists(arm["grid"], f"{key}.arms.{name}.grid")}
+            if isinstance(arm, dict) and "grid" in arm
+            else arm
+            for name, arm in owner["arms"].items()
+        }
+        return {**owner, "arms": arms}
+
+    found = with_lists(entry, f"scales.{scale}")
+    if isinstance(grids, dict) and grids:
+        found["grids"] = {name: lists(grid, f"scales.{scale}.grids.{name}", (name,)) for name, grid in grids.items()}
+    if isinstance(entry.get("studies"), dict):
+        studies = entry["studies"].items()
+        found["studies"] = {name: with_lists(study, f"scales.{scale}.studies.{name}") for name, study in studies}
+    return found

@@ -1,0 +1,48 @@
+"""Results are whole or absent."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sdft.common import files
+from sdft.common.errors import SdftError
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "result.json"
+    files.write_json(path, {"value": 1})
+    with pytest.raises(ValueError, match="nan"):
+        files.write_json(path, {"value": float("nan")})
+
+    def fail_halfway():
+        with files.atomic_path(path) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+    assert json.loads(path.read_text()) == {"value": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_changed_file_is_refused_by_name(tmp_path):
+    (tmp_path / "weights").write_bytes(b"abc")
+    recorded = files.sha256_files(tmp_path)
+    files.check_sha256(tmp_path, recorded)
+    (tmp_path / "weights").write_bytes(b"ab")
+    with pytest.raises(SdftError, match="weights has sha256"):
+        files.check_sha256(tmp_path, recorded)
+    (tmp_path / "weights").unlink()
+    with pytest.raises(SdftError, match="missing"):
+        files.check_sha256(tmp_path, recorded)
+
+
+def test_broken_json_is_named_with_its_line(tmp_path):
+    path = tmp_path / "score.json"
+    path.write_text('{"a": 1,\n')
+    with pytest.raises(SdftError, match=r"score.json is not valid JSON \(line"):
+        files.read_json(path)
+    with pytest.raises(SdftError, match="does not exist"):
+        files.read_json(tmp_path / "absent.json")
