@@ -11,7 +11,7 @@ rule base_released:
     log:
         "results/{scale}/logs/base/{model}.log",
     wildcard_constraints:
-        scale=model_scales("released"),
+        scale=base_scales("released"),
     conda:
         "../envs/analysis.yaml"
     params:
@@ -30,7 +30,7 @@ rule base_trained:
     log:
         "results/{scale}/logs/base/{model}.log",
     wildcard_constraints:
-        scale=model_scales("trained"),
+        scale=base_scales("trained"),
     conda:
         "../envs/train.yaml"
     resources:

@@ -1,6 +1,7 @@
 # The checked study, the constraints on wildcards, and the helpers that the rules share.
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ sys.path.insert(0, workflow.basedir)
 
 from sdft.study import exhibits
 from sdft.study.exhibits import build
+from sdft.data.fetch import local_path
 from sdft.study.checks import check_batches, check_files
 from sdft.tasks import find_task, task_names
 from sdft.tasks.benchmarks import BENCHMARKS
@@ -103,7 +105,7 @@ def run_inputs(wildcards):
     """Files that a run's training reads."""
     run = run_of(wildcards)
     optional = [run.data["prompts"], run.data["corpus"], run.parent, run.selected]
-    if PLANS[wildcards.scale].scale.data.source == "official":
+    if PLANS[wildcards.scale].scale.data.origin(run.task) != "made":
         optional.append(PLANS[wildcards.scale].lengths_path(run.task, run.base))
     return [run.base_ready, run.data["train"], *filter(None, optional)]
 
@@ -178,19 +180,19 @@ def as_options(values):
 
 
 def miniature_options(part):
-    """Options of `python -m sdft.miniature.data` for a part, or for the task that the wildcards name."""
+    """Options of `python -m sdft.miniature.data` for a part: a task, general or benchmarks."""
 
     def options(wildcards):
         data = PLANS[wildcards.scale].scale.data
         values = {
-            "task": part or wildcards.task,
+            "task": part,
             "world-seed": data.world_seed,
             "out": f"results/{wildcards.scale}/data",
         }
-        if part:
+        if part not in data.sizes:
             values["benchmark-items"] = data.benchmark_items
         else:
-            values |= data.sizes[wildcards.task].model_dump(exclude_none=True)
+            values |= data.sizes[part].model_dump(exclude_none=True)
         if part == "general":
             values["general"] = data.general_prompts
         return " ".join(f"--{name} {value}" for name, value in values.items())
@@ -232,7 +234,7 @@ def item_plan(wildcards):
     name = wildcards.table if "table" in wildcards.keys() else wildcards.figure
     plan = PLANS[wildcards.scale]
     found = build.exhibit(plan, name)
-    if found.study in plan.scale.studies and not found.enabled:
+    if found.study in plan.scale.possible and not found.enabled:
         found = found.model_copy(update={"cost_hours": round(study_hours(plan, found.study), 2)})
     return found.model_dump_json(indent=1, exclude_defaults=True)
 
@@ -321,26 +323,55 @@ def limited(study, *names):
     return options
 
 
-def model_scales(*sources):
-    """A wildcard pattern of the scales whose base models come from one of the sources."""
-    return "|".join(name for name, plan in PLANS.items() if plan.scale.models.source in sources) or "none"
+def base_scales(*origins):
+    """A wildcard pattern of the scales with models of some origins, if the path goes on with one of these models."""
+    found = {
+        name: [re.escape(model) for model in plan.scale.every_model() if plan.scale.models.origin(model) in origins]
+        for name, plan in PLANS.items()
+    }
+    return "|".join(f"{name}(?=/base/({'|'.join(models)})/)" for name, models in found.items() if models) or "none"
 
 
-def data_scales(source):
+def data_scales(origin, task):
+    """A wildcard pattern of the scales in which a task's rows have that origin."""
+    return "|".join(name for name, plan in PLANS.items() if plan.scale.data.origin(task) == origin) or "none"
+
+
+def data_source_scales(source):
     """A wildcard pattern of the scales whose data come from the source."""
     return "|".join(name for name, plan in PLANS.items() if plan.scale.data.source == source) or "none"
 
 
-def data_spec(wildcards):
-    """The data block of a scale, as `python -m sdft.data.prepare` takes it."""
-    # Articles and their writer decide nothing in the other tasks.
-    return PLANS[wildcards.scale].scale.data.model_dump_json(exclude={"knowledge"})
+def split_files(task):
+    """The records of a task, a file a split."""
+    return [f"results/{{scale}}/data/{task}/{split}.jsonl" for split in find_task(task).splits]
 
 
-def knowledge_spec(wildcards):
-    """The same without the files of the other tasks, as `python -m sdft.data.knowledge.make` takes it."""
-    data = PLANS[wildcards.scale].scale.data
-    return data.model_copy(update={"tasks": {}, "general": None}).model_dump_json()
+def data_spec(task):
+    """What `python -m sdft.data.prepare` is told: the data block of a scale, of it what concerns one task."""
+
+    def spec(wildcards):
+        scale = PLANS[wildcards.scale].scale
+        return scale.data.preparation(task, scale.demonstration).model_dump_json(exclude_defaults=True)
+
+    return spec
+
+
+def local_data(task):
+    """The files on this machine that a task's rows come from."""
+
+    def files(wildcards):
+        found = map(local_path, PLANS[wildcards.scale].scale.data.tasks[task].sources)
+        return [str(path) for path in found if path and path.exists()]
+
+    return files
+
+
+def local_model(wildcards):
+    """The files of a base model that lies in a local folder."""
+    source = PLANS[wildcards.scale].scale.models.sources[wildcards.model]
+    folder = local_path(source)
+    return [] if folder is None else sorted(map(str, [*folder.glob("config.json"), *folder.glob("*.safetensors")]))
 
 
 def released_files(plan):

@@ -1,32 +1,25 @@
 # Records of every task. The miniature world makes its own.
 
 
-rule miniature_task:
-    output:
-        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
-        manifest="results/{scale}/data/{task}/manifest.json",
-    log:
-        "results/{scale}/logs/data/{task}.log",
-    wildcard_constraints:
-        scale=data_scales("miniature"),
-        task="|".join(ONE_TEST),
-    conda:
-        "../envs/train.yaml"
-    params:
-        options=miniature_options(None),
-        code=code_digest("data"),
-    shell:
-        "python -m sdft.miniature.data {params.options} > {log} 2>&1"
+for task in TASKS:
 
-
-# Knowledge is also asked indirectly, and told in articles.
-use rule miniature_task as miniature_knowledge with:
-    output:
-        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test", "ood", "corpus"]),
-        manifest="results/{scale}/data/{task}/manifest.json",
-    wildcard_constraints:
-        scale=data_scales("miniature"),
-        task="knowledge",
+    rule:
+        name:
+            f"miniature_{task}"
+        output:
+            split_files(task),
+            manifest=f"results/{{scale}}/data/{task}/manifest.json",
+        log:
+            f"results/{{scale}}/logs/data/{task}.log",
+        wildcard_constraints:
+            scale=data_scales("made", task),
+        conda:
+            "../envs/train.yaml"
+        params:
+            options=miniature_options(task),
+            code=code_digest("data"),
+        shell:
+            "python -m sdft.miniature.data {params.options} > {log} 2>&1"
 
 
 # Prompts of no task, on which SFT + re-invoke distils the base model into the trained one.
@@ -37,7 +30,7 @@ rule miniature_general:
     log:
         "results/{scale}/logs/data/general.log",
     wildcard_constraints:
-        scale=data_scales("miniature"),
+        scale=data_source_scales("miniature"),
     conda:
         "../envs/train.yaml"
     params:
@@ -54,7 +47,7 @@ rule miniature_benchmarks:
     log:
         "results/{scale}/logs/data/benchmarks.log",
     wildcard_constraints:
-        scale=data_scales("miniature"),
+        scale=data_source_scales("miniature"),
     conda:
         "../envs/train.yaml"
     params:

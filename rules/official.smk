@@ -1,44 +1,53 @@
 # What the paper started from: the released data files and public models, or invented ones for a rehearsal.
 
 
-# A task's splits from the official files. test_{rows}.jsonl, the other versions of a test set, lie beside them.
-rule official_task:
-    output:
-        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
-        manifest="results/{scale}/data/{task}/manifest.json",
-    log:
-        "results/{scale}/logs/data/{task}.log",
-    wildcard_constraints:
-        scale=data_scales("official"),
-        task="|".join(ONE_TEST),
-    conda:
-        "../envs/train.yaml"
-    params:
-        spec=data_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("official"),
-    shell:
-        "python -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+# A task's splits from its files, those of one's own included. test_{rows}.jsonl, other versions of a test set, lie beside.
+for task in TASKS:
 
+    rule:
+        name:
+            f"prepare_{task}"
+        input:
+            local_data(task),
+        output:
+            split_files(task),
+            manifest=f"results/{{scale}}/data/{task}/manifest.json",
+        log:
+            f"results/{{scale}}/logs/data/{task}.log",
+        wildcard_constraints:
+            scale=data_scales("files", task),
+        conda:
+            "../envs/train.yaml"
+        params:
+            task=task,
+            spec=data_spec(task),
+            folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
+            code=code_digest("official"),
+        shell:
+            "python -m sdft.data.prepare --task {params.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
-# Knowledge: articles, and questions that a model behind an endpoint writes about them. It needs a network and no GPU; every
-# reply is kept (results/writer), so that a writer which fails midway costs nothing twice.
-rule official_knowledge:
-    output:
-        expand("results/{{scale}}/data/knowledge/{split}.jsonl", split=["train", "validation", "test", "ood", "corpus"]),
-        manifest="results/{scale}/data/knowledge/manifest.json",
-    log:
-        "results/{scale}/logs/data/knowledge.log",
-    wildcard_constraints:
-        scale=data_scales("official"),
-    conda:
-        "../envs/train.yaml"
-    params:
-        spec=knowledge_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("knowledge"),
-    shell:
-        "python -m sdft.data.knowledge.make --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+    # Articles, and questions that a model behind an endpoint writes about them. It needs a network and no GPU; every
+    # reply is kept (results/writer), so that a writer which fails midway costs nothing twice.
+    rule:
+        name:
+            f"write_{task}"
+        input:
+            local_data(task),
+        output:
+            split_files(task),
+            manifest=f"results/{{scale}}/data/{task}/manifest.json",
+        log:
+            f"results/{{scale}}/logs/data/{task}.log",
+        wildcard_constraints:
+            scale=data_scales("articles", task),
+        conda:
+            "../envs/train.yaml"
+        params:
+            spec=data_spec(task),
+            folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
+            code=code_digest("knowledge"),
+        shell:
+            "python -m sdft.data.knowledge.make --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
 
 # General prompts for SFT + re-invoke.
@@ -49,11 +58,11 @@ rule official_general:
     log:
         "results/{scale}/logs/data/general.log",
     wildcard_constraints:
-        scale=data_scales("official"),
+        scale=data_source_scales("official"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=data_spec,
+        spec=data_spec("general"),
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("official"),
     shell:
@@ -68,11 +77,11 @@ rule invented_benchmarks:
     log:
         "results/{scale}/logs/data/benchmarks.log",
     wildcard_constraints:
-        scale=data_scales("official"),
+        scale=data_source_scales("official"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=data_spec,
+        spec=data_spec("benchmarks"),
         folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
         code=code_digest("official"),
     shell:
@@ -81,12 +90,14 @@ rule invented_benchmarks:
 
 # A base model. The weights lie beside ready.json, undeclared, so that a download which is stopped continues where it was.
 rule base_model:
+    input:
+        local_model,
     output:
         "results/{scale}/base/{model}/ready.json",
     log:
         "results/{scale}/logs/base/{model}.log",
     wildcard_constraints:
-        scale=model_scales("hub", "random"),
+        scale=base_scales("hub", "random"),
     conda:
         "../envs/train.yaml"
     params:
@@ -105,8 +116,6 @@ rule lengths:
         "results/{scale}/data/{task}/lengths-{model}.json",
     log:
         "results/{scale}/logs/data/{task}-lengths-{model}.log",
-    wildcard_constraints:
-        scale=data_scales("official"),
     conda:
         "../envs/train.yaml"
     params:

@@ -54,8 +54,8 @@ def test_everything_that_is_downloaded_is_pinned(config):
     scale = config.scales["paper"]
     for source in scale.models.sources.values():
         assert re.fullmatch("[0-9a-f]{40}", source.revision)
-    for task in scale.data.tasks.values():
-        for source in (task.train, task.test):
+    for task in filter(None, map(scale.data.files, scale.data.tasks)):
+        for source in task.sources:
             assert re.fullmatch("[0-9a-f]{40}", source.revision)
             assert source.sha256 or source.rows
     assert scale.data.general.source.revision
@@ -116,7 +116,6 @@ def changed(values, path, value):
 
 DATA = ["scales", "paper", "data", "tasks"]
 SOURCES = ["scales", "paper", "models", "sources"]
-REASONING = ["scales", "paper", "studies", "reasoning", "arms", "sft.answer_only"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +132,8 @@ REASONING = ["scales", "paper", "studies", "reasoning", "arms", "sft.answer_only
         (["scales", "rehearsal", "models", "sources", "random-qwen2", "architecture"], "qwen", ["qwen2"]),
         (["scales", "paper", "prior", "generated_code"], "yes", ["generated_code", "sandbox"]),
         (["scales", "paper", "judge"], {"modell": "x"}, ["modell", "'model'"]),
-        ([*REASONING, "models"], ["Olmo-3-7B-Thing"], ["Olmo-3-7B-Thing", "'Olmo-3-7B-Think'"]),
+        ([*DATA, "science", "test_row"], 9, ["data.tasks.science.test_row", "'test_rows'"]),
+        ([*DATA, "knowledge", "writter"], {}, ["data.tasks.knowledge.writter", "'writer'"]),
         ([*SOURCES, "Olmo-3-7B-Think", "evaluation"], {"max_new_token": 9}, ["'max_new_tokens'"]),
         ([*SOURCES, "Olmo-3-7B-Think", "evaluation"], {"max_new_tokens": None}, ["scales.paper", "max_new_tokens"]),
         ([*SOURCES, "Olmo-3-7B-Think", "thinking"], True, ["Olmo-3-7B-Think", "chat template"]),

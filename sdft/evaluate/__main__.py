@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,17 @@ from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
 from sdft.records.record import Record
-from sdft.study.rerun import measure_code
+from sdft.study import rerun
 from sdft.tasks import find_task, results, task_names
+
+# Kept replies of the model, or None, in; the result and the replies out.
+Measure = Callable[[Any], tuple[Result, Any]]
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
 the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and OUT/{benchmark}.json, and
 OUT/responses.jsonl.gz with one line an item. Repeating a command measures nothing again
-that it has finished (kept in OUT/state). Note that prior benchmarks which generate programs run them."""
+that it has finished (kept in OUT/state); where only a scorer has changed, the kept replies are scored again. Note that
+prior benchmarks which generate programs run them."""
 
 EXAMPLES = """examples:
   python -m sdft.evaluate --model results/mini/base/m-s0 --task science --out /tmp/scores
@@ -139,12 +144,12 @@ def main(arguments: list[str] | None = None) -> None:
     found = find_model(options.model)
     model_input = {"path": str(found.folder), "sha256": found.sha256}
 
-    from sdft.evaluate.answers import Decoding, evaluate_task
+    from sdft.evaluate.answers import score
+    from sdft.evaluate.prior import PriorRunner
+    from sdft.evaluate.responses import Decoding, Response, questions_digest, respond
     from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)
-    tokenizer = load_tokenizer(options.tokenizer or found.folder)
-    model = load_model(found.folder, device, options.dtype)
     decoding = Decoding(
         max_new_tokens=options.max_new_tokens,
         batch_size=options.batch_size,
@@ -154,44 +159,61 @@ def main(arguments: list[str] | None = None) -> None:
         max_prompt_tokens=options.max_prompt_tokens,
         overlong=options.overlong,
     )
-    common = {"dtype": str(model.dtype).removeprefix("torch."), "tokenizer": options.tokenizer, "limit": options.limit}
+    common = {"dtype": options.dtype, "tokenizer": options.tokenizer, "limit": options.limit}
     context = {"context": options.context, "template": options.template} if options.context else {}
+    subject = [found.sha256, device, options.dtype, options.tokenizer]
     state, finished = State(Path(options.out) / "state"), []
 
-    def step(name: str, split: str, config: dict[str, Any], data: Any, evaluate: Callable[[], Result]) -> None:
-        inputs = {"model": model_input, "data": data, "split": split, **context}
-        key = digest([measure_code("evaluate", *task_names()), config, found.sha256, data, device], 16)
-        saved = state.load(name, key)
+    @cache
+    def loaded() -> tuple[Any, Any]:
+        """Model and tokenizer, once something has to be asked of them."""
+        return load_model(found.folder, device, options.dtype), load_tokenizer(options.tokenizer or found.folder)
+
+    def step(
+        name: str,
+        split: str,
+        code: dict[str, str],
+        config: dict[str, Any],
+        data: Any,
+        posed: Any,
+        measure: Measure,
+    ) -> None:
+        """Measure one benchmark, or take what is kept of it; `posed` decides what the model is asked."""
+        made = digest([code["responses"], posed, subject], 16)
+        scored = digest([code["scores"], config, data], 16)
+        saved = state.result(name, made, scored)
         if saved is None:
             clock = Clock(device)
-            result = evaluate()
-            saved = result, manifest("evaluate", clock=clock, config=config, seeds=[options.seed], inputs=inputs)
-            state.save(key, *saved)
+            result, replies = measure(state.replies(name, made))
+            inputs = {"model": model_input, "data": data, "split": split, **context}
+            record = manifest("evaluate", clock=clock, code=code, config=config, seeds=[options.seed], inputs=inputs)
+            saved = result, record
+            state.save(made, scored, *saved, replies)
         finished.append(saved)
         print(f"{name}: {saved[0].value:.4f} ({saved[0].metric}, n = {saved[0].n})", file=sys.stderr)
 
     for name, rows in records.items():
         task, split = chosen[name]
 
-        def ask(name: str = name, task: str = task, rows: list[Record] = rows) -> Result:
-            return replace(evaluate_task(model, tokenizer, task, rows, decoding), benchmark=name)
+        def answer(replies: Any, name: str = name, task: str = task, rows: list[Record] = rows) -> tuple[Result, Any]:
+            responses = [Response(**reply) for reply in replies or []] or respond(*loaded(), task, rows, decoding)
+            result = replace(score(task, rows, responses), benchmark=name)
+            return result, [asdict(response) for response in responses]
 
         data = {str(files[name]): cli.data_digest(files[name])}
-        step(name, split, {**common, **asdict(decoding), **context}, data, ask)
-    runner = None
+        config = {**common, **asdict(decoding), **context}
+        step(name, split, rerun.task_code(task), config, data, [asdict(decoding), questions_digest(rows)], answer)
+    runner = PriorRunner(loaded, prior) if names else None
     for name in names:
         path = prior["data_dir"] and Path(prior["data_dir"]) / f"{name}.jsonl"
         data = {str(path): cli.data_digest(path)} if path and path.is_file() else None
 
-        def run(name: str = name) -> Result:
-            nonlocal runner
-            if runner is None:
-                from sdft.evaluate.prior import PriorRunner
+        def run(replies: Any, name: str = name) -> tuple[Result, Any]:
+            replies = replies or {}
+            return runner.run(name, replies), replies
 
-                runner = PriorRunner(model, tokenizer, prior)
-            return runner.run(name)
-
-        step(name, options.split, {**common, **prior, "tasks": prior["tasks"][name]}, data, run)
+        config = {**common, **prior, "tasks": prior["tasks"][name]}
+        step(name, options.split, rerun.prior_code(prior, name), config, data, [prior["batch_size"]], run)
     write_results(options.out, finished)
 
 

@@ -146,8 +146,8 @@ def measure(
     records: what the model is asked, context included; questions: the same records as the base sees them. Raises
     SdftError when prompt and response are longer than the base's context.
     """
-    from sdft.evaluate.answers import fit
     from sdft.evaluate.generate import context_length
+    from sdft.evaluate.responses import fit
     from sdft.evaluate.sampling import blocks, sample
     from sdft.records.prompts import render
 
@@ -196,7 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
     questions = read_items(options.task, options.data, options.limit)
     found, reference = find_model(options.model), find_model(options.base)
 
-    from sdft.evaluate.answers import Decoding
+    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)

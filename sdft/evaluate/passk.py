@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     records = read_items(options.task, options.data, options.limit, options.context, options.template)
     found = find_model(options.model)
 
-    from sdft.evaluate.answers import Decoding
+    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)

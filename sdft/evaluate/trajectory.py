@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
     set_environment(local=not prior or bool(prior["data_dir"]))
     run, points = stations(options.model)
 
-    from sdft.evaluate.answers import Decoding
+    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)

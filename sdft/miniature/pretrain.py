@@ -223,6 +223,7 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
                 save()
                 saved_at = time.monotonic()
 
+    add_expert_words(model, seed, world)
     model = as_llama(model)
     model.generation_config = GenerationConfig(
         do_sample=False, pad_token_id=model.config.pad_token_id, eos_token_id=model.config.eos_token_id

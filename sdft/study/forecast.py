@@ -18,7 +18,8 @@ import yaml
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
-from sdft.data.schema import KnowledgeData, MiniatureData, OfficialData
+from sdft.data.fetch import local_path
+from sdft.data.schema import OfficialData, Source, TaskArticles
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings
 from sdft.study.exhibits import names as exhibit_names
@@ -76,32 +77,55 @@ class Fit:
 def rows(plan: Plan, task: str) -> int:
     """Training rows of a task."""
     data = plan.scale.data
-    if isinstance(data, MiniatureData):
+    if data.origin(task) == "made":
         return data.sizes[task].train
-    if task == "knowledge":
-        count = len(data.knowledge.articles) * data.knowledge.train
+    entry = data.tasks[task]
+    if isinstance(entry, TaskArticles):
+        count, drawn = len(entry.articles) * entry.train, True
     else:
-        count = data.tasks[task].train.rows or 24
-    count -= max(1, round(count * data.validation_fraction))
-    return min(count, data.limit or count)
+        count, drawn = stated_rows(entry.train) or 24, entry.validation is None
+    if drawn:
+        count -= max(1, round(count * data.validation_fraction))
+    return _limited(plan, count)
+
+
+def stated_rows(source: Source) -> int | None:
+    """Rows of a file: as the configuration says, or counted in a .jsonl file that is here; None where neither is."""
+    path = local_path(source)
+    if source.rows is not None or path is None or path.suffix != ".jsonl" or not path.is_file():
+        return source.rows
+    with path.open("rb") as lines:
+        return sum(bool(line.strip()) for line in lines)
 
 
 def method_rows(plan: Plan, task: str, method: str) -> int:
     """Rows that a method trains on: the task's, general prompts, or parts of articles."""
-    count, data, kind = rows(plan, task), plan.scale.data, find_method(method).rows
-    official = isinstance(data, OfficialData)
+    count, data = rows(plan, task), plan.scale.data
+    kind = find_method(method).rows
     if kind == "prompts":
+        official = isinstance(data, OfficialData)
         count = data.general_prompts if not official else data.general.prompts if data.general else count
     if kind == "corpus":
+        count = _corpus_rows(plan, task)
+    return _limited(plan, count)
+
+
+def _limited(plan: Plan, count: int) -> int:
+    return min(count, getattr(plan.scale.data, "limit", None) or count)
+
+
+def _corpus_rows(plan: Plan, task: str) -> int:
+    """Raw texts of a task: parts of articles, whose lengths are known only when they are there."""
+    data = plan.scale.data
+    if data.origin(task) == "made":
         # The miniature world tells each fact's land in as many texts as a land has facts.
-        count = _corpus_rows(data.knowledge, data.absent) if official else data.sizes[task].symbols or count
-    return min(count, data.limit or count) if official else count
-
-
-def _corpus_rows(rules: KnowledgeData, absent: str) -> int:
-    """Parts into which the articles are cut. Their lengths are known only when they are there."""
-    characters = INVENTED_CHARACTERS if absent == "invent" else ARTICLE_CHARACTERS
-    return len(rules.articles) * -(-characters // rules.corpus_characters)
+        return data.sizes[task].symbols or data.sizes[task].train
+    entry = data.tasks[task]
+    if isinstance(entry, TaskArticles):
+        characters = INVENTED_CHARACTERS if data.absent == "invent" else ARTICLE_CHARACTERS
+        return len(entry.articles) * -(-characters // entry.corpus_characters)
+    corpus = entry.others.get("corpus")
+    return (corpus and stated_rows(corpus)) or 24
 
 
 def sequences(plan: Plan, run: RunSpec, values: Any) -> int:
@@ -130,8 +154,8 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
         return found
     names = exhibit_names() if target == "all" else (target,)
     found += trainings(plan, "table5")
-    for study, entry in plan.scale.studies.items():
-        found += trainings(plan, study) if entry.enabled else []
+    for study in plan.scale.running:
+        found += trainings(plan, study)
     for name in names:
         found += measures(plan, name)
     every = {job.output: job for job in found}

@@ -15,18 +15,12 @@ from pydantic import BaseModel, ConfigDict
 
 from sdft.common.errors import SdftError
 from sdft.common.files import digest
-from sdft.data.schema import OfficialData
 from sdft.methods import find_method
 from sdft.methods.hyperparameters import SWEPT, Hyperparameters, combinations, differing_options
 from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
 from sdft.study.schema import Arm, Config, Scale
 from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
-
-# How an endpoint is reached decides nothing about what its model writes.
-CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
-# What is measured on a test file decides nothing about training.
-MEASURED = {"test_rows", "test_versions", "test_sample"}
 
 
 class RunSpec(BaseModel):
@@ -96,6 +90,14 @@ class Plan:
     def study_of(self, arm: str) -> str:
         """The study that an arm belongs to."""
         return next((name for name, study in self.scale.studies.items() if arm in study.arms), "table5")
+
+    def not_run(self, study: str) -> str | None:
+        """Why a study of the scale is not made; None where it is."""
+        if study not in self.scale.studies:
+            return f"scale {self.name} does not have it"
+        if reason := self.scale.lacks(study):
+            return reason
+        return None if self.scale.studies[study].enabled else "switched off in the configuration"
 
     def study_seeds(self, study: str) -> list[int]:
         """The seeds of a study's own arms: its own, or the scale's."""
@@ -244,7 +246,7 @@ class Plan:
             "candidates": [entry.model_dump() for entry in self.hyperparameters(arm, task)] if values is None else None,
             "hyperparameters": values.model_dump() if values else replace or None,
             "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
-            "data": self._data_fields(task),
+            "data": self.scale.data.definition(task),
         }
         if options:
             defining["options"] = options
@@ -272,23 +274,6 @@ class Plan:
                 "corpus": self.data_path(task, "corpus") if rows == "corpus" else None,
             },
         )
-
-    def _data_fields(self, task: str) -> dict[str, Any]:
-        """What defines a task's data; a local copy's place does not, its declared content does."""
-        parts = {"sizes", "tasks", "general", "benchmark_items", "knowledge"}
-        fields = self.scale.data.model_dump(mode="json", exclude=parts)
-        sizes = getattr(self.scale.data, "sizes", {})
-        if task in sizes:
-            fields["size"] = sizes[task].model_dump()
-        if isinstance(self.scale.data, OfficialData):
-            if task == "knowledge":
-                places = {"articles": {"__all__": {"path"}}, "writer": CONNECTION}
-                fields["files"] = self.scale.data.knowledge.model_dump(mode="json", exclude=places)
-            else:
-                places = {"train": {"path"}, "test": {"path"}, **dict.fromkeys(MEASURED, True)}
-                fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
-            fields.pop("absent")
-        return fields
 
     def data_path(self, task: str, split: str) -> str:
         return f"{self.root}/data/{task}/{split}.jsonl"
@@ -350,7 +335,7 @@ class Plan:
         found: dict[str, RunSpec] = {}
         for study, tasks, arms, shared, orders in [
             ("table5", self.tasks, self.scale.arms, (), ()),
-            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.studies.items()),
+            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.possible.items()),
         ]:
             for task, arm in product(tasks, arms):
                 chains = [self.stages(arm, order, seed) for order in orders for seed in self.study_seeds(study)]
@@ -374,7 +359,7 @@ class Plan:
 
     def released(self) -> dict[str, Any]:
         """What `sdft.pages.released` reads: the released checkpoints and where their scores lie."""
-        tasks = getattr(self.scale.data, "tasks", {})
+        files = self.scale.data.files
         return {
             "scale": self.name,
             "checkpoints": [
@@ -385,7 +370,7 @@ class Plan:
                     "from": entry.path or entry.architecture or f"{entry.repository}@{entry.revision}",
                     "scores": f"{self.root}/released/{name}/{entry.task}",
                     "data": self.data_path(entry.task, "test"),
-                    "versions": tasks[entry.task].test_versions if entry.task in tasks else [],
+                    "versions": rules.test_versions if (rules := files(entry.task)) else [],
                 }
                 for name, entry in self.scale.released.items()
             ],

@@ -15,7 +15,7 @@ from sdft.pages import figures
 from sdft.pages.figures.figure4 import draw_pareto
 from sdft.pages.figures.style import LOOKS
 
-OFF = {"reason": "The study is switched off.", "cost_hours": 1.5}
+OFF = {"reason": "switched off", "cost_hours": 1.5}
 
 
 @pytest.fixture(scope="module")

@@ -153,7 +153,7 @@ def test_ablations_show_the_toy_and_every_arm(plans, tmp_path):
 
 @pytest.mark.parametrize("item", ["table1", "table2", "table3", "ablations", "cost"])
 def test_a_study_that_is_switched_off_has_no_numbers_and_says_what_it_costs(plans, tmp_path, item):
-    verdict = make_table(changed(plans[item], reason="The study is switched off.", cost_hours=12.5), tmp_path)
+    verdict = make_table(changed(plans[item], reason="switched off", cost_hours=12.5), tmp_path)
     assert {row["verdict"] for row in verdict["rows"]} <= {"NOT RUN"}
     assert {claim["verdict"] for claim in verdict["claims"]} <= {"NOT RUN"}
     assert all("12.5 device-hours" in claim["reading"] for claim in verdict["claims"])

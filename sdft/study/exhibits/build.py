@@ -20,7 +20,7 @@ from sdft.study.exhibits.schema import (
 )
 from sdft.study.gate import bands
 from sdft.study.plan import Plan, RunSpec
-from sdft.study.schema import Study
+from sdft.study.schema import Scale, Study
 from sdft.tasks import tested
 
 # The question alone, for a base model on a task that is not one of Table 5's.
@@ -35,23 +35,22 @@ def exhibit(plan: Plan, name: str) -> Exhibit:
     Raises SdftError where there is no such table or figure.
     """
     declared = find(name)
-    entry = plan.scale.studies.get(declared.study) if declared.study else None
     fields = {
         "name": name,
         "scale": plan.name,
         "study": declared.study or "table5",
         "tolerance": plan.config.tolerance,
-        **standing(plan),
+        **standing(plan.scale),
     }
     if declared.sweeps:
         return Exhibit(**fields, sweeps=_sweeps(plan, declared))
     if declared.study is None:
         fields |= _table5(plan, declared)
-    elif entry is None:
-        return Exhibit(**fields, reason=f"Scale {plan.name} has no study {declared.study}.")
     else:
-        fields |= _study(plan, declared, entry)
-        fields["reason"] = "" if entry.enabled else "The study is switched off in the configuration."
+        fields["reason"] = plan.not_run(declared.study) or ""
+        if declared.study not in plan.scale.possible:
+            return Exhibit(**fields)
+        fields |= _study(plan, declared, plan.scale.possible[declared.study])
     if bands()["model"] in {model.model for model in fields["base"]} & set(plan.bases):
         fields["gate"] = [f"{plan.root}/gate/{bands()['model']}.json"]
     if "estimators" in declared.measures:
@@ -59,22 +58,16 @@ def exhibit(plan: Plan, name: str) -> Exhibit:
     return Exhibit(**fields)
 
 
-def standing(plan: Plan) -> dict[str, str]:
-    """What the scale's numbers are worth, the sentence that says so, and why its cells are unlike the paper's."""
-    notices = {
-        "mini": "A miniature world: the models, tasks and benchmarks are its own, and so are the numbers.",
-        "smoke": "Smoke test: not evidence.",
-        "rehearsal": "Rehearsal: not evidence.",
-        "paper": "The paper's models, data and benchmarks.",
-    }
-    evidence = {"smoke": "none", "rehearsal": "none", "paper": "paper"}.get(plan.name, "own")
-    notice = notices.get(plan.name, "")
-    unlike = {"own": "other models, tasks or data than the paper's", "none": "not evidence", "paper": ""}[evidence]
-    if evidence == "own" and plan.scale.data.source == "miniature":
+def standing(scale: Scale) -> dict[str, str]:
+    """What a scale's numbers are worth, the sentence that says so, and why its cells are unlike the paper's."""
+    unlike = {
+        "paper": "",
+        "own": "other models, tasks or benchmarks than the paper's",
+        "none": f"{scale.notice[:1].lower()}{scale.notice[1:].removesuffix('.')}",
+    }[scale.evidence]
+    if scale.evidence == "own" and scale.data.source == "miniature":
         unlike = "miniature world: other models, tasks and benchmarks than the paper's"
-    elif evidence == "none" and notice:
-        unlike = f"{notice[0].lower()}{notice[1:].removesuffix('.')}"
-    return {"evidence": evidence, "notice": notice, "unlike": unlike}
+    return {"evidence": scale.evidence, "notice": scale.notice, "unlike": unlike}
 
 
 def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
@@ -89,17 +82,17 @@ def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
 
 def _versions(plan: Plan) -> dict[str, VersionEntry]:
     """The shorter versions of each test set."""
-    rules = getattr(plan.scale.data, "tasks", {})
     return {
         task: VersionEntry(data=plan.data_path(task, "test"), rows=shorter)
         for task in plan.tasks
-        if task in rules and (shorter := [n for n in rules[task].test_versions if n < (rules[task].test_rows or 0)])
+        if (rules := plan.scale.data.files(task))
+        and (shorter := [rows for rows in rules.test_versions if rows < (rules.test_rows or 0)])
     }
 
 
 def _sweeps(plan: Plan, declared: Declaration) -> list[SweepEntry]:
     """The grids and fixed settings of the arms whose sweeps the paper lists; none of a study that the scale lacks."""
-    study = plan.scale.studies.get(declared.study) if declared.study else plan.scale
+    study = plan.scale.possible.get(declared.study) if declared.study else plan.scale
     arms, tasks = (study.arms, study.tasks) if study else ({}, [])
     found: dict[str, SweepEntry] = {}
     for arm, entry in arms.items():

@@ -93,7 +93,7 @@ class Exhibit(Strict):
     """A table or figure at one scale: base models, cells, and what else its declaration asks for.
 
     evidence and notice: what the scale's numbers are worth, and the sentence that says so. unlike: why its cells cannot
-    be compared with the paper's, where they cannot. reason: why there is nothing to show, empty where there is;
+    be compared with the paper's, where they cannot. reason: why there is nothing to show, in a clause;
     cost_hours: device-hours of a study that is switched off.
     """
 
@@ -127,7 +127,6 @@ class Exhibit(Strict):
 
     @property
     def absence(self) -> str:
-        """Why there is nothing to show, with what it would cost; empty where there is."""
-        if self.enabled or self.cost_hours is None:
-            return self.reason
-        return f"{self.reason.removesuffix('.')}; it would cost about {self.cost_hours:.3g} device-hours."
+        """Why there is nothing to show and what it would cost, as a sentence; empty where there is."""
+        cost = "" if self.cost_hours is None else f"; it would cost about {self.cost_hours:.3g} device-hours"
+        return "" if self.enabled else f"The study is not run: {self.reason}{cost}."
