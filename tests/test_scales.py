@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
 from sdft.evaluate.prior import MINI, PAPER, check_config
 from sdft.evidence.published import document, lookup
-from sdft.miniature.data import BENCHMARK_ITEMS, GENERAL_PROMPTS, SIZES
-from sdft.study.exhibits.build import context_parts, exhibit, files
+from sdft.miniature.data import SIZES
+from sdft.miniature.schema import BENCHMARK_ITEMS, GENERAL_PROMPTS
+from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan
 from sdft.study.values import read_values
 from sdft.tasks.benchmarks import BENCHMARKS
@@ -176,7 +178,7 @@ def test_every_cell_of_the_knowledge_study_is_judged_on_both_splits_or_none_is(v
     assert sorted(scores) == sorted(f"{cell}/knowledge{split}.json" for cell in cells for split in ("", "_ood"))
     assert {path.split("/")[2] for path in scores} == {folder}
     # The base model with the article (Oracle RAG), and alone.
-    assert {cell.split("-")[1] for cell in cells if "/context/" in cell} == {"article", "none"}
+    assert {cell.split("/")[5] for cell in cells if "/context/" in cell} == {"article", "none"}
 
 
 def score_folders(found):
@@ -222,13 +224,13 @@ def test_figure_5_has_the_papers_sizes_with_a_base_model_each(config, scale):
 def test_figure_2_asks_for_demonstrations_where_the_official_data_has_them(config, scale):
     plan = Plan(config, scale)
     found = exhibit(plan, "figure2")
-    measured = [*found.base, *(run for shown in found.contexts for run in shown.runs)]
-    folders = [entry.scores.rsplit("/", 1)[1] for entry in measured]
-    shown = {folder.split("-")[1] for folder in folders}
+    measured = [*found.base, *(model for shown in found.contexts for model in shown.runs)]
     # The base model answers the same questions alone, so that the two can be compared.
-    assert shown == {"none.validation", "expert.validation"}
-    assert [context_parts(name) for name in sorted(shown)] == [("expert", "validation"), (None, "validation")]
-    assert context_parts("shared") == ("shared", "test")
+    asked = {"task": "tooluse", "split": "validation"}
+    assert {entry.scores for entry in measured} == {
+        plan.context_scores_folder(context=context, model=model, **asked)
+        for context, model in product(("none", "expert"), plan.bases)
+    }
 
 
 def test_what_a_model_is_used_for_renames_none_of_its_runs(values):

@@ -47,6 +47,19 @@ class BaseModelSource(Strict):
     thinking: bool = False
 
 
+# What of a source decides about a model's files; the rest says how it is used.
+ORIGIN = ("path", "repository", "revision", "architecture", "thinking")
+
+
+class ModelSpec(Strict):
+    """`python -m sdft.models.hub`."""
+
+    name: Annotated[str, Field(description="the model's name in config.yaml")]
+    source: Annotated[BaseModelSource, Field(description="its block in models.sources or released, as JSON")]
+    tokenizer: Annotated[str | None, Field(description="tokenizer folder, for a random model")] = None
+    out: Annotated[str, Field(description="folder of the model")]
+
+
 class Models(Strict):
     """Base models of a scale. Seed number i of the study starts from `names[i mod len(names)]`.
 

@@ -10,7 +10,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from sdft.data.fetch import local_path
 from sdft.data.schema import OfficialData, Source, TaskArticles
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings
-from sdft.study.exhibits import names as exhibit_names
+from sdft.study import exhibits, paths
 from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan, RunSpec
 
@@ -143,23 +143,25 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     """
     if target == "released_checkpoints":
         return [
-            _job(f"{entry['scores']}/responses.jsonl.gz", "evaluation", 1, (), entry["name"])
+            _job(f"{entry['scores']}{paths.RESPONSES}", "evaluation", 1, (), entry["name"])
             for entry in plan.released()["checkpoints"]
         ]
-    found = [
-        _job(f"{plan.root}/scores/base/{model}/responses.jsonl.gz", "evaluation", len(plan.tasks), (), model)
-        for model in plan.bases
-    ]
+    responses = {
+        model: plan.path(paths.BASE_SCORES + paths.RESPONSES, scored="scores", model=model) for model in plan.bases
+    }
+    found = [_job(path, "evaluation", len(plan.tasks), (), model) for model, path in responses.items()]
     if target == "gate":
         return found
-    names = exhibit_names() if target == "all" else (target,)
+    names = exhibits.names() if target == "all" else (target,)
     found += trainings(plan, "table5")
     for study in plan.scale.running:
         found += trainings(plan, study)
     for name in names:
         found += measures(plan, name)
     every = {job.output: job for job in found}
-    waiting = [_evaluated(plan, path) for name in names for path in files(plan, name)]
+    # A gate itself needs no device; the scores that it looks at do.
+    gates = {plan.path(paths.GATE, model=model): path for model, path in responses.items()}
+    waiting = [gates.get(path) or _evaluated(plan, path) for name in names for path in files(plan, name)]
     needed: set[str] = set()
     while waiting:
         output = waiting.pop()
@@ -189,9 +191,9 @@ def trainings(plan: Plan, study: str) -> list[Job]:
         # Which candidate wins is not known, so the dearest is counted.
         values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
         units = max(sequences(plan, run, entry) for entry in values) * dearer
-        model = f"{plan.run_folder(run)}/model.json"
+        model = plan.model_path(run)
         found[run.id] = _job(model, run.method, units, (*outputs, *needs), run.base, devices)
-        scores = f"{plan.root}/scores/{run.study}/{run.id}/responses.jsonl.gz"
+        scores = plan.path(paths.RUN_SCORES + paths.RESPONSES, scored="scores", study=run.study, run=run.id)
         found[f"{run.id} scored"] = _job(scores, "evaluation", _longer(plan, run.base), (model,), run.base)
     return list(found.values())
 
@@ -230,9 +232,7 @@ def _longer(plan: Plan, model: str) -> float:
 
 
 def _evaluated(plan: Plan, path: str) -> str:
-    """The scores that a judge or a gate looks at, which themselves need no device."""
-    if path.startswith(f"{plan.root}/gate/"):
-        return f"{plan.root}/scores/base/{Path(path).stem}/responses.jsonl.gz"
+    """The scores that a judge looks at, which themselves need no device."""
     return path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
 
 
@@ -241,17 +241,20 @@ def measures(plan: Plan, name: str) -> list[Job]:
     shown = exhibit(plan, name)
     if not shown.enabled:
         return []
-    runs = {run.run: plan.find(run.run).base for cell in shown.cells for run in cell.runs}
     found = []
-    for path in map(partial(_evaluated, plan), files(plan, name)):
-        kind = path.removeprefix(f"{plan.root}/").split("/")[0]
-        if "/scores/context/" in path and path.endswith(".gz"):
-            kind = "context"
-        if kind in assumptions()["measures"]:
-            subject = path.split("/")[-2] if kind == "context" else Path(path).stem
-            model = runs.get(subject) or subject.split("-", 2)[-1]
-            needs = (f"{plan.run_folder(plan.find(subject))}/model.json",) if subject in runs else ()
-            found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
+
+    def add(kind: str, path: str, model: str, *needs: str) -> None:
+        found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
+
+    for run in (run for cell in shown.cells for run in cell.runs):
+        for kind, path in run.files.items():
+            add(kind, path, plan.find(run.run).base, run.model)
+    in_context = [model for entry in shown.contexts for model in entry.runs]
+    for model in (*(model for model in shown.base if model.task), *in_context):
+        add("context", _evaluated(plan, f"{model.scores}{paths.RESPONSES}"), model.model)
+    for model in (*shown.base, *in_context):
+        for kind, path in model.files.items():
+            add(kind, path, model.model)
     return found
 
 
@@ -470,7 +473,7 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
     }
     outputs = {job.output: job for job in found}
     for run in plan.runs():
-        job = outputs.get(f"{plan.run_folder(run)}/model.json")
+        job = outputs.get(plan.model_path(run))
         if job is None:
             continue
         kept = max(1, run.settings.snapshots)

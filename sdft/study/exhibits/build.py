@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
+from sdft.study import paths
 from sdft.study.exhibits import find
 from sdft.study.exhibits.base import Declaration
 from sdft.study.exhibits.schema import (
@@ -52,9 +53,9 @@ def exhibit(plan: Plan, name: str) -> Exhibit:
             return Exhibit(**fields)
         fields |= _study(plan, declared, plan.scale.possible[declared.study])
     if bands()["model"] in {model.model for model in fields["base"]} & set(plan.bases):
-        fields["gate"] = [f"{plan.root}/gate/{bands()['model']}.json"]
+        fields["gate"] = [plan.path(paths.GATE, model=bands()["model"])]
     if "estimators" in declared.measures:
-        fields["estimators"] = f"{plan.root}/estimators.json"
+        fields["estimators"] = plan.path(paths.ESTIMATORS)
     return Exhibit(**fields)
 
 
@@ -134,7 +135,7 @@ def _study(plan: Plan, declared: Declaration, entry: Study) -> dict[str, Any]:
                 context=context,
                 size=size,
                 runs=[
-                    _in_context(plan, declared, task, _shown(entry, context), seed, model)
+                    _in_context(plan, declared, entry, task, context, seed, model)
                     for seed, model in bases
                     if _size(plan, model) == size
                 ],
@@ -156,11 +157,6 @@ def _bases(plan: Plan, study: str, entry: Study) -> list[tuple[int, str]]:
     return list(dict.fromkeys(found))
 
 
-def _shown(entry: Study, context: str) -> str:
-    """A context as paths name it: with the split that is measured, where that is not test."""
-    return context if entry.split == "test" else f"{context}.{entry.split}"
-
-
 def _size(plan: Plan, model: str) -> str | None:
     """The size of a base model: its source's, or that with which a miniature one's name starts."""
     source = plan.scale.models.sources.get(model)
@@ -178,22 +174,27 @@ def _rank(size: str | None) -> float:
 
 
 def _base(plan: Plan, declared: Declaration, entry: Study | None, seed: int, model: str) -> BaseEntry:
-    scores, passk = plan.base_scores_folder(model), None
+    found: dict[str, Any] = {"scores": plan.base_scores_folder(model)}
+    where = {"task": entry.tasks[0], "context": NO_CONTEXT, "split": entry.split, "model": model} if entry else {}
     # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split.
     if entry and (entry.split != "test" or not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases)):
-        scores = context_folder(plan, entry.tasks[0], _shown(entry, NO_CONTEXT), model)
+        found = {"scores": plan.context_scores_folder(**where), "task": entry.tasks[0]}
     if "passk" in declared.measures and model in plan.bases:
-        passk = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")
-    return BaseEntry(seed=seed, model=model, size=_size(plan, model), scores=scores, passk=passk)
+        found["passk"] = plan.path(paths.BASE_PASSK, **where)
+    return BaseEntry(seed=seed, model=model, size=_size(plan, model), **found)
 
 
-def _in_context(plan: Plan, declared: Declaration, task: str, context: str, seed: int, model: str) -> BaseEntry:
+def _in_context(
+    plan: Plan, declared: Declaration, entry: Study, task: str, context: str, seed: int, model: str
+) -> BaseEntry:
+    where = {"task": task, "context": context, "split": entry.split, "model": model}
     measured = "divergence" in declared.measures
     return BaseEntry(
         seed=seed,
         model=model,
-        scores=context_folder(plan, task, context, model),
-        divergence=divergence_path(plan, f"base/{task}-{context}-{model}") if measured else None,
+        task=task,
+        scores=plan.context_scores_folder(**where),
+        divergence=plan.path(paths.BASE_DIVERGENCE, **where) if measured else None,
     )
 
 
@@ -211,16 +212,16 @@ def _cell(plan: Plan, declared: Declaration, task: str, arm: str, runs: list[Run
 
 
 def _run(plan: Plan, declared: Declaration, run: RunSpec) -> RunEntry:
-    files = {"trajectory": f"{plan.root}/trajectories/{declared.study}/{run.study}/{run.id}.json"}
+    where = {"study": run.study, "run": run.id}
+    files = {"trajectory": plan.path(paths.TRAJECTORY, measured=declared.study, **where)}
     if run.study == "table5":
-        files["passk"] = passk_path(plan, f"{run.study}/{run.id}")
-        files["divergence"] = divergence_path(plan, f"{run.study}/{run.id}")
-        files["flops"] = f"{plan.root}/flops/{run.study}/{run.id}.json"
+        templates = {"passk": paths.RUN_PASSK, "divergence": paths.RUN_DIVERGENCE, "flops": paths.FLOPS}
+        files |= {kind: plan.path(template, **where) for kind, template in templates.items()}
     return RunEntry(
         run=run.id,
         seed=run.seed,
         scores=plan.scores_folder(run),
-        model=f"{plan.run_folder(run)}/model.json",
+        model=plan.model_path(run),
         **{kind: path for kind, path in files.items() if kind in declared.measures},
     )
 
@@ -233,34 +234,24 @@ def files(plan: Plan, name: str) -> list[str]:
 
 def _files(plan: Plan, found: Exhibit) -> Iterator[str]:
     for model in found.base:
-        if "/context/" in model.scores:
-            yield from _context_files(model.scores)
-        else:
+        if model.task is None:
             yield from plan.base_score_files(model.model)
+        else:
+            yield from paths.scores(model.scores, *tested(model.task))
         yield from model.files.values()
     for cell in found.cells:
         yield from filter(None, [cell.selected])
         for run in cell.runs:
-            yield from plan.score_files(run.scores, score_names(cell.task))
+            yield from plan.score_files(run.scores, list(tested(cell.task)))
             yield from filter(None, [run.model])
             yield from run.files.values()
     for shown in found.contexts:
         for model in shown.runs:
-            yield from _context_files(model.scores)
+            yield from paths.scores(model.scores, *tested(shown.task))
             yield from model.files.values()
     yield from (entry.path for entry in found.candidates)
     yield from filter(None, [found.estimators, *found.gate])
     yield from (entry.data for entry in found.versions.values())
-
-
-def score_names(task: str) -> list[str]:
-    """The scores of a task, one a split on which it is tested."""
-    return list(tested(task))
-
-
-def _context_files(folder: str) -> list[str]:
-    task = folder.rsplit("/", 1)[1].split("-")[0]
-    return [f"{folder}/{name}.json" for name in score_names(task)] + [f"{folder}/responses.jsonl.gz"]
 
 
 def _candidates(plan: Plan, pairs: Iterable[tuple[str, str]]) -> list[CandidateEntry]:
@@ -269,22 +260,3 @@ def _candidates(plan: Plan, pairs: Iterable[tuple[str, str]]) -> list[CandidateE
         for task, arm in pairs
         for run in plan.candidates(task, arm)
     ]
-
-
-def passk_path(plan: Plan, name: str) -> str:
-    return f"{plan.root}/passk/{name}.json"
-
-
-def divergence_path(plan: Plan, name: str) -> str:
-    return f"{plan.root}/divergence/{name}.json"
-
-
-def context_parts(shown: str) -> tuple[str | None, str]:
-    """Context (None for the question alone) and split that a path names."""
-    context, _, split = shown.partition(".")
-    return (None if context == NO_CONTEXT else context), split or "test"
-
-
-def context_folder(plan: Plan, task: str, context: str, model: str) -> str:
-    """Scores of a base model on one task, alone or with a demonstration or an article in its context."""
-    return f"{plan.root}/{plan.scored(task)}/context/{task}-{context}-{model}"

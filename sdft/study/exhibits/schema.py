@@ -36,10 +36,11 @@ class RunEntry(Measured):
 
 
 class BaseEntry(Measured):
-    """An untrained model, alone or with something in its context."""
+    """An untrained model. `task`: the only task that it is scored on; None for all of the scale's, and benchmarks."""
 
     model: str
     size: str | None = None
+    task: str | None = None
 
 
 class CellEntry(Strict):
