@@ -212,9 +212,9 @@ class FileTasks(Strict):
                 "{train: {path: train.jsonl}, test: {path: test.jsonl}}"
             )
         entry = self.tasks.get(task)
-        for split in find_task(task).tests if entry else ():
+        for split in find_task(task).splits if entry else ():
             if split not in entry.splits:
-                return f"data.tasks.{task} lacks the split {split}, on which the task is tested; add others.{split}"
+                return f"data.tasks.{task} lacks the split {split}; add data.tasks.{task}.others.{split} with its file"
         return None
 
     def definition(self, task: str) -> dict[str, Any]:
