@@ -76,7 +76,9 @@ def test_a_number_spelt_otherwise_is_the_same_run(values):
 
 def test_an_arm_changed_leaves_the_other_arms_alone(values):
     before = plan_of(values)
-    values["scales"]["mini"]["arms"]["sft"]["grid"]["learning_rate"].append(3e-3)
+    grid = values["scales"]["mini"]["arms"]["sft"]["grid"]
+    # A named list belongs to several arms.
+    values["scales"]["mini"]["arms"]["sft"]["grid"] = {**grid, "learning_rate": [*grid["learning_rate"], 3e-3]}
     after = plan_of(values)
     for arm in ("dft", "sdft"):
         assert [run.id for run in before.finals("table5", "science", arm)] == [

@@ -1,7 +1,9 @@
 """The study's runs: which models are trained, from what, under which name and path.
 
 A run's name is a readable slug and eight hex digits of a digest over the fields that define its result. Resources,
-labels and paths are not hashed, so moving or speeding up a study renames nothing.
+labels and paths are not hashed, so moving or speeding up a study renames nothing. Of the configuration's values only
+those that differ from their defaults are hashed, so a new key renames nothing at its default; in turn a default never
+changes, since runs of two meanings would have one name.
 """
 
 from __future__ import annotations
@@ -57,6 +59,10 @@ class RunSpec(BaseModel):
     options: dict[str, Any] = {}
     settings: TrainingSettings
     data: dict[str, str | None]
+
+    def text(self) -> str:
+        """RUN.json: what differs from the defaults, so that a new key makes no run another one."""
+        return self.model_dump_json(indent=1, exclude_defaults=True)
 
 
 class Plan:
@@ -232,6 +238,7 @@ class Plan:
         parent = parent or self._parent(task, arm, seed)
         base = self.base_of(seed, arm)
         replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)
+        candidates = self.hyperparameters(arm, task) if values is None else []
         defining = {
             "scale": self.name,
             "task": task,
@@ -239,15 +246,15 @@ class Plan:
             "method": method,
             "seed": seed,
             "base": [base, self.scale.models.revision(base)],
-            "parent": parent.id if parent else None,
+            "parent": parent and parent.id,
             "demonstration": demonstration,
-            "candidates": [entry.model_dump() for entry in self.hyperparameters(arm, task)] if values is None else None,
-            "hyperparameters": values.model_dump() if values else replace or None,
-            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
+            "candidates": [entry.model_dump(exclude_defaults=True) for entry in candidates],
+            "hyperparameters": values.model_dump(exclude_defaults=True) if values else replace,
+            "options": options,
+            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS), exclude_defaults=True),
             "data": self._data_fields(task),
         }
-        if options:
-            defining["options"] = options
+        defining = {name: value for name, value in defining.items() if value not in (None, {}, [])}
         parts = [task, arm, *([values.slug] if values else []), f"s{seed}", digest(defining)]
         return RunSpec(
             id="-".join(parts),
@@ -275,19 +282,19 @@ class Plan:
 
     def _data_fields(self, task: str) -> dict[str, Any]:
         """What defines a task's data; a local copy's place does not, its declared content does."""
-        parts = {"sizes", "tasks", "general", "benchmark_items", "knowledge"}
-        fields = self.scale.data.model_dump(mode="json", exclude=parts)
-        sizes = getattr(self.scale.data, "sizes", {})
+        data = self.scale.data
+        parts = {"sizes", "tasks", "general", "benchmark_items", "knowledge", "absent"}
+        fields = data.model_dump(mode="json", exclude=parts, exclude_defaults=True)
+        sizes = getattr(data, "sizes", {})
         if task in sizes:
-            fields["size"] = sizes[task].model_dump()
-        if isinstance(self.scale.data, OfficialData):
+            fields["size"] = sizes[task].model_dump(exclude_defaults=True)
+        if isinstance(data, OfficialData):
             if task == "knowledge":
-                places = {"articles": {"__all__": {"path"}}, "writer": CONNECTION}
-                fields["files"] = self.scale.data.knowledge.model_dump(mode="json", exclude=places)
+                files, places = data.knowledge, {"articles": {"__all__": {"path"}}, "writer": CONNECTION}
             else:
+                files = data.tasks[task]
                 places = {"train": {"path"}, "test": {"path"}, **dict.fromkeys(MEASURED, True)}
-                fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
-            fields.pop("absent")
+            fields["files"] = files.model_dump(mode="json", exclude=places, exclude_defaults=True)
         return fields
 
     def data_path(self, task: str, split: str) -> str:
