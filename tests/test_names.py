@@ -8,7 +8,7 @@ import pytest
 from pydantic import create_model
 
 from sdft.config import parse_config
-from sdft.data.schema import Article, KnowledgeData, MiniatureData, OfficialData, OfficialTask, Source, Writer
+from sdft.data.schema import Article, Source, TaskArticles, TaskFiles, Writer
 from sdft.learning.spec import defining
 from sdft.methods.settings import TrainingSettings
 from sdft.study.plan import Plan, RunSpec
@@ -105,16 +105,10 @@ DEFAULTS = {
         "checkpoint_steps": None,
         "snapshots": 0,
     },
-    MiniatureData: {"world_seed": 0, "benchmark_items": 150, "general_prompts": 384},
-    OfficialData: {
-        "absent": "download",
-        "validation_fraction": 0.05,
-        "split_seed": 0,
-        "limit": None,
-        "knowledge": None,
-        "general": None,
-    },
-    OfficialTask: {
+    TaskFiles: {
+        "validation": None,
+        "others": {},
+        "style": None,
         "test_rows": None,
         "test_versions": [],
         "test_sample": None,
@@ -123,7 +117,7 @@ DEFAULTS = {
         "overlap": "error",
     },
     Source: dict.fromkeys(("path", "github", "hub", "revision", "file", "sha256", "rows")),
-    KnowledgeData: {
+    TaskArticles: {
         "writer": None,
         "train": 100,
         "test": 20,

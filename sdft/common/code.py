@@ -70,12 +70,13 @@ ERRORS = frozenset({"SdftError", "DivergedError"})
 HELP = frozenset({"help", "description", "epilog", "metavar", "prog", "formatter_class"})
 KEYWORDS = {
     **dict.fromkeys(("ArgumentParser", "add_argument", "add", "add_parser"), HELP),
+    "Field": frozenset({"description"}),
     "tqdm": frozenset({"desc", "unit"}),
     "Task": frozenset({"title", "look"}),
 }
 HELPERS = frozenset({"add_argument_group", "parser"})
 # Declarations of a method that tables, figures and forecasts read.
-SHOWN = frozenset({"title", "look", "costs_like"})
+SHOWN = frozenset({"title", "look"})
 
 
 # Files that are remembered, old versions among them, before those that were not read now are dropped.

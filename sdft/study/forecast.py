@@ -10,7 +10,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ import yaml
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
-from sdft.data.schema import KnowledgeData, MiniatureData, OfficialData
+from sdft.data.fetch import local_path
+from sdft.data.schema import OfficialData, Source, TaskArticles
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings
+from sdft.study import paths
 from sdft.study.exhibits import STUDY_OF, files, item
 from sdft.study.plan import Plan, RunSpec
 
@@ -75,32 +77,55 @@ class Fit:
 def rows(plan: Plan, task: str) -> int:
     """Training rows of a task."""
     data = plan.scale.data
-    if isinstance(data, MiniatureData):
+    if data.origin(task) == "made":
         return data.sizes[task].train
-    if task == "knowledge":
-        count = len(data.knowledge.articles) * data.knowledge.train
+    entry = data.tasks[task]
+    if isinstance(entry, TaskArticles):
+        count, drawn = len(entry.articles) * entry.train, True
     else:
-        count = data.tasks[task].train.rows or 24
-    count -= max(1, round(count * data.validation_fraction))
-    return min(count, data.limit or count)
+        count, drawn = stated_rows(entry.train) or 24, entry.validation is None
+    if drawn:
+        count -= max(1, round(count * data.validation_fraction))
+    return _limited(plan, count)
+
+
+def stated_rows(source: Source) -> int | None:
+    """Rows of a file: as the configuration says, or counted in a .jsonl file that is here; None where neither is."""
+    path = local_path(source)
+    if source.rows is not None or path is None or path.suffix != ".jsonl" or not path.is_file():
+        return source.rows
+    with path.open("rb") as lines:
+        return sum(bool(line.strip()) for line in lines)
 
 
 def method_rows(plan: Plan, task: str, method: str) -> int:
     """Rows that a method trains on: the task's, general prompts, or parts of articles."""
-    count, data, kind = rows(plan, task), plan.scale.data, find_method(method).rows
-    official = isinstance(data, OfficialData)
+    count, data = rows(plan, task), plan.scale.data
+    kind = find_method(method).rows
     if kind == "prompts":
+        official = isinstance(data, OfficialData)
         count = data.general_prompts if not official else data.general.prompts if data.general else count
     if kind == "corpus":
+        count = _corpus_rows(plan, task)
+    return _limited(plan, count)
+
+
+def _limited(plan: Plan, count: int) -> int:
+    return min(count, getattr(plan.scale.data, "limit", None) or count)
+
+
+def _corpus_rows(plan: Plan, task: str) -> int:
+    """Raw texts of a task: parts of articles, whose lengths are known only when they are there."""
+    data = plan.scale.data
+    if data.origin(task) == "made":
         # The miniature world tells each fact's land in as many texts as a land has facts.
-        count = _corpus_rows(data.knowledge, data.absent) if official else data.sizes[task].symbols or count
-    return min(count, data.limit or count) if official else count
-
-
-def _corpus_rows(rules: KnowledgeData, absent: str) -> int:
-    """Parts into which the articles are cut. Their lengths are known only when they are there."""
-    characters = INVENTED_CHARACTERS if absent == "invent" else ARTICLE_CHARACTERS
-    return len(rules.articles) * -(-characters // rules.corpus_characters)
+        return data.sizes[task].symbols or data.sizes[task].train
+    entry = data.tasks[task]
+    if isinstance(entry, TaskArticles):
+        characters = INVENTED_CHARACTERS if data.absent == "invent" else ARTICLE_CHARACTERS
+        return len(entry.articles) * -(-characters // entry.corpus_characters)
+    corpus = entry.others.get("corpus")
+    return (corpus and stated_rows(corpus)) or 24
 
 
 def sequences(plan: Plan, run: RunSpec, values: Any) -> int:
@@ -118,23 +143,25 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     """
     if target == "released_checkpoints":
         return [
-            _job(f"{entry['scores']}/responses.jsonl.gz", "evaluation", 1, (), entry["name"])
+            _job(f"{entry['scores']}{paths.RESPONSES}", "evaluation", 1, (), entry["name"])
             for entry in plan.released()["checkpoints"]
         ]
-    found = [
-        _job(f"{plan.root}/scores/base/{model}/responses.jsonl.gz", "evaluation", len(plan.tasks), (), model)
-        for model in plan.bases
-    ]
+    responses = {
+        model: plan.path(paths.BASE_SCORES + paths.RESPONSES, scored="scores", model=model) for model in plan.bases
+    }
+    found = [_job(path, "evaluation", len(plan.tasks), (), model) for model, path in responses.items()]
     if target == "gate":
         return found
     names = tuple(STUDY_OF) if target == "all" else (target,)
     found += trainings(plan, "table5")
-    for study, entry in plan.scale.studies.items():
-        found += trainings(plan, study) if entry.enabled else []
+    for study in plan.scale.running:
+        found += trainings(plan, study)
     for name in names:
         found += measures(plan, name)
     every = {job.output: job for job in found}
-    waiting = [_evaluated(plan, path) for name in names for path in files(plan, name)]
+    # A gate itself needs no device; the scores that it looks at do.
+    gates = {plan.path(paths.GATE, model=model): path for model, path in responses.items()}
+    waiting = [gates.get(path) or _evaluated(plan, path) for name in names for path in files(plan, name)]
     needed: set[str] = set()
     while waiting:
         output = waiting.pop()
@@ -164,9 +191,9 @@ def trainings(plan: Plan, study: str) -> list[Job]:
         # Which candidate wins is not known, so the dearest is counted.
         values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
         units = max(sequences(plan, run, entry) for entry in values) * dearer
-        model = f"{plan.run_folder(run)}/model.json"
+        model = plan.model_path(run)
         found[run.id] = _job(model, run.method, units, (*outputs, *needs), run.base, devices)
-        scores = f"{plan.root}/scores/{run.study}/{run.id}/responses.jsonl.gz"
+        scores = plan.path(paths.RUN_SCORES + paths.RESPONSES, scored="scores", study=run.study, run=run.id)
         found[f"{run.id} scored"] = _job(scores, "evaluation", _longer(plan, run.base), (model,), run.base)
     return list(found.values())
 
@@ -205,9 +232,7 @@ def _longer(plan: Plan, model: str) -> float:
 
 
 def _evaluated(plan: Plan, path: str) -> str:
-    """The scores that a judge or a gate looks at, which themselves need no device."""
-    if path.startswith(f"{plan.root}/gate/"):
-        return f"{plan.root}/scores/base/{Path(path).stem}/responses.jsonl.gz"
+    """The scores that a judge looks at, which themselves need no device."""
     return path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
 
 
@@ -216,17 +241,21 @@ def measures(plan: Plan, name: str) -> list[Job]:
     shown = item(plan, name)
     if not shown["enabled"]:
         return []
-    runs = {run["run"]: plan.find(run["run"]).base for cell in shown["cells"] for run in cell["runs"]}
     found = []
-    for path in map(partial(_evaluated, plan), files(plan, name)):
-        kind = path.removeprefix(f"{plan.root}/").split("/")[0]
-        if "/scores/context/" in path and path.endswith(".gz"):
-            kind = "context"
-        if kind in assumptions()["measures"]:
-            subject = path.split("/")[-2] if kind == "context" else Path(path).stem
-            model = runs.get(subject) or subject.split("-", 2)[-1]
-            needs = (f"{plan.run_folder(plan.find(subject))}/model.json",) if subject in runs else ()
-            found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
+
+    def add(kind: str, path: str, model: str, *needs: str) -> None:
+        found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
+
+    kinds = ("trajectory", "passk", "divergence", "flops")
+    for run in (run for cell in shown["cells"] for run in cell["runs"]):
+        for kind in filter(run.get, kinds):
+            add(kind, run[kind], plan.find(run["run"]).base, run["model"])
+    alone = [entry for entry in shown["base"] if "task" in entry]
+    for entry in (*alone, *(run for teacher in shown["teachers"] for run in teacher["runs"])):
+        add("context", _evaluated(plan, f"{entry['scores']}{paths.RESPONSES}"), entry["model"])
+    for entry in (*shown["base"], *(run for teacher in shown["teachers"] for run in teacher["runs"])):
+        for kind in filter(entry.get, kinds):
+            add(kind, entry[kind], entry["model"])
     return found
 
 
@@ -445,7 +474,7 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
     }
     outputs = {job.output: job for job in found}
     for run in plan.runs():
-        job = outputs.get(f"{plan.run_folder(run)}/model.json")
+        job = outputs.get(plan.model_path(run))
         if job is None:
             continue
         kept = max(1, run.settings.snapshots)
