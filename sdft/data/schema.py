@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, 
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import SdftError
-from sdft.common.schema import NonNegative, Positive, Repository, Strict
+from sdft.common.schema import NUMBER, NonNegative, Positive, Repository, Strict
 from sdft.tasks import find_task, task_names
 
 
@@ -98,7 +98,7 @@ class TaskArticles(Strict):
     train: Positive = 100
     test: Positive = 20
     ood: Positive = 20
-    similarity: Annotated[float, Field(gt=0, le=100)] = 90.0
+    similarity: Annotated[float, Field(gt=0, le=100), NUMBER] = 90.0
     window_characters: Positive = 12000
     corpus_characters: Positive = 8000
     rounds: Positive = 4
@@ -210,9 +210,9 @@ class FileTasks(Strict):
                 "{train: {path: train.jsonl}, test: {path: test.jsonl}}"
             )
         entry = self.tasks.get(task)
-        for split in find_task(task).tests if entry else ():
+        for split in find_task(task).splits if entry else ():
             if split not in entry.splits:
-                return f"data.tasks.{task} lacks the split {split}, on which the task is tested; add others.{split}"
+                return f"data.tasks.{task} lacks the split {split}; add data.tasks.{task}.others.{split} with its file"
         return None
 
     def definition(self, task: str) -> dict[str, Any]:
