@@ -70,6 +70,7 @@ ERRORS = frozenset({"SdftError", "DivergedError"})
 HELP = frozenset({"help", "description", "epilog", "metavar", "prog", "formatter_class"})
 KEYWORDS = {
     **dict.fromkeys(("ArgumentParser", "add_argument", "add", "add_parser"), HELP),
+    "Field": frozenset({"description"}),
     "tqdm": frozenset({"desc", "unit"}),
     "Task": frozenset({"title", "look"}),
 }

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from sdft.common.command import read_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import read_json, sha256_file, sha256_files, write_json, write_text
 from sdft.common.provenance import Clock, manifest
@@ -38,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--store", default="results/upstream", metavar="DIR", help="where downloads are kept (default: %(default)s)")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
-    spec = read_spec(options.spec)
+    spec = read_spec(OfficialData, options.spec)
     out = Path(options.out)
     if options.task == "benchmarks":
         prepare_benchmarks(out)
@@ -49,14 +48,6 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         known = [*filter(spec.files, spec.tasks), "general", "benchmarks"]
         raise SdftError(f"no files for {options.task!r}; {did_you_mean(options.task, known)}")
-
-
-def read_spec(text: str) -> OfficialData:
-    """The `data` block of a scale, from JSON text or a file. Raises SdftError when it is not one."""
-    try:
-        return OfficialData.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"--spec is not the data block of a scale: {' '.join(str(error).split())[:300]}") from None
 
 
 def prepare_task(task: str, spec: OfficialData, store: Path, out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -10,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import digest
 from sdft.common.provenance import Clock, manifest
@@ -19,6 +19,7 @@ from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
 from sdft.records.record import Record
 from sdft.study import rerun
+from sdft.study.specs import EvaluateSpec
 from sdft.tasks import find_task, results, task_names
 
 # Kept replies of the model, or None, in; the result and the replies out.
@@ -37,59 +38,6 @@ EXAMPLES = """examples:
   python -m sdft.evaluate --model results/mini/base/m-s0 --task tooluse --context shared --out /tmp/teacher
   python -m sdft.evaluate --model Qwen2.5-7B-Instruct/ --task tooluse --data eval_data/ --out /tmp/scores
 """
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = cli.parser("", DESCRIPTION, EXAMPLES)
-    add = parser.add_argument
-    add("--model", required=True, metavar="PATH", help=cli.MODEL)
-    add(
-        "--task",
-        nargs="*",
-        default=[],
-        metavar="TASK",
-        help=f"new tasks: {', '.join(task_names())}; {{task}}_{{split}} is another split of one, as in knowledge_ood",
-    )
-    add(
-        "--split",
-        default="test",
-        help="split of the tasks' data (default: test); results of another tested split go to {task}_{split}.json",
-    )
-    add("--out", required=True, metavar="DIR", help="folder for the results")
-    data = parser.add_argument_group("data")
-    add = data.add_argument
-    add(
-        "--data-root",
-        default="results/mini/data",
-        metavar="DIR",
-        help="{task}/{split}.jsonl lie here (default: %(default)s)",
-    )
-    add(
-        "--data",
-        metavar="PATH",
-        help="the one task's data instead: records (.jsonl), or an official arrow folder or JSON",
-    )
-    add("--limit", type=cli.positive, metavar="N", help="only the first N items of every task and benchmark")
-    cli.add_context(data)
-    decoding = parser.add_argument_group("decoding of new tasks")
-    cli.add_lengths(decoding)
-    add = decoding.add_argument
-    add("--temperature", type=float, default=0.0, help="0 is greedy (default)")
-    add("--top-p", type=float, default=1.0, help="nucleus, for temperature above 0 (default: 1)")
-    add("--seed", type=int, default=0, help="of the sampling, for temperature above 0 (default: 0)")
-    prior = parser.add_argument_group("prior capabilities")
-    add = prior.add_argument
-    add(
-        "--benchmarks", nargs="+", default=["none"], metavar="NAME", help="all, none (default) or some of the six names"
-    )
-    add(
-        "--prior-config",
-        default="mini",
-        metavar="JSON",
-        help="how to run them: mini (default; data in DATA_ROOT/benchmarks), paper, a JSON file or JSON text",
-    )
-    cli.add_machine(parser)
-    return parser.parse_args(arguments)
 
 
 def asked(names: list[str], split: str) -> dict[str, tuple[str, str]]:
@@ -117,7 +65,7 @@ def chosen_benchmarks(names: list[str], configured: dict[str, Any]) -> list[str]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse(arguments)
+    options = parse_spec(EvaluateSpec, "sdft.evaluate", DESCRIPTION, arguments, EXAMPLES)
     if options.data and len(options.task) != 1:
         raise SdftError("--data gives one task's data, so name exactly one task; use --data-root for several.")
     if options.context and options.benchmarks != ["none"]:

@@ -70,21 +70,16 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def prior_config(text: str, data_root: Path) -> dict[str, Any]:
-    """The protocol that a --prior-config option names: "mini" or "paper", a JSON file, or JSON text.
+def prior_config(named: str | Mapping[str, Any], data_root: Path) -> dict[str, Any]:
+    """The protocol that an option `prior_config` names: "mini" or "paper", a JSON file, or the protocol itself.
 
     Raises SdftError when it is none of these.
     """
-    if text == "paper":
+    if named == "paper":
         return check_config(PAPER)
-    if text == "mini":
+    if named == "mini":
         return check_config({**MINI, "data_dir": str(data_root / "benchmarks")})
-    if not text.lstrip().startswith("{"):
-        return check_config(read_json(text))
-    try:
-        return check_config(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise SdftError(f"--prior-config is neither mini, paper, a file nor JSON text ({error.msg}).") from None
+    return check_config(read_json(named) if isinstance(named, str) else named)
 
 
 def evaluate_prior(

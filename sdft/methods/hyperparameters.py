@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.schema import Candidates, Positive, Rate, Strict
+from sdft.common.schema import NUMBER, Candidates, Overrides, Positive, Rate, Strict
 from sdft.methods import find_method, method_names
 from sdft.methods.settings import TrainingSettings
 
@@ -43,7 +43,9 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    learning_rate: Annotated[float, Field(gt=0), Swept("lr", "Learning rate", 1, "the smaller learning rate", below=1)]
+    learning_rate: Annotated[
+        float, Field(gt=0), NUMBER, Swept("lr", "Learning rate", 1, "the smaller learning rate", below=1)
+    ]
     batch_size: Annotated[Positive, Swept("b", "Batch size", 4, "the smaller batch")]
     epochs: Annotated[Positive, Swept("e", "Epochs", 3, "fewer epochs")]
     ema_rate: Annotated[Rate | None, Swept("ema", "EMA rate", 2, "the smaller EMA rate")] = None
@@ -106,7 +108,7 @@ def _value(name: str, field: FieldInfo) -> Any:
     kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
     bounds = [entry for entry in field.metadata if not isinstance(entry, Swept)]
     if SWEPT[name].below is not None:
-        bounds.append(Field(lt=SWEPT[name].below))
+        bounds.insert(0, Field(lt=SWEPT[name].below))
     kind = kinds[0] if kinds else field.annotation
     return Annotated[(kind, *bounds)] if bounds else kind
 
@@ -118,12 +120,12 @@ def _derived(name: str, doc: str, base: type[BaseModel], entry: Callable[[Any, b
 
 
 class _WithLists(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, Candidates[Any]]
 
 
-class _WithValues(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+class _WithValues(Overrides):
+    model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Any]
 
 

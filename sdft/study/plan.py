@@ -1,7 +1,9 @@
 """The study's runs: which models are trained, from what, under which name and path.
 
 A run's name is a readable slug and eight hex digits of a digest over the fields that define its result. Resources,
-labels and paths are not hashed, so moving or speeding up a study renames nothing.
+labels and paths are not hashed, so moving or speeding up a study renames nothing. Of the configuration's values only
+those that differ from their defaults are hashed, so a new key renames nothing at its default; in turn a default never
+changes, since runs of two meanings would have one name.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from sdft.common.files import digest
 from sdft.methods import find_method
 from sdft.methods.hyperparameters import SWEPT, Hyperparameters, combinations, differing_options
 from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
+from sdft.study import paths
 from sdft.study.schema import Arm, Config, Scale
 from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
@@ -52,6 +55,10 @@ class RunSpec(BaseModel):
     settings: TrainingSettings
     data: dict[str, str | None]
 
+    def text(self) -> str:
+        """RUN.json: what differs from the defaults, so that a new key makes no run another one."""
+        return self.model_dump_json(indent=1, exclude_defaults=True)
+
 
 class Plan:
     """The runs of one scale of a configuration, and where their files lie."""
@@ -59,7 +66,7 @@ class Plan:
     def __init__(self, config: Config, scale: str | None = None) -> None:
         self.config = config
         self.name = scale or config.scale
-        self.root = f"results/{self.name}"
+        self.root = paths.ROOT.format(scale=self.name)
         self._made: dict[tuple[Any, ...], RunSpec] = {}
 
     @property
@@ -234,6 +241,7 @@ class Plan:
         parent = parent or self._parent(task, arm, seed)
         base = self.base_of(seed, arm)
         replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)
+        candidates = self.hyperparameters(arm, task) if values is None else []
         defining = {
             "scale": self.name,
             "task": task,
@@ -241,15 +249,15 @@ class Plan:
             "method": method,
             "seed": seed,
             "base": [base, self.scale.models.revision(base)],
-            "parent": parent.id if parent else None,
+            "parent": parent and parent.id,
             "demonstration": demonstration,
-            "candidates": [entry.model_dump() for entry in self.hyperparameters(arm, task)] if values is None else None,
-            "hyperparameters": values.model_dump() if values else replace or None,
-            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
+            "candidates": [entry.model_dump(exclude_defaults=True) for entry in candidates],
+            "hyperparameters": values.model_dump(exclude_defaults=True) if values else replace,
+            "options": options,
+            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS), exclude_defaults=True),
             "data": self.scale.data.definition(task),
         }
-        if options:
-            defining["options"] = options
+        defining = {name: value for name, value in defining.items() if value not in (None, {}, [])}
         parts = [task, arm, *([values.slug] if values else []), f"s{seed}", digest(defining)]
         return RunSpec(
             id="-".join(parts),
@@ -261,7 +269,7 @@ class Plan:
             seed=seed,
             base=base,
             base_ready=self.base_path(base),
-            parent=f"{self.run_folder(parent)}/model.json" if parent else None,
+            parent=self.model_path(parent) if parent else None,
             demonstration=demonstration,
             hyperparameters=values,
             selected=None if values else self.selected_path(task, self.arm(arm).like or arm),
@@ -275,42 +283,54 @@ class Plan:
             },
         )
 
+    def path(self, template: str, **wildcards: str) -> str:
+        """A template of sdft/study/paths.py filled in for this scale."""
+        return template.format(scale=self.name, **wildcards)
+
     def data_path(self, task: str, split: str) -> str:
-        return f"{self.root}/data/{task}/{split}.jsonl"
+        return self.path(paths.DATA, task=task, split=split)
 
     def lengths_path(self, task: str, model: str) -> str:
-        return f"{self.root}/data/{task}/lengths-{model}.json"
+        return self.path(paths.LENGTHS, task=task, model=model)
 
     def base_path(self, model: str) -> str:
-        return f"{self.root}/base/{model}/ready.json"
+        return self.path(paths.BASE, model=model)
 
     def selected_path(self, task: str, arm: str) -> str:
-        return f"{self.root}/selected/{task}/{arm}.json"
+        return self.path(paths.SELECTED, task=task, arm=arm)
 
     def run_folder(self, run: RunSpec) -> str:
-        """Folder of a run: sweep/{task}/{arm}/{run} for a candidate, runs/{study}/{run} for a final run."""
-        if run.study == "sweep":
-            return f"{self.root}/sweep/{run.task}/{run.arm}/{run.id}"
-        return f"{self.root}/runs/{run.study}/{run.id}"
+        """Folder of a candidate or of a final run."""
+        template = paths.CANDIDATE_FOLDER if run.study == "sweep" else paths.RUN_FOLDER
+        return self.path(template, task=run.task, arm=run.arm, study=run.study, run=run.id)
 
     def validation_path(self, run: RunSpec) -> str:
-        return f"{self.run_folder(run)}/validation.json"
+        return self.path(paths.VALIDATION, task=run.task, arm=run.arm, run=run.id)
+
+    def model_path(self, run: RunSpec) -> str:
+        """The model.json of a final run."""
+        return self.path(paths.MODEL, study=run.study, run=run.id)
 
     def scores_folder(self, run: RunSpec) -> str:
         """Scores of a run: what its evaluation wrote, or the same with a judge's verdicts in it."""
-        return f"{self.root}/{self.scored(run.task)}/{run.study}/{run.id}"
+        return self.path(paths.RUN_SCORES, scored=self.scored(run.task), study=run.study, run=run.id)
 
     def base_scores_folder(self, model: str) -> str:
         """Scores of a base model on the scale's tasks, whether Table 5 has it or a study alone."""
-        return f"{self.root}/{self.scored(*self.tasks)}/base/{model}"
+        return self.path(paths.BASE_SCORES, scored=self.scored(*self.tasks), model=model)
+
+    def context_scores_folder(self, task: str, context: str, split: str, model: str) -> str:
+        """Scores of a base model on one task, alone or with a demonstration or an article in its context."""
+        scored = self.scored(task)
+        return self.path(paths.CONTEXT_SCORES, scored=scored, task=task, context=context, split=split, model=model)
 
     def scored(self, *tasks: str) -> str:
-        """The folder of scores on these tasks: what evaluations write, or that with a judge's verdicts in it."""
+        """The kind of scores on these tasks: what evaluations write, or those with a judge's verdicts in them."""
         return "judged" if self.scale.judge and any(find_task(task).judged for task in tasks) else "scores"
 
     def score_files(self, folder: str, tasks: list[str]) -> list[str]:
         """The files that scoring one model makes: each task, the six prior benchmarks, and the outcomes by item."""
-        return [f"{folder}/{name}.json" for name in (*tasks, *BENCHMARKS)] + [f"{folder}/responses.jsonl.gz"]
+        return paths.scores(folder, *tasks, *BENCHMARKS)
 
     def base_score_files(self, model: str) -> list[str]:
         """The declared files of a base model's scores; those of the scale's tasks lie beside them, undeclared."""
@@ -325,7 +345,7 @@ class Plan:
             if sweep or not task["siblings"]:
                 task.pop("siblings")
         local = values.pop("local_data") or self.scale.data.source == "miniature"
-        values["data_dir"] = f"{self.root}/data/benchmarks" if local else None
+        values["data_dir"] = self.path(paths.BENCHMARKS_FOLDER) if local else None
         if sweep and prior.sweep_limit is not None:
             values["limit"] = prior.sweep_limit
         return values
@@ -368,7 +388,7 @@ class Plan:
                     "task": entry.task,
                     "method": entry.method,
                     "from": entry.path or entry.architecture or f"{entry.repository}@{entry.revision}",
-                    "scores": f"{self.root}/released/{name}/{entry.task}",
+                    "scores": self.path(paths.RELEASED_SCORES, model=name, task=entry.task),
                     "data": self.data_path(entry.task, "test"),
                     "versions": rules.test_versions if (rules := files(entry.task)) else [],
                 }
@@ -389,7 +409,12 @@ class Plan:
         return {run.id: run for run in self.runs()}
 
     def find(self, run: str) -> RunSpec:
-        """The run of that name. Raises KeyError when the plan has none."""
+        """The run of that name. Raises SdftError when the plan has none."""
+        if run not in self._by_id:
+            raise SdftError(
+                f"the plan of scale {self.name} has no run named {run!r}; a run is renamed "
+                "when the configuration of what defines it changes, so ask for a target instead."
+            )
         return self._by_id[run]
 
     def longest(self, task: str, model: str) -> RunSpec:

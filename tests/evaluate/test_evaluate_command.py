@@ -147,7 +147,7 @@ def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
         ([], (), "nothing to evaluate"),
         (["--split", "validation"], ("science",), r"validation.jsonl does not exist"),
         (["--benchmarks", "mmllu"], ("science",), "did you mean 'mmlu'"),
-        (["--benchmarks", "all", "--prior-config", "{"], ("science",), "neither mini, paper, a file nor JSON"),
+        (["--benchmarks", "all", "--prior-config", "{"], ("science",), "prior-config is not valid JSON"),
         (["--benchmarks", "all", "--prior-config", "absent.json"], ("science",), "absent.json does not exist"),
         (["--context", "shared"], ("science",), "'science-0' has no demonstration of style 'shared'"),
         (["--context", "shared", "--benchmarks", "all"], ("science",), "the prior benchmarks take no context"),

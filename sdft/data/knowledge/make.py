@@ -6,15 +6,13 @@ train, validation and test hold direct questions, ood indirect ones, corpus the 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
-from sdft.common.files import digest, read_json, sha256_file, write_json
+from sdft.common.files import digest, sha256_file, write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.data import invented
 from sdft.data.fetch import local_path
@@ -37,12 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--store", default="results/upstream/wikipedia", metavar="DIR", help="for downloads (default: %(default)s)")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
-    text = options.spec
-    try:
-        spec = OfficialData.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"--spec is not the data block of a scale: {' '.join(str(error).split())[:300]}") from None
-    prepare(spec, Path(options.store), Path(options.out))
+    prepare(read_spec(OfficialData, options.spec), Path(options.store), Path(options.out))
 
 
 def prepare(spec: OfficialData, store: Path, out: Path) -> None:
