@@ -27,7 +27,11 @@ VLLM_MEMORY_SHARE = 0.3
 
 
 class TrainingSettings(Strict):
-    """How a run trains, apart from the swept hyper-parameters. Explained key by key in config.yaml."""
+    """How a run trains, apart from the swept hyper-parameters. Explained key by key in config.yaml.
+
+    A default never changes: names and fingerprints of runs hold the differences from it. Another value belongs into the
+    configuration, and a new key has a default that does what was done without it.
+    """
 
     divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
     jsd_weight: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.5
