@@ -187,7 +187,7 @@ def left(plan: Plan, runs: list[Run], work: list[Work]) -> tuple[float, float]:
     """
     done = {run.output: run.steps * (run.seconds_a_step or 0.0) for run in runs if run.state != "finished"}
     rest = [replace(job, forecast=max(job.forecast - done.get(job.output, 0.0), 0.0)) for job in work]
-    return device_hours(rest), makespan(rest, devices(plan), job_start(plan.name))
+    return device_hours(rest), makespan(rest, devices(plan), job_start(plan))
 
 
 def duration(seconds: float) -> str:

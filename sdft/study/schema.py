@@ -326,7 +326,7 @@ class Scale(Strict):
 
     def find_arm(self, name: str) -> Arm:
         """The arm of that name, Table 5's or a study's. Raises KeyError."""
-        return dict(self.every_arm())[name]
+        return next((study.arms for study in self.studies.values() if name in study.arms), self.arms)[name]
 
     def place_of(self, arm: str) -> str:
         """The key of an arm below its scale, for messages."""
