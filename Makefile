@@ -1,10 +1,10 @@
-# Everything a newcomer types. `make table5` and `make test` set up the environment themselves.
+# Everything a newcomer types. Each target sets up the environment by itself.
 PYTHON ?= python3
 CORES ?= 2
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: table5 smoke test lint schema
+.PHONY: table5 smoke quick test lint schema
 
 table5: $(VENV)/ready
 	$(RUN)/snakemake --cores $(CORES) table5
@@ -12,14 +12,19 @@ table5: $(VENV)/ready
 smoke: $(VENV)/ready
 	$(RUN)/snakemake --cores $(CORES) smoke
 
+# What a change needs while it is made; the slow tests are left to `make test`.
+quick: $(VENV)/ready
+	$(RUN)/python -m pytest -n $(CORES) -m "not slow"
+
 test: $(VENV)/ready lint
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n $(CORES)
 
 lint: $(VENV)/ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/snakefmt --check --no-format-shell Snakefile rules
 	$(RUN)/snakemake --lint
+	$(RUN)/lint-imports --no-logo
 
 schema: $(VENV)/ready
 	$(RUN)/python -m sdft.config --schema config > config.schema.json

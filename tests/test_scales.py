@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
 from sdft.evaluate.prior import MINI, PAPER, check_config
 from sdft.evidence.published import document, lookup
-from sdft.miniature.data import BENCHMARK_ITEMS, GENERAL_PROMPTS, SIZES
-from sdft.study.exhibits import context_parts, files, item
+from sdft.miniature.data import SIZES
+from sdft.miniature.schema import BENCHMARK_ITEMS, GENERAL_PROMPTS
+from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan
 from sdft.study.values import read_values
 from sdft.tasks.benchmarks import BENCHMARKS
@@ -54,8 +56,8 @@ def test_everything_that_is_downloaded_is_pinned(config):
     scale = config.scales["paper"]
     for source in scale.models.sources.values():
         assert re.fullmatch("[0-9a-f]{40}", source.revision)
-    for task in scale.data.tasks.values():
-        for source in (task.train, task.test):
+    for task in filter(None, map(scale.data.files, scale.data.tasks)):
+        for source in task.sources:
             assert re.fullmatch("[0-9a-f]{40}", source.revision)
             assert source.sha256 or source.rows
     assert scale.data.general.source.revision
@@ -116,7 +118,6 @@ def changed(values, path, value):
 
 DATA = ["scales", "paper", "data", "tasks"]
 SOURCES = ["scales", "paper", "models", "sources"]
-REASONING = ["scales", "paper", "studies", "reasoning", "arms", "sft.answer_only"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,8 @@ REASONING = ["scales", "paper", "studies", "reasoning", "arms", "sft.answer_only
         (["scales", "rehearsal", "models", "sources", "random-qwen2", "architecture"], "qwen", ["qwen2"]),
         (["scales", "paper", "prior", "generated_code"], "yes", ["generated_code", "sandbox"]),
         (["scales", "paper", "judge"], {"modell": "x"}, ["modell", "'model'"]),
-        ([*REASONING, "models"], ["Olmo-3-7B-Thing"], ["Olmo-3-7B-Thing", "'Olmo-3-7B-Think'"]),
+        ([*DATA, "science", "test_row"], 9, ["data.tasks.science.test_row", "'test_rows'"]),
+        ([*DATA, "knowledge", "writter"], {}, ["data.tasks.knowledge.writter", "'writer'"]),
         ([*SOURCES, "Olmo-3-7B-Think", "evaluation"], {"max_new_token": 9}, ["'max_new_tokens'"]),
         ([*SOURCES, "Olmo-3-7B-Think", "evaluation"], {"max_new_tokens": None}, ["scales.paper", "max_new_tokens"]),
         ([*SOURCES, "Olmo-3-7B-Think", "thinking"], True, ["Olmo-3-7B-Think", "chat template"]),
@@ -172,25 +174,25 @@ def test_every_cell_of_the_knowledge_study_is_judged_on_both_splits_or_none_is(v
     scales = values["scales"] | {"paper": values["scales"]["paper"] | {"judge": judge}}
     plan = Plan(parse_config(values | {"scales": scales}), "paper")
     scores = [path for path in files(plan, name) if path.endswith(("/knowledge.json", "/knowledge_ood.json"))]
-    cells = score_folders(item(plan, name))
+    cells = score_folders(exhibit(plan, name))
     assert sorted(scores) == sorted(f"{cell}/knowledge{split}.json" for cell in cells for split in ("", "_ood"))
     assert {path.split("/")[2] for path in scores} == {folder}
     # The base model with the article (Oracle RAG), and alone.
-    assert {cell.split("-")[1] for cell in cells if "/context/" in cell} == {"article", "none"}
+    assert {cell.split("/")[5] for cell in cells if "/context/" in cell} == {"article", "none"}
 
 
 def score_folders(found):
     """The folders of every cell's scores, untrained models included."""
-    runs = [run for cell in (*found["cells"], *found["teachers"]) for run in cell["runs"]]
-    return {run["scores"] for run in (*found["base"], *runs)}
+    runs = [run for cell in (*found.cells, *found.contexts) for run in cell.runs]
+    return {run.scores for run in (*found.base, *runs)}
 
 
 def test_table_2_is_olmo_alone_taught_with_answers_and_given_room_to_think(values):
     plan = Plan(parse_config(values | {"seeds": [0, 4]}), "paper")
-    found = item(plan, "table2")
-    assert {entry["model"] for entry in found["base"]} == {"Olmo-3-7B-Think"}
-    assert [cell["arm"] for cell in found["cells"]] == ["sft.answer_only", "sdft.answer_only"]
-    runs = [plan.find(run["run"]) for cell in found["cells"] for run in cell["runs"]]
+    found = exhibit(plan, "table2")
+    assert {entry.model for entry in found.base} == {"Olmo-3-7B-Think"}
+    assert [cell.arm for cell in found.cells] == ["sft.answer_only", "sdft.answer_only"]
+    runs = [plan.find(run.run) for cell in found.cells for run in cell.runs]
     assert [run.seed for run in runs] == [0, 4, 0, 4]
     assert {(run.task, run.base, run.demonstration) for run in runs} == {("medical", "Olmo-3-7B-Think", "answer")}
     # The longest mean that Table 2 prints is 4612 tokens; Table 5's models need no such length.
@@ -203,16 +205,16 @@ def test_table_2_is_olmo_alone_taught_with_answers_and_given_room_to_think(value
 @pytest.mark.parametrize("scale", ["paper", "rehearsal"])
 def test_figure_5_has_the_papers_sizes_with_a_base_model_each(config, scale):
     plan = Plan(config, scale)
-    found = item(plan, "figure5")
-    sizes = list(dict.fromkeys(cell["size"] for cell in found["cells"]))
+    found = exhibit(plan, "figure5")
+    sizes = list(dict.fromkeys(cell.size for cell in found.cells))
     assert sizes == document()["items"]["figure5"]["columns"] == ["3b", "7b", "14b"]
     for size in sizes:
-        cells = [cell for cell in found["cells"] if cell["size"] == size]
-        assert [cell["method"] for cell in cells] == ["sft", "sdft"]
-        seeds = [entry["seed"] for entry in found["base"] if entry["size"] == size]
-        assert seeds == [run["seed"] for run in cells[0]["runs"]] == plan.seeds
+        cells = [cell for cell in found.cells if cell.size == size]
+        assert [cell.method for cell in cells] == ["sft", "sdft"]
+        seeds = [entry.seed for entry in found.base if entry.size == size]
+        assert seeds == [run.seed for run in cells[0].runs] == plan.seeds
     # pass@k is of Table 5's models and of what they started from.
-    measured = [run for cell in found["cells"] if cell["size"] == "7b" for run in cell["runs"]]
+    measured = [run for cell in found.cells if cell.size == "7b" for run in cell.runs]
     assert sum(path.startswith(f"{plan.root}/passk/") for path in files(plan, "figure5")) == len(measured) + len(
         plan.bases
     )
@@ -221,14 +223,14 @@ def test_figure_5_has_the_papers_sizes_with_a_base_model_each(config, scale):
 @pytest.mark.parametrize("scale", ["paper", "rehearsal"])
 def test_figure_2_asks_for_demonstrations_where_the_official_data_has_them(config, scale):
     plan = Plan(config, scale)
-    found = item(plan, "figure2")
-    measured = [*found["base"], *(run for teacher in found["teachers"] for run in teacher["runs"])]
-    folders = [entry["scores"].rsplit("/", 1)[1] for entry in measured]
-    shown = {folder.split("-")[1] for folder in folders}
+    found = exhibit(plan, "figure2")
+    measured = [*found.base, *(model for shown in found.contexts for model in shown.runs)]
     # The base model answers the same questions alone, so that the two can be compared.
-    assert shown == {"none.validation", "expert.validation"}
-    assert [context_parts(name) for name in sorted(shown)] == [("expert", "validation"), (None, "validation")]
-    assert context_parts("shared") == ("shared", "test")
+    asked = {"task": "tooluse", "split": "validation"}
+    assert {entry.scores for entry in measured} == {
+        plan.context_scores_folder(context=context, model=model, **asked)
+        for context, model in product(("none", "expert"), plan.bases)
+    }
 
 
 def test_what_a_model_is_used_for_renames_none_of_its_runs(values):

@@ -27,16 +27,16 @@ sys.path.insert(0, str(ROOT))
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import write_text
 from sdft.config import load_config
-from sdft.study.exhibits import STUDY_OF
+from sdft.study.exhibits import names
 from sdft.study.forecast import Job as Work
-from sdft.study.forecast import device_hours, devices, forecast, job_start, makespan
+from sdft.study.forecast import basis, device_hours, devices, forecast, job_start, makespan
 from sdft.study.plan import Plan, RunSpec
 from workflow_scripts.slurm_guard import PREFIX
 
 # A run whose metrics are that many seconds old is not called running, unless SLURM says that it runs.
 FRESH_SECONDS = 600.0
 # What `all` makes is everything of the plan that is switched on.
-TARGETS = ("all", "gate", "released_checkpoints", *STUDY_OF)
+TARGETS = ("all", "gate", "released_checkpoints", *names())
 UNFINISHED = ("running", "interrupted", "queued", "to do")
 # The group of the runs that are on disk and that the plan has no more.
 ELSEWHERE = "other configurations"
@@ -187,7 +187,7 @@ def left(plan: Plan, runs: list[Run], work: list[Work]) -> tuple[float, float]:
     """
     done = {run.output: run.steps * (run.seconds_a_step or 0.0) for run in runs if run.state != "finished"}
     rest = [replace(job, forecast=max(job.forecast - done.get(job.output, 0.0), 0.0)) for job in work]
-    return device_hours(rest), makespan(rest, devices(plan), job_start(plan.name))
+    return device_hours(rest), makespan(rest, devices(plan), job_start(basis(plan)))
 
 
 def duration(seconds: float) -> str:

@@ -9,10 +9,12 @@ from pydantic import ValidationError
 
 from sdft.common.errors import SdftError
 from sdft.common.files import digest, read_json, sha256_file
+from sdft.common.schema import Strict
 from sdft.methods import find_method
-from sdft.methods.settings import SPEED_SETTINGS, check_estimator
+from sdft.methods.hyperparameters import SWEPT, Hyperparameters, parse_options
+from sdft.methods.settings import SPEED_SETTINGS
 from sdft.models.files import ModelFiles, find_model
-from sdft.study.plan import Hyperparameters, RunSpec
+from sdft.study.plan import RunSpec
 from sdft.study.rerun import train_code
 
 
@@ -38,12 +40,12 @@ def resolve(spec: RunSpec) -> RunSpec:
     """The run with its hyper-parameters, which a final run takes from the sweep's winner in the file `selected`, with
     the values of `replace` in it.
 
-    Raises SdftError when the method cannot be trained or has no use for the estimator, when there is no such file or
-    no winner in it, or when an EMA teacher has no rate.
+    Raises SdftError when the method cannot be trained, or not with these settings or options, when there is no such
+    file or no winner in it, or when an EMA teacher has no rate.
     """
     method = find_method(spec.method)
     try:
-        check_estimator(spec.method, spec.settings.estimator)
+        method.check(spec.settings)
     except ValueError as error:
         raise SdftError(f"run {spec.id}: {error}.") from None
     if spec.hyperparameters is None:
@@ -54,13 +56,25 @@ def resolve(spec: RunSpec) -> RunSpec:
             winner = Hyperparameters.model_validate(found["winner"] | spec.replace)
         except (KeyError, TypeError, ValidationError) as error:
             raise SdftError(
-                f"{spec.selected} has no 'winner' with learning_rate, batch_size, epochs and ema_rate "
+                f"{spec.selected} has no 'winner' with {', '.join(SWEPT)} "
                 f"({str(error).splitlines()[0]}); delete it and let the selection make it again."
             ) from None
         spec = spec.model_copy(update={"hyperparameters": winner})
     if method.averages and spec.settings.teacher == "ema" and spec.hyperparameters.ema_rate is None:
         raise SdftError(f"run {spec.id} has an EMA teacher but no ema_rate; give hyperparameters.ema_rate, e.g. 0.02.")
+    own_options(spec)
     return spec
+
+
+def own_options(spec: RunSpec) -> Strict:
+    """The options of a resolved run's method: those that the arm fixes, and those that the sweep varies.
+
+    Raises SdftError for an option that the method does not have, or a value that it does not take.
+    """
+    try:
+        return parse_options(spec.method, spec.options | spec.hyperparameters.options)
+    except ValueError as error:
+        raise SdftError(f"run {spec.id}: {error}.") from None
 
 
 class Inputs:
@@ -98,11 +112,14 @@ class Inputs:
 
 
 def defining(spec: RunSpec) -> dict[str, Any]:
-    """The part of a resolved run that decides its result: no paths, no labels, no settings of speed."""
-    fields = {"method", "seed", "demonstration", "hyperparameters", "settings"}
-    values = spec.model_dump(mode="json", include=fields)
-    values["settings"] = {key: value for key, value in values["settings"].items() if key not in SPEED_SETTINGS}
-    return values
+    """The part of a resolved run that decides its result: no paths, no labels, no settings of speed, no defaults.
+
+    A default never changes (sdft/study/plan.py), so what is left out says what it was.
+    """
+    fields = {"method", "seed", "demonstration", "hyperparameters", "options", "settings"}
+    values = spec.model_dump(mode="json", include=fields, exclude_defaults=True)
+    settings = {key: value for key, value in values["settings"].items() if key not in SPEED_SETTINGS}
+    return {**values, "settings": settings}
 
 
 def fingerprint(spec: RunSpec, inputs: Inputs) -> str:

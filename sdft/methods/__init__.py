@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sdft.methods.base import Method
 
 # Modules of this folder that are no method.
-SHARED = ("base", "settings")
+SHARED = ("base", "hyperparameters", "settings")
 
 
 @cache

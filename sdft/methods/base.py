@@ -9,9 +9,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from sdft.common.schema import Strict
+
 if TYPE_CHECKING:
     from sdft.divergence import BatchLoss
     from sdft.losses.encoding import Completions, Encoder, Example
+    from sdft.methods.settings import TrainingSettings
     from sdft.records.record import Record
 
 
@@ -36,33 +39,44 @@ class MicroBatch:
 class Method(ABC):
     """One way to train. It holds no weights; models are handed in.
 
-    settings: TrainingSettings. pad: the id that fills up rows. teacher: None, "base" (frozen), "ema" or "student".
+    settings: TrainingSettings. pad: the id that fills up rows. options: the method's own, by default its defaults.
 
-    Declarations, which the plan, the forecast and the pages read:
+    Declarations, which the configuration, the plan, the forecast and the pages read:
 
-    title: what tables call it. look: colour and marker in figures. rows: the records file it trains on, a key of a
-    run's `data`: "train" (the task's), "prompts" (general prompts of no task) or "corpus" (raw texts).
+    title: what tables call it. look: colour and marker in figures.
+    rows: the records file that it trains on, a key of a run's `data`: "train" (the task's), "prompts" (general prompts
+    of no task) or "corpus" (raw texts).
     sampling: None where the rows hold the completions; "student" or "teacher" where that model, as it is now, samples
     them at every step; "once" where the base model shown the teacher's prompt does, before the first step.
+    shows_demonstration: whether a model is shown the demonstration beside the question.
     averages: whether its teacher may be an average of the student, so that its sweep has a rate for it.
-    starts_from: the arm whose final run it starts from, where the study names none. costs_like: the method whose
-    forecast it shares until three of its own runs were measured.
+    starts_from: the arm whose final run it starts from, where the configuration names no other parent.
+    Options: settings that this method alone has, each with a default. An arm sets them, a grid may sweep them.
     """
+
+    class Options(Strict):
+        """A method without options of its own."""
 
     title: ClassVar[str]
     look: ClassVar[tuple[str, str]]
     rows: ClassVar[Literal["train", "prompts", "corpus"]] = "train"
     sampling: ClassVar[Literal["student", "teacher", "once"] | None] = None
+    shows_demonstration: ClassVar[bool] = False
     averages: ClassVar[bool] = False
     starts_from: ClassVar[str | None] = None
-    costs_like: ClassVar[str | None] = None
 
-    def __init__(self, settings: Any, pad: int) -> None:
+    def __init__(self, settings: TrainingSettings, pad: int, options: Strict | None = None) -> None:
         self.settings = settings
         self.pad = pad
+        self.options = options or self.Options()
+
+    @classmethod  # noqa: B027
+    def check(cls, settings: TrainingSettings) -> None:
+        """Raise ValueError for training settings that this method cannot train with; any will do by default."""
 
     @property
     def teacher(self) -> str | None:
+        """Whose weights the teacher has: None, "base" (frozen), "ema" or "student"."""
         return None
 
     @property

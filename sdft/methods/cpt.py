@@ -20,7 +20,6 @@ class CPT(SFT):
     title: ClassVar[str] = "CPT"
     look: ClassVar[tuple[str, str]] = ("#56b4e9", "^")
     rows: ClassVar[str] = "corpus"
-    costs_like: ClassVar[str | None] = "sft"
 
     def encode(self, record: Record, encoder: Encoder, style: str) -> Example | None:
         from sdft.losses.encoding import Example

@@ -25,7 +25,6 @@ class OffPolicyFresh(SDFT):
 
     title: ClassVar[str] = "Fresh teacher samples"
     look: ClassVar[tuple[str, str]] = ("#e69f00", ">")
-    costs_like: ClassVar[str | None] = "sdft"
     sampling: ClassVar[str] = "teacher"
 
     def completions(

@@ -21,7 +21,6 @@ class OfflineDistillation(SDFT):
 
     title: ClassVar[str] = "Offline distillation"
     look: ClassVar[tuple[str, str]] = ("#009e73", "X")
-    costs_like: ClassVar[str | None] = "sdft"
     sampling: ClassVar[str] = "once"
 
     @property

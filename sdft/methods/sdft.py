@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from sdft.divergence import BatchLoss
     from sdft.losses.encoding import Completions, Encoder, Example
+    from sdft.methods.settings import TrainingSettings
     from sdft.records.record import Record
 
 
@@ -26,6 +27,15 @@ class SDFT(Method):
     look: ClassVar[tuple[str, str]] = ("#0072b2", "o")
     averages: ClassVar[bool] = True
     sampling: ClassVar[str] = "student"
+    shows_demonstration: ClassVar[bool] = True
+
+    @classmethod
+    def check(cls, settings: TrainingSettings) -> None:
+        if cls.sampling != "student" and settings.estimator != "analytic":
+            raise ValueError(
+                f"estimator {settings.estimator} weighs the student's own samples, and {cls.title} trains on the "
+                "teacher's; set estimator: analytic"
+            )
 
     @property
     def teacher(self) -> str:

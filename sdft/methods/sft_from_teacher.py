@@ -17,6 +17,6 @@ class SFTFromTeacher(SFT):
 
     title: ClassVar[str] = "SFT on teacher samples"
     look: ClassVar[tuple[str, str]] = ("#56b4e9", "<")
-    costs_like: ClassVar[str | None] = "sft"
     sampling: ClassVar[str] = "once"
+    shows_demonstration: ClassVar[bool] = True
     encode = OfflineDistillation.encode

@@ -24,6 +24,7 @@ class SFTReinvoke(SDFT):
     look: ClassVar[tuple[str, str]] = ("#cc79a7", "D")
     rows: ClassVar[str] = "prompts"
     averages: ClassVar[bool] = False
+    shows_demonstration: ClassVar[bool] = False
     starts_from: ClassVar[str | None] = "sft"
 
     @property

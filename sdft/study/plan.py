@@ -1,7 +1,9 @@
 """The study's runs: which models are trained, from what, under which name and path.
 
 A run's name is a readable slug and eight hex digits of a digest over the fields that define its result. Resources,
-labels and paths are not hashed, so moving or speeding up a study renames nothing.
+labels and paths are not hashed, so moving or speeding up a study renames nothing. Of the configuration's values only
+those that differ from their defaults are hashed, so a new key renames nothing at its default; in turn a default never
+changes, since runs of two meanings would have one name.
 """
 
 from __future__ import annotations
@@ -15,33 +17,20 @@ from pydantic import BaseModel, ConfigDict
 
 from sdft.common.errors import SdftError
 from sdft.common.files import digest
-from sdft.data.schema import OfficialData
+from sdft.methods import find_method
+from sdft.methods.hyperparameters import SWEPT, Hyperparameters, combinations, differing_options
 from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
+from sdft.study import paths
 from sdft.study.schema import Arm, Config, Scale
 from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
-
-# How an endpoint is reached decides nothing about what its model writes.
-CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
-# What is measured on a test file decides nothing about training.
-MEASURED = {"test_rows", "test_versions", "test_sample"}
-
-
-class Hyperparameters(BaseModel):
-    """What a sweep varies (PAPER Tables 3 and 4)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    ema_rate: float | None = None
 
 
 class RunSpec(BaseModel):
     """Everything that `python -m sdft.train --run RUN.json` needs to know.
 
     `hyperparameters` is null for a final run, which takes the winner from the file `selected`, with `replace` in it.
+    `options` holds the method's own settings that the arm fixes, where they differ from their defaults.
     `parent` is the model.json of the run it starts from (SFT + re-invoke, sequential learning), null for one that
     starts from the base model.
     """
@@ -61,24 +50,14 @@ class RunSpec(BaseModel):
     demonstration: str
     hyperparameters: Hyperparameters | None = None
     selected: str | None = None
-    replace: dict[str, float] = {}
+    replace: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     settings: TrainingSettings
     data: dict[str, str | None]
 
-
-def _number(value: float) -> str:
-    """A short spelling for slugs: 0.0002 -> 2e-4, 0.02 -> 0.02."""
-    if value < 1e-2:
-        mantissa, exponent = f"{value:e}".split("e")
-        return f"{float(mantissa):g}e{int(exponent)}"
-    return f"{value:g}"
-
-
-def _slug(values: Hyperparameters) -> str:
-    parts = [f"lr{_number(values.learning_rate)}", f"b{values.batch_size}", f"e{values.epochs}"]
-    if values.ema_rate is not None:
-        parts.append(f"ema{_number(values.ema_rate)}")
-    return "-".join(parts)
+    def text(self) -> str:
+        """RUN.json: what differs from the defaults, so that a new key makes no run another one."""
+        return self.model_dump_json(indent=1, exclude_defaults=True)
 
 
 class Plan:
@@ -87,7 +66,7 @@ class Plan:
     def __init__(self, config: Config, scale: str | None = None) -> None:
         self.config = config
         self.name = scale or config.scale
-        self.root = f"results/{self.name}"
+        self.root = paths.ROOT.format(scale=self.name)
         self._made: dict[tuple[Any, ...], RunSpec] = {}
 
     @property
@@ -119,6 +98,14 @@ class Plan:
         """The study that an arm belongs to."""
         return next((name for name, study in self.scale.studies.items() if arm in study.arms), "table5")
 
+    def not_run(self, study: str) -> str | None:
+        """Why a study of the scale is not made; None where it is."""
+        if study not in self.scale.studies:
+            return f"scale {self.name} does not have it"
+        if reason := self.scale.lacks(study):
+            return reason
+        return None if self.scale.studies[study].enabled else "switched off in the configuration"
+
     def study_seeds(self, study: str) -> list[int]:
         """The seeds of a study's own arms: its own, or the scale's."""
         entry = self.scale.studies.get(study)
@@ -134,11 +121,15 @@ class Plan:
     def epochs(self, arm: str, task: str | None) -> list[int]:
         """The epochs in an arm's grid on a task: `task_epochs` replace those of methods that train on its own rows."""
         own = self.arm(self.arm(arm).like or arm).grid.epochs
-        return own if self.arm(arm).method in ("sft_reinvoke", "cpt") else self.scale.task_epochs.get(task, own)
+        rows = find_method(self.arm(arm).method).rows
+        return self.scale.task_epochs.get(task, own) if rows == "train" else own
 
     def hyperparameters(self, arm: str, task: str | None = None) -> list[Hyperparameters]:
-        """The candidates of an arm on a task: the whole grid, or the official recipe alone (`sweep: published`)."""
-        grid = self.arm(self.arm(arm).like or arm).grid
+        """The candidates of an arm on a task: the whole grid, or the official recipe alone (`sweep: published`).
+
+        The recipe holds no option of a method: these keep what the arm fixes, or their defaults.
+        """
+        source = self.arm(self.arm(arm).like or arm)
         if self.config.sweep == "published":
             recipe = self.scale.published_recipe
             if recipe is None:
@@ -146,13 +137,13 @@ class Plan:
                     f"sweep is 'published' but scales.{self.name}.published_recipe is empty; "
                     "give the recipe there or set sweep: full."
                 )
-            values = recipe.model_dump(exclude={"ema_rate"} if grid.ema_rate is None else None)
+            values = recipe.model_dump(exclude={"ema_rate"} if source.grid.ema_rate is None else None)
             return [Hyperparameters.model_validate(values)]
+        lists = {name: getattr(source.grid, name) or [None] for name in SWEPT} | {"epochs": self.epochs(arm, task)}
         return [
-            Hyperparameters(learning_rate=rate, batch_size=batch, epochs=epochs, ema_rate=ema)
-            for rate, batch, epochs, ema in product(
-                grid.learning_rate, grid.batch_size, self.epochs(arm, task), grid.ema_rate or [None]
-            )
+            Hyperparameters.model_validate(dict(zip(lists, values, strict=True)) | options)
+            for values in product(*lists.values())
+            for options in combinations(source.method, source.options, source.grid)
         ]
 
     def candidates(self, task: str, arm: str) -> list[RunSpec]:
@@ -174,8 +165,48 @@ class Plan:
             runs.append(self._run(self.study_of(arm), task, arm, seed, None, runs[-1]))
         return runs
 
+    def starts(self, arm: str) -> list[str]:
+        """The arms whose final runs come before an arm's, the one that it starts from first."""
+        start = self.arm(arm).starts_from
+        return [] if start is None else [start, *self.starts(start)]
+
+    def teacher_template(self, task: str, demonstration: str) -> str:
+        """The template in which a base model is shown a demonstration when it is measured: its teacher's in training.
+
+        That is the template of the arms which show this demonstration on this task: of Table 5's, where it has one,
+        else of the studies'. Where none does, it is the scale's. Raises SdftError where these arms differ.
+        """
+        table5 = self._templates(task, demonstration, ["table5"])
+        found = table5 or self._templates(task, demonstration, self.scale.studies)
+        if len(set(found.values())) > 1:
+            listed = ", ".join(f"{arm} {template}" for arm, template in found.items())
+            raise SdftError(
+                f"scales.{self.name}: a base model is measured with the demonstration {demonstration!r} of {task}, as "
+                f"its teacher sees it, and the arms that show it have different templates ({listed}); give them one "
+                "teacher_template, or show the demonstration in an arm of Table 5, whose template then counts."
+            )
+        return next(iter(found.values()), self.config.settings_of(self.name).teacher_template)
+
+    def _templates(self, task: str, demonstration: str, studies: Iterable[str]) -> dict[str, str]:
+        """The template of every arm of these studies that shows a demonstration on a task."""
+        found = {}
+        for study in studies:
+            tasks, arms = self._study_parts(study)
+            for name, arm in arms.items():
+                shown = arm.demonstration or self.scale.demonstration
+                if find_method(arm.method).shows_demonstration and task in tasks and shown == demonstration:
+                    found[name] = self.config.settings_of(self.name, name).teacher_template
+        return found
+
+    def _study_parts(self, study: str) -> tuple[list[str], dict[str, Arm]]:
+        """The tasks and the own arms of a study, or of Table 5."""
+        if study == "table5":
+            return self.tasks, self.scale.arms
+        entry = self.scale.studies[study]
+        return entry.every_task(), entry.arms
+
     def _parent(self, task: str, arm: str, seed: int) -> RunSpec | None:
-        name = self.arm(arm).parent or ("sft" if self.arm(arm).method == "sft_reinvoke" else None)
+        name = self.arm(arm).starts_from
         return None if name is None else self._run(self.study_of(name), task, name, seed, None)
 
     def _run(
@@ -203,11 +234,14 @@ class Plan:
         parent: RunSpec | None,
     ) -> RunSpec:
         method = self.arm(arm).method
+        rows = find_method(method).rows
+        options = differing_options(method, self.arm(arm).options)
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
         settings = self.config.settings_of(self.name, arm)
         parent = parent or self._parent(task, arm, seed)
         base = self.base_of(seed, arm)
         replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)
+        candidates = self.hyperparameters(arm, task) if values is None else []
         defining = {
             "scale": self.name,
             "task": task,
@@ -215,14 +249,16 @@ class Plan:
             "method": method,
             "seed": seed,
             "base": [base, self.scale.models.revision(base)],
-            "parent": parent.id if parent else None,
+            "parent": parent and parent.id,
             "demonstration": demonstration,
-            "candidates": [entry.model_dump() for entry in self.hyperparameters(arm, task)] if values is None else None,
-            "hyperparameters": values.model_dump() if values else replace or None,
-            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
-            "data": self._data_fields(task),
+            "candidates": [entry.model_dump(exclude_defaults=True) for entry in candidates],
+            "hyperparameters": values.model_dump(exclude_defaults=True) if values else replace,
+            "options": options,
+            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS), exclude_defaults=True),
+            "data": self.scale.data.definition(task),
         }
-        parts = [task, arm, *([_slug(values)] if values else []), f"s{seed}", digest(defining)]
+        defining = {name: value for name, value in defining.items() if value not in (None, {}, [])}
+        parts = [task, arm, *([values.slug] if values else []), f"s{seed}", digest(defining)]
         return RunSpec(
             id="-".join(parts),
             scale=self.name,
@@ -233,72 +269,68 @@ class Plan:
             seed=seed,
             base=base,
             base_ready=self.base_path(base),
-            parent=f"{self.run_folder(parent)}/model.json" if parent else None,
+            parent=self.model_path(parent) if parent else None,
             demonstration=demonstration,
             hyperparameters=values,
             selected=None if values else self.selected_path(task, self.arm(arm).like or arm),
             replace=replace,
+            options=options,
             settings=settings,
             data={
                 "train": self.data_path(task, "train"),
-                "prompts": self.data_path("general", "train") if method == "sft_reinvoke" else None,
-                "corpus": self.data_path(task, "corpus") if method == "cpt" else None,
+                "prompts": self.data_path("general", "train") if rows == "prompts" else None,
+                "corpus": self.data_path(task, "corpus") if rows == "corpus" else None,
             },
         )
 
-    def _data_fields(self, task: str) -> dict[str, Any]:
-        """What defines a task's data; a local copy's place does not, its declared content does."""
-        parts = {"sizes", "tasks", "general", "benchmark_items", "knowledge"}
-        fields = self.scale.data.model_dump(mode="json", exclude=parts)
-        sizes = getattr(self.scale.data, "sizes", {})
-        if task in sizes:
-            fields["size"] = sizes[task].model_dump()
-        if isinstance(self.scale.data, OfficialData):
-            if task == "knowledge":
-                places = {"articles": {"__all__": {"path"}}, "writer": CONNECTION}
-                fields["files"] = self.scale.data.knowledge.model_dump(mode="json", exclude=places)
-            else:
-                places = {"train": {"path"}, "test": {"path"}, **dict.fromkeys(MEASURED, True)}
-                fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
-            fields.pop("absent")
-        return fields
+    def path(self, template: str, **wildcards: str) -> str:
+        """A template of sdft/study/paths.py filled in for this scale."""
+        return template.format(scale=self.name, **wildcards)
 
     def data_path(self, task: str, split: str) -> str:
-        return f"{self.root}/data/{task}/{split}.jsonl"
+        return self.path(paths.DATA, task=task, split=split)
 
     def lengths_path(self, task: str, model: str) -> str:
-        return f"{self.root}/data/{task}/lengths-{model}.json"
+        return self.path(paths.LENGTHS, task=task, model=model)
 
     def base_path(self, model: str) -> str:
-        return f"{self.root}/base/{model}/ready.json"
+        return self.path(paths.BASE, model=model)
 
     def selected_path(self, task: str, arm: str) -> str:
-        return f"{self.root}/selected/{task}/{arm}.json"
+        return self.path(paths.SELECTED, task=task, arm=arm)
 
     def run_folder(self, run: RunSpec) -> str:
-        """Folder of a run: sweep/{task}/{arm}/{run} for a candidate, runs/{study}/{run} for a final run."""
-        if run.study == "sweep":
-            return f"{self.root}/sweep/{run.task}/{run.arm}/{run.id}"
-        return f"{self.root}/runs/{run.study}/{run.id}"
+        """Folder of a candidate or of a final run."""
+        template = paths.CANDIDATE_FOLDER if run.study == "sweep" else paths.RUN_FOLDER
+        return self.path(template, task=run.task, arm=run.arm, study=run.study, run=run.id)
 
     def validation_path(self, run: RunSpec) -> str:
-        return f"{self.run_folder(run)}/validation.json"
+        return self.path(paths.VALIDATION, task=run.task, arm=run.arm, run=run.id)
+
+    def model_path(self, run: RunSpec) -> str:
+        """The model.json of a final run."""
+        return self.path(paths.MODEL, study=run.study, run=run.id)
 
     def scores_folder(self, run: RunSpec) -> str:
         """Scores of a run: what its evaluation wrote, or the same with a judge's verdicts in it."""
-        return f"{self.root}/{self.scored(run.task)}/{run.study}/{run.id}"
+        return self.path(paths.RUN_SCORES, scored=self.scored(run.task), study=run.study, run=run.id)
 
     def base_scores_folder(self, model: str) -> str:
         """Scores of a base model on the scale's tasks, whether Table 5 has it or a study alone."""
-        return f"{self.root}/{self.scored(*self.tasks)}/base/{model}"
+        return self.path(paths.BASE_SCORES, scored=self.scored(*self.tasks), model=model)
+
+    def context_scores_folder(self, task: str, context: str, split: str, model: str) -> str:
+        """Scores of a base model on one task, alone or with a demonstration or an article in its context."""
+        scored = self.scored(task)
+        return self.path(paths.CONTEXT_SCORES, scored=scored, task=task, context=context, split=split, model=model)
 
     def scored(self, *tasks: str) -> str:
-        """The folder of scores on these tasks: what evaluations write, or that with a judge's verdicts in it."""
+        """The kind of scores on these tasks: what evaluations write, or those with a judge's verdicts in them."""
         return "judged" if self.scale.judge and any(find_task(task).judged for task in tasks) else "scores"
 
     def score_files(self, folder: str, tasks: list[str]) -> list[str]:
         """The files that scoring one model makes: each task, the six prior benchmarks, and the outcomes by item."""
-        return [f"{folder}/{name}.json" for name in (*tasks, *BENCHMARKS)] + [f"{folder}/responses.jsonl.gz"]
+        return paths.scores(folder, *tasks, *BENCHMARKS)
 
     def base_score_files(self, model: str) -> list[str]:
         """The declared files of a base model's scores; those of the scale's tasks lie beside them, undeclared."""
@@ -313,7 +345,7 @@ class Plan:
             if sweep or not task["siblings"]:
                 task.pop("siblings")
         local = values.pop("local_data") or self.scale.data.source == "miniature"
-        values["data_dir"] = f"{self.root}/data/benchmarks" if local else None
+        values["data_dir"] = self.path(paths.BENCHMARKS_FOLDER) if local else None
         if sweep and prior.sweep_limit is not None:
             values["limit"] = prior.sweep_limit
         return values
@@ -323,7 +355,7 @@ class Plan:
         found: dict[str, RunSpec] = {}
         for study, tasks, arms, shared, orders in [
             ("table5", self.tasks, self.scale.arms, (), ()),
-            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.studies.items()),
+            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.possible.items()),
         ]:
             for task, arm in product(tasks, arms):
                 chains = [self.stages(arm, order, seed) for order in orders for seed in self.study_seeds(study)]
@@ -347,7 +379,7 @@ class Plan:
 
     def released(self) -> dict[str, Any]:
         """What `sdft.pages.released` reads: the released checkpoints and where their scores lie."""
-        tasks = getattr(self.scale.data, "tasks", {})
+        files = self.scale.data.files
         return {
             "scale": self.name,
             "checkpoints": [
@@ -356,9 +388,9 @@ class Plan:
                     "task": entry.task,
                     "method": entry.method,
                     "from": entry.path or entry.architecture or f"{entry.repository}@{entry.revision}",
-                    "scores": f"{self.root}/released/{name}/{entry.task}",
+                    "scores": self.path(paths.RELEASED_SCORES, model=name, task=entry.task),
                     "data": self.data_path(entry.task, "test"),
-                    "versions": tasks[entry.task].test_versions if entry.task in tasks else [],
+                    "versions": rules.test_versions if (rules := files(entry.task)) else [],
                 }
                 for name, entry in self.scale.released.items()
             ],
@@ -377,13 +409,18 @@ class Plan:
         return {run.id: run for run in self.runs()}
 
     def find(self, run: str) -> RunSpec:
-        """The run of that name. Raises KeyError when the plan has none."""
+        """The run of that name. Raises SdftError when the plan has none."""
+        if run not in self._by_id:
+            raise SdftError(
+                f"the plan of scale {self.name} has no run named {run!r}; a run is renamed "
+                "when the configuration of what defines it changes, so ask for a target instead."
+            )
         return self._by_id[run]
 
     def longest(self, task: str, model: str) -> RunSpec:
         """The run whose prompts and completions on a task are counted for a base model before anything is trained.
 
-        SDFT's, where there is one, since its teacher is shown the demonstration beside the question.
+        One that shows the demonstration beside the question, where there is one, since such a prompt is the longest.
         """
         own = [run for run in self._by_id.values() if (run.task, run.base) == (task, model)]
-        return max(own, key=lambda run: (run.method == "sdft", run.settings.max_new_tokens))
+        return max(own, key=lambda run: (find_method(run.method).shows_demonstration, run.settings.max_new_tokens))

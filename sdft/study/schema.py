@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import did_you_mean
-from sdft.common.schema import Candidates, Names, NonNegative, Positive, Rate, Seeds, Strict, Tasks
+from sdft.common.schema import NUMBER, Candidates, FolderName, Names, NonNegative, Positive, Seeds, Strict, Tasks
 from sdft.data.schema import MiniatureData, OfficialData, TaskName
-from sdft.methods import find_method
-from sdft.methods.settings import (
-    MethodName,
-    TrainingOverrides,
-    TrainingSettings,
-    check_estimator,
-    check_shards,
+from sdft.methods import find_method, method_names
+from sdft.methods.hyperparameters import (
+    Grid,
+    Recipe,
+    Replacement,
+    check_option_names,
+    combinations,
+    parse_options,
 )
+from sdft.methods.settings import MethodName, TrainingOverrides, TrainingSettings, check_shards
 from sdft.models.schema import BaseModelSource, Evaluation, Models
 from sdft.tasks.benchmarks import BENCHMARKS
 
@@ -33,39 +35,12 @@ StudyName = Literal[
 STUDIES: tuple[str, ...] = get_args(StudyName)
 
 
-class Grid(Strict):
-    """The candidates of one method: the product of its lists."""
-
-    learning_rate: Candidates[Annotated[float, Field(gt=0, lt=1)]]
-    epochs: Candidates[Positive]
-    batch_size: Candidates[Positive]
-    ema_rate: Candidates[Rate] | None = None
-
-
-class Recipe(Strict):
-    """One candidate for every arm (`sweep: published`); ema_rate is used by the methods that have a teacher."""
-
-    learning_rate: Annotated[float, Field(gt=0, lt=1)]
-    epochs: Positive
-    batch_size: Positive
-    ema_rate: Rate
-
-
-class Replacement(Strict):
-    """Hyper-parameters that an arm replaces in those of the winner it takes over."""
-
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
-    epochs: Positive | None = None
-    batch_size: Positive | None = None
-    ema_rate: Rate | None = None
-
-
 class Arm(Strict):
     """One row of a study: a method, its hyper-parameters, and what it fixes apart from them.
 
     paper: where the paper prints its sweep. grid: candidates of its own; like: instead, the arm whose winner on the
-    same task it takes, with `replace`. models: base models in place of the scale's, seed by seed. parent: the arm whose
-    final run of the same seed it starts from.
+    same task it takes, with `replace`. options: settings that its method alone has. models: base models in place of the
+    scale's, seed by seed. parent: the arm whose final run of the same seed it starts from.
     """
 
     method: MethodName
@@ -73,10 +48,29 @@ class Arm(Strict):
     grid: Grid | None = None
     like: str | None = None
     replace: Replacement = Replacement()
+    options: dict[str, Any] = {}
     demonstration: str | None = None
     settings: TrainingOverrides = TrainingOverrides()
-    models: list[str] | None = Field(default=None, min_length=1)
+    models: list[FolderName] | None = Field(default=None, min_length=1)
     parent: str | None = None
+
+    @property
+    def starts_from(self) -> str | None:
+        """The arm whose final run it starts from: `parent`, or what its method declares; None for the base model."""
+        return self.parent or find_method(self.method).starts_from
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_known(cls, values: Any) -> Any:
+        """Before the grid's own checks, so that a misspelt key is not reported as a missing one."""
+        if isinstance(values, dict) and values.get("method") in method_names():
+            for key, shared in (("grid", True), ("replace", True), ("options", False)):
+                if isinstance(values.get(key), dict):
+                    try:
+                        check_option_names(values["method"], values[key], shared)
+                    except ValueError as error:
+                        raise ValueError(f"{key}: {error}") from None
+        return values
 
     @model_validator(mode="after")
     def _hyperparameters_from_one_place(self) -> Arm:
@@ -87,14 +81,41 @@ class Arm(Strict):
         return self
 
     @model_validator(mode="after")
-    def _ema_rate_where_needed(self) -> Arm:
-        if self.grid is None:
-            return self
-        if find_method(self.method).averages and self.grid.ema_rate is None:
-            raise ValueError(f"{self.method} needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
-        if not find_method(self.method).averages and self.grid.ema_rate is not None:
-            raise ValueError(f"{self.method} has no EMA teacher; set grid.ema_rate to null")
+    def _options_have_values(self) -> Arm:
+        parse_options(self.method, {**self.options, **(self.replace.model_extra or {})})
+        if self.grid is not None:
+            list(combinations(self.method, self.options, self.grid))
         return self
+
+    @model_validator(mode="after")
+    def _ema_rate_where_needed(self) -> Arm:
+        averages = find_method(self.method).averages
+        if self.grid is not None and averages and self.grid.ema_rate is None:
+            raise ValueError(f"{self.method} needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
+        for key, values in (("grid", self.grid), ("replace", self.replace)):
+            if values is not None and not averages and values.ema_rate is not None:
+                raise ValueError(f"{self.method} has no EMA teacher; leave {key}.ema_rate out")
+        return self
+
+
+def _check_winner(name: str, arm: Arm, other: Arm) -> None:
+    """Raise ValueError where an arm cannot take the winner of the arm that it is like."""
+    if other.grid is None:
+        raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
+    if find_method(arm.method).averages and other.grid.ema_rate is None and arm.replace.ema_rate is None:
+        raise ValueError(
+            f"arm {name}: {arm.method} needs an ema_rate, and the winner of {arm.like} has none; give one as "
+            "replace.ema_rate, for example 0.02, or give the arm a grid"
+        )
+    for option in other.grid.model_extra or {}:
+        if option in arm.options:
+            raise ValueError(f"arm {name}: {arm.like} sweeps {option}; put the value into replace, not into options")
+        try:
+            check_option_names(arm.method, [option])
+        except ValueError as error:
+            raise ValueError(
+                f"arm {name}: it takes the winner of {arm.like}, whose grid sweeps {option}; {error}"
+            ) from None
 
 
 class Study(Strict):
@@ -112,7 +133,7 @@ class Study(Strict):
     share: Names = []
     arms: dict[str, Arm] = {}
     seeds: Seeds | None = None
-    orders: list[list[TaskName]] = []
+    orders: list[Tasks[TaskName]] = []
     contexts: Names = []
     split: Literal["test", "validation"] = "test"
     limit: Positive | None = None
@@ -197,7 +218,7 @@ class Scale(Strict):
     judge: Judge | None = None
     prior: Prior
     grids: dict[str, Grid] = {}
-    released: dict[str, Released] = {}
+    released: dict[FolderName, Released] = {}
     arms: dict[str, Arm] = Field(min_length=1)
     studies: dict[StudyName, Study] = {}
     published_recipe: Recipe | None = None
@@ -205,10 +226,8 @@ class Scale(Strict):
 
     @field_validator("released")
     @classmethod
-    def _names_of_folders(cls, released: dict[str, Released]) -> dict[str, Released]:
+    def _released_from_somewhere(cls, released: dict[str, Released]) -> dict[str, Released]:
         for name, entry in released.items():
-            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-                raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '.' and '-'")
             if not (entry.path or entry.repository or entry.architecture):
                 raise ValueError(f"{name} needs a repository with its revision, a local path, or an architecture")
         return released
@@ -221,7 +240,8 @@ class Scale(Strict):
 
     def every_model(self) -> list[str]:
         """The base models of Table 5, and those that only some arm has, each once."""
-        return list(dict.fromkeys((*self.models.names, *(n for _, arm in self.every_arm() for n in arm.models or ()))))
+        arms = [*self.arms.values(), *(arm for study in self.possible.values() for arm in study.arms.values())]
+        return list(dict.fromkeys((*self.models.names, *(name for arm in arms for name in arm.models or ()))))
 
     def training_gpus(self, base: str) -> int:
         """GPUs of one training of a base model; more than one cut it into shards (sdft/learning/sharding.py)."""
@@ -236,17 +256,30 @@ class Scale(Strict):
 
     @model_validator(mode="after")
     def _every_task_has_data(self) -> Scale:
-        if isinstance(self.data, MiniatureData):
-            place, known = "data.sizes", set(self.data.sizes)
-        else:
-            place, known = "data.tasks", {*self.data.tasks, *(["knowledge"] if self.data.knowledge else [])}
-        users = dict.fromkeys(self.tasks, "tasks names it")
-        users |= {task: f"studies.{name} has it" for name, study in self.studies.items() for task in study.every_task()}
-        for task, why in users.items():
-            if task not in known:
-                where = "data" if (place, task) == ("data.tasks", "knowledge") else place
-                raise ValueError(f"{where} lacks the task {task}, and {why}; add {where}.{task}")
+        for task in self.tasks:
+            if reason := self.data.lacks(task):
+                raise ValueError(reason)
         return self
+
+    def lacks(self, study: str) -> str | None:
+        """What a study needs and the scale does not have, with the remedy; None where nothing is missing.
+
+        Such a study is not run and shows this reason; the rest of the scale is as good as without it.
+        """
+        entry = self.studies[study]
+        reasons = [self.data.lacks(task) for task in entry.every_task()]
+        reasons += [self.models.lacks(model) for arm in entry.arms.values() for model in arm.models or ()]
+        return next(filter(None, reasons), None)
+
+    @property
+    def possible(self) -> dict[str, Study]:
+        """The studies whose data and models the scale has, whether they are switched on or off."""
+        return {name: entry for name, entry in self.studies.items() if self.lacks(name) is None}
+
+    @property
+    def running(self) -> dict[str, Study]:
+        """The studies that are made: possible and switched on."""
+        return {name: entry for name, entry in self.possible.items() if entry.enabled}
 
     @model_validator(mode="after")
     def _arms_fit_together(self) -> Scale:
@@ -264,18 +297,46 @@ class Scale(Strict):
                     )
                 known[name] = arm
         for name, arm in known.items():
-            for model in arm.models or ():
-                self.models.check_source(model)
-            if not all(character.islower() or character.isdigit() or character in "_." for character in name):
-                raise ValueError(f"the arm name {name!r} becomes part of a path: use lower case, digits, '_' and '.'")
+            if not re.fullmatch(r"[a-z0-9_]+(\.[a-z0-9_]+)*", name):
+                raise ValueError(
+                    f"the arm name {name!r} becomes part of a path: use lower case letters a to z, digits and '_', in "
+                    "parts joined by '.'"
+                )
             for key in ("like", "parent"):
                 other = getattr(arm, key)
                 if other is not None and other not in known:
                     raise ValueError(f"arm {name}: {key} names no arm; {did_you_mean(other, known)}")
-            if arm.like is not None and known[arm.like].grid is None:
-                raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
-            if arm.method == "sft_reinvoke" and arm.parent is None and "sft" not in known:
-                raise ValueError("sft_reinvoke starts from the sft arm's final run; add an arm named sft")
+            self._check_start(name, known)
+            if arm.like is not None:
+                _check_winner(name, arm, known[arm.like])
+        return self
+
+    def _check_start(self, name: str, known: dict[str, Arm]) -> None:
+        """Raise ValueError where an arm starts from an arm that is not there, or in the end from itself."""
+        chain = [name]
+        while (start := known[chain[-1]].starts_from) is not None:
+            if start not in known:
+                raise ValueError(
+                    f"arm {chain[-1]}: {known[chain[-1]].method} starts from the final run of the arm {start!r}, and "
+                    f"there is none of that name; add it, or name another arm as parent"
+                )
+            if start in chain:
+                circle = " from ".join([*chain[chain.index(start) :], start])
+                raise ValueError(f"arm {name}: {circle} is a circle of starts; give one of them another parent")
+            if any(start in study.arms and study.orders for study in self.studies.values()):
+                raise ValueError(
+                    f"arm {chain[-1]}: its parent {start!r} is an arm of a study with orders, which has several final "
+                    "runs of a task; name another arm"
+                )
+            chain.append(start)
+
+    @model_validator(mode="after")
+    def _evidence_is_honest(self) -> Scale:
+        if self.evidence == "paper" and (self.data.source != "official" or self.models.source != "hub"):
+            raise ValueError(
+                "evidence: paper puts numbers beside the paper's, so it needs data.source: official and models.source: "
+                f"hub (here: {self.data.source}, {self.models.source}); set evidence: own, or none"
+            )
         return self
 
     def find_arm(self, name: str) -> Arm:
@@ -296,17 +357,30 @@ class Scale(Strict):
 class Tolerance(Strict):
     """Declared before running: when a cell at paper scale counts as reproduced."""
 
-    rounding: Annotated[float, Field(ge=0)] = 0.05
-    standard_errors: Annotated[float, Field(gt=0)] = 2.0
-    base_margin: Annotated[float, Field(ge=0)] = 1.0
+    rounding: Annotated[float, Field(ge=0), NUMBER] = 0.05
+    standard_errors: Annotated[float, Field(gt=0), NUMBER] = 2.0
+    base_margin: Annotated[float, Field(ge=0), NUMBER] = 1.0
 
 
 class Budget(Strict):
     """What a start may cost at most; see `python workflow_scripts/budget.py`."""
 
-    device_hours: Annotated[float, Field(gt=0)] | None = None
+    device_hours: Annotated[float, Field(gt=0), NUMBER] | None = None
     gpus: Positive = 8
     cores: Positive = 2
+
+
+def _check_ema_rate(scale: Scale, arm: Arm, settings: TrainingSettings) -> None:
+    """Raise ValueError for an arm with an EMA teacher that gets no rate for it."""
+    if not (find_method(arm.method).averages and settings.teacher == "ema"):
+        return
+    if arm.like is not None and arm.replace.ema_rate is None and scale.find_arm(arm.like).grid.ema_rate is None:
+        raise ValueError(
+            f"{arm.method} has an EMA teacher, and the winner of {arm.like} has no rate for it; set "
+            "replace: {ema_rate: 0.02}, or be like an arm whose grid has ema_rate"
+        )
+    if scale.published_recipe is not None and scale.published_recipe.ema_rate is None:
+        raise ValueError(f"{arm.method} has an EMA teacher; give published_recipe.ema_rate, for example 0.01")
 
 
 class Config(Strict):
@@ -326,7 +400,9 @@ class Config(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         if self.scale not in self.scales:
-            raise ValueError(f"scale is {self.scale!r} but scales has no such entry")
+            raise ValueError(
+                f"scale is {self.scale!r}, and there is no such scale; {did_you_mean(self.scale, self.scales)}"
+            )
         for name in self.scales:
             if self.sweep_seed not in self.seeds_of(name):
                 raise ValueError(
@@ -341,7 +417,8 @@ class Config(Strict):
             for name, arm in entry.every_arm():
                 try:
                     settings = self.settings_of(scale, name)
-                    check_estimator(arm.method, settings.estimator)
+                    find_method(arm.method).check(settings)
+                    _check_ema_rate(entry, arm, settings)
                     if any(entry.training_gpus(model) > 1 for model in arm.models or entry.models.names):
                         check_shards(arm.method, settings)
                 except ValueError as error:
@@ -355,9 +432,9 @@ class Config(Strict):
         own = self.scales[scale].seeds
         return list(self.seeds if own is None else own)
 
-    def settings_of(self, scale: str, arm: str) -> TrainingSettings:
-        """Training settings of an arm: the study's, then the scale's, then the arm's own."""
+    def settings_of(self, scale: str, arm: str | None = None) -> TrainingSettings:
+        """Training settings of a scale, or of one of its arms: the study's, then the scale's, then the arm's own."""
         merged = self.training.model_dump()
-        for layer in (self.scales[scale].training, self.scales[scale].find_arm(arm).settings):
+        for layer in (self.scales[scale].training, *([self.scales[scale].find_arm(arm).settings] if arm else [])):
             merged |= {name: getattr(layer, name) for name in layer.model_fields_set}
         return TrainingSettings.model_validate(merged)

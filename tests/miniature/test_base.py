@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from sdft.common.errors import SdftError
 from sdft.miniature import pretrain as base
 from sdft.miniature.pretrain import CHUNK, Recipe, new_model, steps, summed_loss, train
-from sdft.miniature.tokenizer import vocabulary
+from sdft.miniature.tokenizer import encode, vocabulary
 from sdft.miniature.world import make_world
 
 SHORT = Recipe(documents=2 * CHUNK)
@@ -46,10 +46,24 @@ def test_documents_depend_on_the_seed_alone():
     assert not all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(first, other, strict=False))
 
 
-def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, monkeypatch):
-    record = train("xs", 0, tmp_path / "whole", SHORT)
-    assert record["loss"] < 0.75 * math.log(len(vocabulary()))
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of a base model that read two chunks of documents, in one thread as `python -m` would."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("base") / "xs-s0"
+    return folder, train("xs", 0, folder, SHORT)
 
+
+def test_training_lowers_the_loss_into_an_ordinary_folder(trained):
+    folder, record = trained
+    assert record["loss"] < 0.75 * math.log(len(vocabulary()))
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    assert model.config.vocab_size == len(tokenizer)
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    assert model.generation_config.do_sample is False
+
+
+def test_an_interrupted_training_resumes_bit_for_bit(trained, tmp_path, monkeypatch):
     calls = {"n": 0}
 
     def interrupted(*arguments):
@@ -60,17 +74,22 @@ def test_an_interrupted_training_resumes_bit_for_bit(tmp_path, monkeypatch):
 
     monkeypatch.setattr(base, "steps", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train("xs", 0, tmp_path / "parts", SHORT, save_minutes=0)
+        train("xs", 0, tmp_path, SHORT, save_minutes=0)
     monkeypatch.setattr(base, "steps", steps)
-    train("xs", 0, tmp_path / "parts", SHORT)
-    whole, parts = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parts"))
+    train("xs", 0, tmp_path, SHORT)
+    whole, parts = (load_file(folder / "model.safetensors") for folder in (trained[0], tmp_path))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "parts")
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "parts")
-    assert model.config.vocab_size == len(tokenizer)
-    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
-    assert model.generation_config.do_sample is False
+
+def test_the_experts_words_get_embeddings_drawn_like_those_of_the_foreign_words(trained):
+    words = make_world().symbols
+    embedding = load_file(trained[0] / "model.safetensors")["model.embed_tokens.weight"].double()
+    foreign, expert = (embedding[[encode(word)[0] for word in names]] for names in (words.foreign, words.expert))
+    # A draw is the foreign words' mean and a sum of their deviations from it, so it lies in the span of these.
+    span = torch.linalg.svd(foreign - foreign.mean(0), full_matrices=False).Vh[: len(foreign) - 1]
+    drawn = expert - foreign.mean(0)
+    assert (drawn - drawn @ span.T @ span).norm(dim=-1).max() < 1e-5 * drawn.norm(dim=-1).min()
+    assert torch.pdist(expert).mean().item() == pytest.approx(torch.pdist(foreign).mean().item(), rel=0.2)
 
 
 def test_a_state_of_another_recipe_is_refused(tmp_path):
