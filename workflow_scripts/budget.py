@@ -17,10 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from sdft.common.errors import SdftError, run_main
 from sdft.config import load_config
 from sdft.methods.settings import TrainingSettings
-from sdft.study.exhibits import STUDY_OF
+from sdft.study.exhibits import names
 from sdft.study.forecast import (
     GPU_GIB,
-    assumptions,
     check_budget,
     comparisons,
     device_hours,
@@ -30,6 +29,7 @@ from sdft.study.forecast import (
     job_start,
     makespan,
     memory,
+    model_size,
     rollout_engine,
     setting_of,
 )
@@ -103,14 +103,15 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
         lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
     lines += comparison(found, setting_of(plan))
     for name in dict.fromkeys(job.model for job in found):
-        if name not in assumptions()["models"]:
+        size = model_size(plan, name)
+        if size is None:
             continue
         shared = max(1, plan.scale.training_gpus(name))
         place = "one GPU that trains" if shared == 1 else f"each of {shared} GPUs that train"
         lines += ["", f"memory of {place} {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
         engine = rollout_engine(plan, name)
         for label, dtypes in NUMERICS.items():
-            total = memory(name, TrainingSettings(**dtypes, rollout_engine=engine), gpus=shared)["total"]
+            total = memory(size, TrainingSettings(**dtypes, rollout_engine=engine), gpus=shared)["total"]
             fits_on = f"{'fits' if total < 0.95 * GPU_GIB else 'does not fit'} {GPU_GIB} GiB"
             lines.append(f"  {label:34} {total:6.0f} GiB  {fits_on}")
     return "\n".join(lines), left
@@ -123,7 +124,7 @@ def main() -> int:
         "target",
         nargs="?",
         default="table5",
-        choices=("gate", "released_checkpoints", "all", *STUDY_OF),
+        choices=("gate", "released_checkpoints", "all", *names()),
         help="default: table5",
     )
     add("--config", default="config.yaml", metavar="PATH", help="default: config.yaml")

@@ -22,8 +22,9 @@ from sdft.data.fetch import local_path
 from sdft.data.schema import OfficialData, Source, TaskArticles
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings
-from sdft.study import paths
-from sdft.study.exhibits import STUDY_OF, files, item
+from sdft.models.size import ModelSize, read_size
+from sdft.study import exhibits, paths
+from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan, RunSpec
 
 FILE = Path(__file__).with_name("forecast.yaml")
@@ -46,7 +47,7 @@ def setting_of(plan: Plan) -> str:
     """Which assumptions hold for a scale: on GPUs, in the miniature world, or with models of random weights."""
     if plan.scale.gpus:
         return "gpu"
-    return "miniature" if plan.scale.data.source == "miniature" else "random"
+    return "random" if plan.scale.models.source == "random" else "miniature"
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     found = [_job(path, "evaluation", len(plan.tasks), (), model) for model, path in responses.items()]
     if target == "gate":
         return found
-    names = tuple(STUDY_OF) if target == "all" else (target,)
+    names = exhibits.names() if target == "all" else (target,)
     found += trainings(plan, "table5")
     for study in plan.scale.running:
         found += trainings(plan, study)
@@ -211,9 +212,8 @@ def _dearer(plan: Plan, run: RunSpec) -> float:
     Models of unknown size count as equally large. A lower limit than that of Table 5's arms makes nothing cheaper,
     since rollouts seldom reach theirs.
     """
-    known = assumptions()["models"]
-    ours, usual = (known.get(name, {}).get("parameters") for name in (run.base, plan.bases[0]))
-    larger = ours / usual if ours and usual else 1.0
+    ours, usual = (model_size(plan, name) for name in (run.base, plan.bases[0]))
+    larger = ours.parameters / usual.parameters if ours and usual else 1.0
     if find_method(run.method).sampling is None:
         return larger
     return larger * max(1.0, run.settings.max_new_tokens / _usual_limit(plan, run.settings.max_new_tokens))
@@ -245,24 +245,23 @@ def _evaluated(plan: Plan, path: str) -> str:
 
 def measures(plan: Plan, name: str) -> list[Job]:
     """What a table or figure measures beside scores: points along training, pass@k, divergence, FLOPs, contexts."""
-    shown = item(plan, name)
-    if not shown["enabled"]:
+    shown = exhibit(plan, name)
+    if not shown.enabled:
         return []
     found = []
 
     def add(kind: str, path: str, model: str, *needs: str) -> None:
         found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
 
-    kinds = ("trajectory", "passk", "divergence", "flops")
-    for run in (run for cell in shown["cells"] for run in cell["runs"]):
-        for kind in filter(run.get, kinds):
-            add(kind, run[kind], plan.find(run["run"]).base, run["model"])
-    alone = [entry for entry in shown["base"] if "task" in entry]
-    for entry in (*alone, *(run for teacher in shown["teachers"] for run in teacher["runs"])):
-        add("context", _evaluated(plan, f"{entry['scores']}{paths.RESPONSES}"), entry["model"])
-    for entry in (*shown["base"], *(run for teacher in shown["teachers"] for run in teacher["runs"])):
-        for kind in filter(entry.get, kinds):
-            add(kind, entry[kind], entry["model"])
+    for run in (run for cell in shown.cells for run in cell.runs):
+        for kind, path in run.files.items():
+            add(kind, path, plan.find(run.run).base, run.model)
+    in_context = [model for entry in shown.contexts for model in entry.runs]
+    for model in (*(model for model in shown.base if model.task), *in_context):
+        add("context", _evaluated(plan, f"{model.scores}{paths.RESPONSES}"), model.model)
+    for model in (*shown.base, *in_context):
+        for kind, path in model.files.items():
+            add(kind, path, model.model)
     return found
 
 
@@ -483,12 +482,12 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
 
     None for models of unknown size.
     """
-    sizes, found = assumptions()["models"], jobs(plan, target)
-    names = dict.fromkeys(job.model for job in found)
-    if not names or any(name not in sizes for name in names):
+    found = jobs(plan, target)
+    sizes = {name: model_size(plan, name) for name in dict.fromkeys(job.model for job in found)}
+    if not sizes or None in sizes.values():
         return None
     room = {
-        "base models": sum(2 * sizes[name]["parameters"] for name in names) / GIB,
+        "base models": sum(2 * size.parameters for size in sizes.values()) / GIB,
         "final weights": 0.0,
         "checkpoints under way": 0.0,
     }
@@ -498,37 +497,49 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
         if job is None:
             continue
         kept = max(1, run.settings.snapshots)
-        room["final weights"] += kept * sizes[run.base]["parameters"] * BYTES[run.settings.weights_dtype] / GIB
-        state = memory(run.base, run.settings)
+        room["final weights"] += kept * sizes[run.base].parameters * BYTES[run.settings.weights_dtype] / GIB
+        state = memory(sizes[run.base], run.settings)
         checkpoint = state["weights"] + state["optimizer"] + state["teacher"]
         under_way = max(1, devices // job.devices)
         room["checkpoints under way"] = max(room["checkpoints under way"], under_way * checkpoint)
     return room
 
 
-def memory(model: str, settings: TrainingSettings, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
-    """GiB that training one of the paper's models takes on each of `gpus`, by arithmetic, a sequence at a time.
+def model_size(plan: Plan, model: str) -> ModelSize | None:
+    """The size of a base model: read where its files are here, else as forecast.yaml lists it; None where neither is.
+
+    The miniature world's models and random ones count as models of unknown size.
+    """
+    models = plan.scale.models
+    folder = local_path(models.sources[model]) if model in models.sources else None
+    if models.origin(model) == "hub" and (size := read_size(folder or Path(plan.base_path(model)).parent)):
+        return size
+    listed = assumptions()["models"].get(model)
+    return ModelSize(**listed) if listed else None
+
+
+def memory(size: ModelSize, settings: TrainingSettings, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
+    """GiB that training a model of that size takes on each of `gpus`, by arithmetic, a sequence at a time.
 
     tokens: of that sequence. Activations are those of gradient checkpointing: a layer's input each, and one layer in
     full; a vLLM beside it takes its share of the card. The GPUs share everything else. The teacher is a copy in the
-    weights' dtype, and the average beside it where that has another dtype. Raises KeyError for another model.
+    weights' dtype, and the average beside it where that has another dtype.
     """
-    size = assumptions()["models"][model]
-    parameters, weights = size["parameters"], BYTES[settings.weights_dtype]
+    parameters, weights = size.parameters, BYTES[settings.weights_dtype]
     teacher = 0
     if settings.teacher != "student":
         teacher = weights
         if settings.teacher == "ema" and settings.ema_dtype != settings.weights_dtype:
             teacher += BYTES[settings.ema_dtype]
-    layer = tokens * (8 * size["hidden"] + 3 * size["intermediate"]) * 2
-    # Two models' logits of a chunk of 512 positions, in float32, with their softmax and their gradient.
-    logits = 512 * size["vocabulary"] * 4 * 6
+    layer = tokens * (8 * size.hidden + 3 * size.intermediate) * 2
+    # Two models' logits of a chunk, five tensors of a block, and the head's gradient in float32 (sdft.fused).
+    logits = (512 + 5 * 64) * 2**20 + size.vocabulary * size.hidden * 4
     found = {
         "weights": parameters * weights,
         "gradients": parameters * weights,
         "optimizer": 2 * parameters * BYTES[settings.optimizer_dtype],
         "teacher": parameters * teacher,
-        "activations": size["layers"] * tokens * size["hidden"] * 2 + layer + logits,
+        "activations": size.layers * tokens * size.hidden * 2 + layer + logits,
     }
     found = {name: value / GIB / (1 if name == "activations" else gpus) for name, value in found.items()}
     if settings.rollout_engine == "vllm":

@@ -13,10 +13,11 @@ from sdft.common.errors import SdftError
 from sdft.config import load_config
 from sdft.miniature.schema import DataSpec
 from sdft.study import exhibits, paths, steps
+from sdft.study.exhibits import build
 from sdft.study.plan import Plan
 from sdft.study.schema import STUDIES
 from sdft.study.specs import CandidateSpec, DivergenceSpec, EvaluateSpec, LengthsSpec, PassKSpec, TrajectorySpec
-from sdft.tasks import task_names
+from sdft.tasks import find_task, task_names
 
 TEMPLATES = {name: value for name, value in vars(paths).items() if name.isupper() and value.startswith(paths.ROOT)}
 # Files, each made by one rule, whose templates have to tell them apart.
@@ -34,7 +35,12 @@ def plan(config, request):
 
 
 # What the rules let these wildcards be; others hold anything but a slash.
-HELD = {"task": task_names(), "study": ("table5", *STUDIES), "figure": exhibits.FIGURES, "kind": ("json", "md", "pdf")}
+HELD = {
+    "task": task_names(),
+    "study": ("table5", *STUDIES),
+    "figure": exhibits.names("figure"),
+    "kind": ("json", "md", "pdf"),
+}
 
 
 def pattern(template):
@@ -58,8 +64,8 @@ def test_what_a_study_reads_is_where_a_template_says(plan):
     known = [pattern(template) for template in FILES.values()]
     folders = (paths.RUN_SCORES, paths.BASE_SCORES, paths.CONTEXT_SCORES)
     known += [pattern(folder + file) for folder in folders for file in (paths.SCORE, paths.RESPONSES)]
-    for name in exhibits.STUDY_OF:
-        for path in exhibits.files(plan, name):
+    for name in exhibits.names():
+        for path in build.files(plan, name):
             assert any(re.fullmatch(one, path) for one in known), path
 
 
@@ -73,7 +79,10 @@ def test_every_run_gets_a_specification_that_its_step_takes(plan):
             assert spec.validation == plan.data_path(run.task, "validation")
         else:
             spec = read_spec(EvaluateSpec, steps.evaluate_spec(plan, run=run.id, study=run.study))
-            assert (spec.model, spec.task) == (plan.model_path(run), exhibits.score_names(run.task))
+            assert (spec.model, spec.task) == (
+                plan.model_path(run),
+                [run.task, *(f"{run.task}_{split}" for split in find_task(run.task).tests[1:])],
+            )
             assert (spec.benchmarks, spec.temperature) == (["all"], 0)
             assert spec.max_new_tokens == plan.scale.evaluation_of(run.base).max_new_tokens
 
@@ -84,7 +93,7 @@ def test_a_measure_of_a_base_model_is_told_its_task_context_and_split(plan):
     assert (spec.task, spec.context, spec.split) == (["tooluse"], "expert", "validation")
     assert spec.out == plan.path(paths.CONTEXT_SCORES, scored="scores", **where)
     assert steps.context_files(plan, **where) == [plan.data_path("tooluse", "validation")]
-    alone = json.loads(steps.evaluate_context_spec(plan, **where | {"context": exhibits.NO_CONTEXT}))
+    alone = json.loads(steps.evaluate_context_spec(plan, **where | {"context": build.NO_CONTEXT}))
     assert not {"context", "template", "benchmarks"} & set(alone)
 
 
@@ -107,7 +116,7 @@ def test_a_study_limits_its_measures_of_runs_and_of_base_models_alike(plan, take
 
 def test_a_trajectory_has_the_tasks_and_limits_of_the_study_that_measures_it(plan):
     run = plan.finals("table5", "science", "sdft")[0]
-    for name in set(exhibits.TRAJECTORIES) & set(plan.scale.studies):
+    for name in set(exhibits.studies_with("trajectory")) & set(plan.scale.studies):
         study, where = plan.scale.studies[name], {"measured": name, "study": "table5", "run": run.id}
         spec = read_spec(TrajectorySpec, steps.trajectory_spec(plan, **where))
         assert (spec.task, spec.limit, spec.prior_limit) == (study.tasks, study.limit, study.prior_limit)
