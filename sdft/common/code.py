@@ -49,7 +49,6 @@ STEPS: dict[str, tuple[str, ...]] = {
     "train": ("sdft.learning.loop", "sdft.learning.spec", "sdft.learning.sharding"),
     "flops": ("sdft.learning.flops",),
     "estimators": ("sdft.losses.enumerated",),
-    "sweep": ("sdft.learning.candidate",),
     "select": ("sdft.learning.select",),
     "evaluate": ("sdft.evaluate.__main__",),
     "passk": ("sdft.evaluate.passk",),

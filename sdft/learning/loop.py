@@ -31,6 +31,7 @@ from sdft.methods.base import Engine, MicroBatch
 from sdft.models.files import load_model, load_tokenizer
 from sdft.records.record import read_records
 from sdft.study.plan import RunSpec
+from sdft.study.rerun import train_code
 from sdft.teacher import EMATeacher
 
 # Distances from the start cost a pass over all weights, so they are measured every so many steps.
@@ -345,6 +346,7 @@ class Training:
             "manifest": manifest(
                 "train",
                 clock=self.clock,
+                code=train_code(self.spec.method),
                 config=config,
                 seeds={"run": self.spec.seed},
                 inputs=self.inputs.record(self.spec),
