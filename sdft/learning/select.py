@@ -19,12 +19,13 @@ from sdft.evaluate import set_environment
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.learning.validation import REPLIES, score_again
+from sdft.methods.hyperparameters import tie_key, tie_rules
 from sdft.study.specs import SelectSpec
 
 RULE = (
     "The candidate with the best validation score on the target task wins, as in the paper; the test set is not looked "
-    "at. Ties go to the smaller learning rate, then the smaller EMA rate, then fewer epochs, then the smaller batch, "
-    "then the name of the run. A candidate whose training diverged comes last and cannot win."
+    f"at. Ties go to {', then '.join(tie_rules())}, then the name of the run. A candidate whose training diverged "
+    "comes last and cannot win."
 )
 
 
@@ -71,10 +72,13 @@ def read_candidate(
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    values = row["hyperparameters"]
-    order = [values.get(name) or 0 for name in ("learning_rate", "ema_rate", "epochs", "batch_size")]
     # Values are k / n; rounding keeps equal fractions equal whatever the order of their division.
-    return (row.get("diverged") is not None, -round(row["validation"], 12), *order, row["run"])
+    return (
+        row.get("diverged") is not None,
+        -round(row["validation"], 12),
+        *tie_key(row["hyperparameters"]),
+        row["run"],
+    )
 
 
 def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

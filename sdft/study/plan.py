@@ -373,7 +373,7 @@ class Plan:
                 found[run.id] = run
                 if run.selected:
                     self._add(found, self.candidates(run.task, self.arm(run.arm).like or run.arm))
-                # That of a later task of a sequence is the run before it, which stands in the sequence itself.
+                # A later stage of a sequence starts from the stage before it, which is among `runs` already.
                 parent = self._parent(run.task, run.arm, run.seed)
                 self._add(found, [parent] if parent else [])
 
