@@ -74,8 +74,13 @@ UNREADY = [
         ["x from y from x is a circle of starts", "another parent"],
     ),
     ({"x": {"method": "sft", "grid": GRID, "parent": "sft.seq"}}, {}, ["arm x", "'sft.seq'", "study with orders"]),
+    (
+        {"x": {"method": "sft", "grid": GRID, "parent": "sft", "models": ["xs-s0"]}},
+        {},
+        ["scales.mini.arms.x", "of seed 0", "xs-s0", "the run of sft, which was trained from m-s0", "the same models"],
+    ),
     # An average without a rate.
-    ({"x": {"method": "sdft", "like": "sft"}}, {}, ["arms.x", "the winner of sft has no rate", "replace: {ema_rate"]),
+    ({"x": {"method": "sdft", "like": "sft"}}, {}, ["arm x", "the winner of sft has none", "replace.ema_rate"]),
     ({"x": {"method": "sft", "like": "sft", "replace": {"ema_rate": 0.1}}}, {}, ["no EMA teacher", "replace.ema_rate"]),
     (
         {},
