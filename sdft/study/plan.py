@@ -68,6 +68,7 @@ class Plan:
         self.name = scale or config.scale
         self.root = paths.ROOT.format(scale=self.name)
         self._made: dict[tuple[Any, ...], RunSpec] = {}
+        self._grids: dict[tuple[str, str | None], list[Hyperparameters]] = {}
 
     @property
     def scale(self) -> Scale:
@@ -129,6 +130,11 @@ class Plan:
 
         The recipe holds no option of a method: these keep what the arm fixes, or their defaults.
         """
+        if (arm, task) not in self._grids:
+            self._grids[arm, task] = self._candidates_of(arm, task)
+        return list(self._grids[arm, task])
+
+    def _candidates_of(self, arm: str, task: str | None) -> list[Hyperparameters]:
         source = self.arm(self.arm(arm).like or arm)
         if self.config.sweep == "published":
             recipe = self.scale.published_recipe
@@ -352,6 +358,11 @@ class Plan:
 
     def runs(self) -> list[RunSpec]:
         """Every run of Table 5 and of the studies, each once, with all that these runs start from."""
+        return list(self._by_id.values())
+
+    @cached_property
+    def _by_id(self) -> dict[str, RunSpec]:
+        # The rules ask for runs hundreds of times.
         found: dict[str, RunSpec] = {}
         for study, tasks, arms, shared, orders in [
             ("table5", self.tasks, self.scale.arms, (), ()),
@@ -364,7 +375,7 @@ class Plan:
             # A study may have tasks that Table 5 lacks, on which the shared arms are then trained for it alone.
             for task, arm in product(tasks, shared):
                 self._add(found, self.finals("table5", task, arm))
-        return list(found.values())
+        return found
 
     def _add(self, found: dict[str, RunSpec], runs: Iterable[RunSpec]) -> None:
         """Add runs, the sweeps whose winners they take, and the runs they start from."""
@@ -403,10 +414,6 @@ class Plan:
             for entry in self.released()["checkpoints"]
             for path in self.score_files(entry["scores"], [entry["task"]])
         ]
-
-    @cached_property
-    def _by_id(self) -> dict[str, RunSpec]:
-        return {run.id: run for run in self.runs()}
 
     def find(self, run: str) -> RunSpec:
         """The run of that name. Raises SdftError when the plan has none."""
