@@ -11,13 +11,14 @@ sys.path.insert(0, workflow.basedir)
 from sdft.common.code import step_code
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
-from sdft.study import exhibits, paths, rerun, steps
+from sdft.study import exhibits, paths, steps
 from sdft.study.checks import check_batches, check_files
 from sdft.study.plan import Plan
 from sdft.study.schema import STUDIES
 from sdft.study.values import beside
 from sdft.tasks import find_task, task_names, tested
 from sdft.tasks.benchmarks import BENCHMARKS
+from workflow_scripts import internals
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
 # Neither this nor a moved environment reruns anything, as a parameter would.

@@ -31,6 +31,7 @@ from sdft.study.specs import (
     EvaluateSpec,
     LengthsSpec,
     PassKSpec,
+    SelectSpec,
     TrajectorySpec,
 )
 from sdft.tasks import find_task, tested
@@ -365,9 +366,24 @@ def candidates(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
     return [plan.validation_path(run) for run in plan.candidates(task, arm)]
 
 
-def method(plan: Plan, arm: str, **_: str) -> str:
-    """The method of an arm."""
-    return plan.arm(arm).method
+def candidate_replies(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
+    """What an arm's candidates on a task replied."""
+    return [plan.path(paths.REPLIES, task=task, arm=arm, run=run.id) for run in plan.candidates(task, arm)]
+
+
+def select_spec(plan: Plan, task: str, arm: str, **_: str) -> str:
+    """The selection of an arm's winner on a task."""
+    # The candidates of an arm have one base model size, so one way to be scored.
+    base = plan.candidates(task, arm)[0].base
+    return _text(
+        SelectSpec(
+            out=plan.selected_path(task, arm),
+            method=plan.arm(arm).method,
+            validation=plan.data_path(task, "validation"),
+            limit=_drawing(plan, base)["limit"],
+            prior_config=plan.prior_config(sweep=True),
+        )
+    )
 
 
 def judge_config(plan: Plan, **_: str) -> str:
@@ -384,21 +400,59 @@ def train_code(plan: Plan, run: str, **_: str) -> str:
 
 
 def candidate_code(plan: Plan, run: str, **_: str) -> str:
-    """That of a candidate's training, and of its score on its task."""
-    return f"{train_code(plan, run)} {rerun.measure_code('evaluate', plan.find(run).task)}"
+    """That of a candidate's training and of its responses; how these are scored is up to the selection."""
+    return f"{train_code(plan, run)} {rerun.responses_code()}"
+
+
+def select_code(plan: Plan, task: str, **_: str) -> str:
+    """That of a selection, and of the scores that it compares and keeps."""
+    return rerun.select_code(task, plan.prior_config(sweep=True))
 
 
 def measure_code(
-    plan: Plan, step: str, run: str | None = None, task: str | None = None, measured: str | None = None, **_: str
+    plan: Plan,
+    step: str,
+    run: str | None = None,
+    task: str | None = None,
+    measured: str | None = None,
+    prior: bool = False,
+    **_: str,
 ) -> str:
-    """That of a step which measures a run, a base model on a task, or one on all tasks of its scale."""
+    """That of a step which measures a run, a base model on a task, or one on all tasks of its scale.
+
+    prior: whether the prior benchmarks are measured too.
+    """
     if measured is not None:
         tasks = plan.scale.studies[measured].tasks
     elif run is not None:
         tasks = [plan.find(run).task]
     else:
         tasks = plan.tasks if task is None else [task]
-    return rerun.measure_code(step, *tasks)
+    codes = [rerun.measure_code(step, *tasks)]
+    if prior:
+        config = plan.prior_config()
+        codes += [rerun.prior_code(config, name)["scores"] for name in config["tasks"]]
+    return digest(codes, 12)
+
+
+def flops_code(plan: Plan, run: str, **_: str) -> str:
+    """That of counting the FLOPs of a run's training."""
+    return rerun.flops_code(plan.find(run).method)
+
+
+def exhibit_code(plan: Plan, table: str | None = None, figure: str | None = None, **_: str) -> str:
+    """That of a table or figure."""
+    return rerun.exhibit_code(table or figure, *_shown_names(plan))
+
+
+def page_code(plan: Plan, step: str, **_: str) -> str:
+    """That of a page over all tables and figures."""
+    return rerun.page_code(step, *_shown_names(plan))
+
+
+def _shown_names(plan: Plan) -> tuple[set[str], set[str]]:
+    """Methods and tasks that a scale's pages may show."""
+    return {arm.method for _, arm in plan.scale.every_arm()}, {run.task for run in plan.runs()}
 
 
 # What is shown.
