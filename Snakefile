@@ -1,17 +1,6 @@
 # Every result of "Self-Distillation Enables Continual Learning" (SDFT, arXiv 2601.19897) from one DAG.
 #
-# Where things lie:
-#   results/{scale}/data/{task}/{split}.jsonl, manifest.json      records of a task
-#   results/{scale}/base/{model}/ready.json                       a base model, with sha256
-#   results/{scale}/sweep/{task}/{arm}/{run}/validation.json      a candidate of a sweep
-#   results/{scale}/selected/{task}/{arm}.json                    the winner and the whole ranking
-#   results/{scale}/runs/{study}/{run}/model.json                 a final run
-#   results/{scale}/scores/{study}/{run}/{benchmark}.json         its scores, and every item's outcome beside them
-#   results/{scale}/released/{model}/{task}/{benchmark}.json      scores of a checkpoint that the authors released
-#   results/{scale}/tables/{table}/verdict.json                   a table of the paper, with a verdict a claim
-#   results/{scale}/figures/{figure}.json                         a figure and every number drawn in it
-#   results/{scale}/reports/report.html                           what to read
-# {run} is a readable slug and eight hex digits over the fields that define it (sdft/study/plan.py).
+# sdft/study/paths.py says where each thing lies, sdft/study/steps.py what each rule reads and tells its step.
 
 from snakemake.utils import min_version
 
@@ -54,84 +43,60 @@ onstart:
     ease_scheduling()
 
 
-localrules:
-    all,
-    tables,
-    figures,
-    claims,
-    report,
-    smoke,
-    table1,
-    table2,
-    table3,
-    table4,
-    table5,
-    figure1,
-    figure2,
-    figure3,
-    figure4,
-    figure5,
-    figure6,
-    figure7,
-    figure8,
-    ablations,
-    foreign,
-    cost,
-    # Steps of seconds: as SLURM jobs they would wait longer than they work.
-    select,
-    table,
-    figure,
-    ledger,
-    render_report,
-    render_results,
-
-
 # Everything: each table and figure of the paper, the ledger of its claims, and the reports.
 rule all:
     input:
-        paper_files(PLAN, *items.STUDY_OF, "claims", "report", "results"),
+        steps.target_files(PLAN, *exhibits.STUDY_OF, "claims", "report", "results"),
+    localrule: True
 
 
 rule tables:
     input:
-        paper_files(PLAN, *items.TABLES),
+        steps.target_files(PLAN, *exhibits.TABLES),
+    localrule: True
 
 
 rule figures:
     input:
-        paper_files(PLAN, *items.FIGURES),
+        steps.target_files(PLAN, *exhibits.FIGURES),
+    localrule: True
 
 
 # The ledger: every sentence of the paper that can be tested, with what was found.
 rule claims:
     input:
-        paper_files(PLAN, "claims"),
+        steps.target_files(PLAN, "claims"),
+    localrule: True
 
 
 # The report on everything.
 rule report:
     input:
-        paper_files(PLAN, "results"),
+        steps.target_files(PLAN, "results"),
+    localrule: True
 
 
 # Table 5: skill learning and prior capabilities, with the Pareto figure and a report that shows both.
 rule table5:
     input:
-        paper_files(PLAN, "table5", "figure4", "report"),
+        steps.target_files(PLAN, "table5", "figure4", "report"),
+    localrule: True
 
 
 # Every rule of Table 5 with tiny settings (scale smoke), in minutes; its numbers mean nothing.
 rule smoke:
     input:
-        paper_files(PLANS["smoke"], "table5", "figure4", "report"),
+        steps.target_files(plan_of("smoke"), "table5", "figure4", "report"),
+    localrule: True
 
 
 # A table or figure alone, by its name.
-for entry in items.STUDY_OF:
+for entry in exhibits.STUDY_OF:
     if entry != "table5":
 
         rule:
             name:
                 entry
             input:
-                paper_files(PLAN, entry),
+                steps.target_files(PLAN, entry),
+            localrule: True

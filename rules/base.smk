@@ -5,18 +5,18 @@
 # its own digests change, not when another model's do.
 rule base_released:
     input:
-        digests=ancient(released_digests),
+        digests=ancient(planned(steps.released_digests)),
     output:
-        "results/{scale}/base/{model}/ready.json",
+        paths.BASE,
     log:
-        "results/{scale}/logs/base/{model}.log",
+        paths.log("base/{model}"),
     wildcard_constraints:
-        scale=model_scales("released"),
+        scale=steps.model_scales(CONFIG, "released"),
     conda:
         "../envs/analysis.yaml"
     params:
-        folder=lambda wildcards: f"{PLANS[wildcards.scale].scale.models.path}/{wildcards.model}",
-        sha256=released_digest,
+        folder=planned(steps.released_model_folder),
+        sha256=planned(steps.released_digest),
     shell:
         "python -m sdft.models.record --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
         "--out {output} > {log} 2>&1"
@@ -26,20 +26,40 @@ rule base_released:
 # that is not an output, so that an interrupted training continues.
 rule base_trained:
     output:
-        "results/{scale}/base/{model}/ready.json",
+        paths.BASE,
     log:
-        "results/{scale}/logs/base/{model}.log",
+        paths.log("base/{model}"),
     wildcard_constraints:
-        scale=model_scales("trained"),
+        scale=steps.model_scales(CONFIG, "trained"),
     conda:
         "../envs/train.yaml"
     resources:
-        gpu=gpus,
+        gpu=planned(steps.gpus),
     params:
-        folder=lambda wildcards, output: output[0].replace("ready.json", "weights"),
-        options=base_options,
-        check=base_check,
-        code=code_digest("base"),
+        spec=planned(steps.pretrain_spec),
+        check=planned(steps.requirements),
+        folder=subpath(output[0], parent=True),
+        code=step_code("base"),
     shell:
-        "(python -m sdft.miniature.pretrain {params.options} --out {params.folder} && {params.check}"
-        "python -m sdft.models.record --model {wildcards.model} --folder {params.folder} --out {output}) > {log} 2>&1"
+        "(python -m sdft.miniature.pretrain --spec {params.spec:q} && {params.check} && "
+        "python -m sdft.models.record --model {wildcards.model} --folder {params.folder}/weights --out {output}) "
+        "> {log} 2>&1"
+
+
+# Downloaded at a pinned revision, found in a local folder, or made at random. The weights lie beside ready.json,
+# undeclared, so that a download which is stopped continues where it was.
+rule base_model:
+    input:
+        planned(steps.local_model_files),
+    output:
+        paths.BASE,
+    log:
+        paths.log("base/{model}"),
+    wildcard_constraints:
+        scale=steps.model_scales(CONFIG, "hub", "random"),
+    conda:
+        "../envs/train.yaml"
+    params:
+        spec=planned(steps.source_spec),
+    shell:
+        "python -m sdft.models.hub --spec {params.spec:q} > {log} 2>&1"

@@ -1,64 +1,57 @@
 # Records of every task. The miniature world makes its own.
 
 
-rule miniature_task:
-    output:
-        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
-        manifest="results/{scale}/data/{task}/manifest.json",
-    log:
-        "results/{scale}/logs/data/{task}.log",
-    wildcard_constraints:
-        scale=data_scales("miniature"),
-        task="|".join(ONE_TEST),
-    conda:
-        "../envs/train.yaml"
-    params:
-        options=miniature_options(None),
-        code=code_digest("data"),
-    shell:
-        "python -m sdft.miniature.data {params.options} > {log} 2>&1"
+for task in task_names():
 
-
-# Knowledge is also asked indirectly, and told in articles.
-use rule miniature_task as miniature_knowledge with:
-    output:
-        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test", "ood", "corpus"]),
-        manifest="results/{scale}/data/{task}/manifest.json",
-    wildcard_constraints:
-        scale=data_scales("miniature"),
-        task="knowledge",
+    rule:
+        name:
+            f"miniature_{task}"
+        output:
+            expand(paths.DATA, split=find_task(task).splits, task=task, allow_missing=True),
+            manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
+        log:
+            paths.log(f"data/{task}"),
+        wildcard_constraints:
+            scale=steps.task_scales(CONFIG, "made", task),
+        conda:
+            "../envs/train.yaml"
+        params:
+            spec=planned(steps.miniature_spec, task=task),
+            code=step_code("data"),
+        shell:
+            "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"
 
 
 # Prompts of no task, on which SFT + re-invoke distils the base model into the trained one.
 rule miniature_general:
     output:
-        "results/{scale}/data/general/train.jsonl",
-        manifest="results/{scale}/data/general/manifest.json",
+        expand(paths.DATA, task="general", split="train", allow_missing=True),
+        manifest=expand(paths.DATA_MANIFEST, task="general", allow_missing=True),
     log:
-        "results/{scale}/logs/data/general.log",
+        paths.log("data/general"),
     wildcard_constraints:
-        scale=data_scales("miniature"),
+        scale=steps.data_scales(CONFIG, "miniature"),
     conda:
         "../envs/train.yaml"
     params:
-        options=miniature_options("general"),
-        code=code_digest("data"),
+        spec=planned(steps.miniature_spec, task="general"),
+        code=step_code("data"),
     shell:
-        "python -m sdft.miniature.data {params.options} > {log} 2>&1"
+        "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"
 
 
 rule miniature_benchmarks:
     output:
-        expand("results/{{scale}}/data/benchmarks/{name}.jsonl", name=BENCHMARKS),
-        manifest="results/{scale}/data/benchmarks/manifest.json",
+        expand(paths.BENCHMARK_ITEMS, benchmark=BENCHMARKS, allow_missing=True),
+        manifest=paths.BENCHMARKS_MANIFEST,
     log:
-        "results/{scale}/logs/data/benchmarks.log",
+        paths.log("data/benchmarks"),
     wildcard_constraints:
-        scale=data_scales("miniature"),
+        scale=steps.data_scales(CONFIG, "miniature"),
     conda:
         "../envs/train.yaml"
     params:
-        options=miniature_options("benchmarks"),
-        code=code_digest("data"),
+        spec=planned(steps.miniature_spec, task="benchmarks"),
+        code=step_code("data"),
     shell:
-        "python -m sdft.miniature.data {params.options} > {log} 2>&1"
+        "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"

@@ -1,73 +1,76 @@
 # Scores of a model: its new task and the six prior benchmarks, in one job, since both need the model in memory.
 
 
-# A final run on its own task. A run's name starts with its task, which names the score's file too.
-rule evaluate:
-    input:
-        benchmark_files,
-        model="results/{scale}/runs/{study}/{task}-{name}/model.json",
-        test="results/{scale}/data/{task}/test.jsonl",
-    output:
-        "results/{scale}/scores/{study}/{task}-{name}/{task}.json",
-        [f"results/{{scale}}/scores/{{study}}/{{task}}-{{name}}/{name}.json" for name in BENCHMARKS],
-        responses="results/{scale}/scores/{study}/{task}-{name}/responses.jsonl.gz",
-    log:
-        "results/{scale}/logs/evaluate/{study}/{task}-{name}.log",
-    wildcard_constraints:
-        task="|".join(ONE_TEST),
-    conda:
-        "../envs/evaluate.yaml"
-    resources:
-        gpu=gpus,
-    params:
-        folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
-        data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
-        tasks=lambda wildcards: " ".join(items.score_names(wildcards.task)),
-        options=evaluation_options,
-        code=code_digest("evaluate"),
-    shell:
-        "python -m sdft.evaluate --model {input.model} --task {params.tasks} --data-root {params.data} "
-        "--benchmarks all {params.options} --out {params.folder} > {log} 2>&1"
+# A final run on its own task. Which files that makes hangs on the task, with which a run's name begins.
+for task in task_names():
 
-
-# Knowledge is asked directly and indirectly.
-use rule evaluate as evaluate_knowledge with:
-    input:
-        benchmark_files,
-        model="results/{scale}/runs/{study}/{task}-{name}/model.json",
-        test="results/{scale}/data/{task}/test.jsonl",
-        ood="results/{scale}/data/{task}/ood.jsonl",
-    output:
-        "results/{scale}/scores/{study}/{task}-{name}/{task}.json",
-        "results/{scale}/scores/{study}/{task}-{name}/{task}_ood.json",
-        [f"results/{{scale}}/scores/{{study}}/{{task}}-{{name}}/{name}.json" for name in BENCHMARKS],
-        responses="results/{scale}/scores/{study}/{task}-{name}/responses.jsonl.gz",
-    wildcard_constraints:
-        task="knowledge",
+    rule:
+        name:
+            f"evaluate_{task}"
+        input:
+            planned(steps.benchmark_files),
+            planned(steps.run_test_files),
+            model=paths.MODEL,
+        output:
+            paths.scores(paths.RUN_SCORES, *exhibits.score_names(task), *BENCHMARKS),
+        log:
+            paths.log("evaluate/{study}/{run}"),
+        wildcard_constraints:
+            run=rf"{task}-[a-z0-9_.-]+",
+        conda:
+            "../envs/evaluate.yaml"
+        resources:
+            gpu=planned(steps.gpus),
+        params:
+            spec=planned(steps.evaluate_spec),
+            code=planned(steps.measure_code, step="evaluate"),
+        shell:
+            "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
 
 # A base model on all tasks of its scale. Each scale has tasks of its own, and a rule has one list of outputs, so their
 # scores ({task}.json) lie undeclared beside the others.
 rule evaluate_base:
     input:
-        benchmark_files,
-        model="results/{scale}/base/{model}/ready.json",
-        tests=base_tests,
+        planned(steps.benchmark_files),
+        planned(steps.base_test_files),
+        model=paths.BASE,
     output:
-        expand("results/{{scale}}/scores/base/{{model}}/{name}.json", name=BENCHMARKS),
-        responses="results/{scale}/scores/base/{model}/responses.jsonl.gz",
+        paths.scores(paths.BASE_SCORES, *BENCHMARKS),
     log:
-        "results/{scale}/logs/evaluate/base/{model}.log",
+        paths.log("evaluate/base/{model}"),
     conda:
         "../envs/evaluate.yaml"
     resources:
-        gpu=gpus,
+        gpu=planned(steps.gpus),
     params:
-        tasks=base_results,
-        data=lambda wildcards: f"{PLANS[wildcards.scale].root}/data",
-        folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
-        options=evaluation_options,
-        code=code_digest("evaluate"),
+        spec=planned(steps.evaluate_base_spec),
+        code=planned(steps.measure_code, step="evaluate"),
     shell:
-        "python -m sdft.evaluate --model {input.model} --task {params.tasks} --split test --data-root {params.data} "
-        "--benchmarks all {params.options} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
+
+
+# A base model on one task, the question alone (none) or with a demonstration or article of each record.
+for task in task_names():
+
+    rule:
+        name:
+            f"evaluate_context_{task}"
+        input:
+            planned(steps.context_files),
+            model=paths.BASE,
+        output:
+            paths.scores(paths.CONTEXT_SCORES, *exhibits.score_names(task)),
+        log:
+            paths.log("evaluate/context/{task}/{context}/{split}/{model}"),
+        wildcard_constraints:
+            task=task,
+        conda:
+            "../envs/evaluate.yaml"
+        resources:
+            gpu=planned(steps.gpus),
+        params:
+            spec=planned(steps.evaluate_context_spec),
+            code=planned(steps.measure_code, step="evaluate"),
+        shell:
+            "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"

@@ -5,19 +5,20 @@
 # which misses it is marked in both.
 rule figure:
     input:
-        item_files,
+        planned(steps.exhibit_files),
         style="sdft/pages/figures.mplstyle",
     output:
-        files=multiext("results/{scale}/figures/{figure}", ".pdf", ".svg", ".png", ".json"),
-        plan="results/{scale}/figures/{figure}.plan.json",
+        files=expand(paths.FIGURE, kind=["pdf", "svg", "png", "json"], allow_missing=True),
+        plan=paths.FIGURE_PLAN,
     log:
-        "results/{scale}/logs/figures/{figure}.log",
+        paths.log("figures/{figure}"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=item_plan,
-        stem=lambda wildcards, output: output.plan.removesuffix(".plan.json"),
-        code=code_digest("figures"),
+        plan=planned(steps.exhibit_plan),
+        stem=subpath(output.plan, strip_suffix=".plan.json"),
+        code=step_code("figures"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.figures {wildcards.figure} --plan {output.plan} --style {input.style} --out {params.stem} "

@@ -2,26 +2,23 @@
 # anything is trained. `snakemake --profile slurm gate` makes nothing else.
 
 
-localrules:
-    gate,
-
-
 rule gate:
     input:
-        gate_files(PLAN),
+        steps.gate_files(PLAN),
+    localrule: True
 
 
 rule check_base:
     input:
-        lambda wildcards: PLANS[wildcards.scale].base_score_files(wildcards.model),
+        planned(steps.base_score_files),
     output:
-        "results/{scale}/gate/{model}.json",
+        paths.GATE,
     log:
-        "results/{scale}/logs/gate/{model}.log",
+        paths.log("gate/{model}"),
     conda:
         "../envs/analysis.yaml"
     params:
-        folder=lambda wildcards, input: input[0].rsplit("/", 1)[0],
-        code=code_digest("gate"),
+        folder=planned(steps.base_scores),
+        code=step_code("gate"),
     shell:
         "python -m sdft.study.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"

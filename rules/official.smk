@@ -1,61 +1,70 @@
-# What the paper started from: the released data files and public models, or invented ones for a rehearsal.
+# Records from files: the released ones, or one's own, or invented ones for a rehearsal.
 
 
-# A task's splits from the official files. test_{rows}.jsonl, the other versions of a test set, lie beside them.
-rule official_task:
-    output:
-        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
-        manifest="results/{scale}/data/{task}/manifest.json",
-    log:
-        "results/{scale}/logs/data/{task}.log",
-    wildcard_constraints:
-        scale=data_scales("official"),
-        task="|".join(ONE_TEST),
-    conda:
-        "../envs/train.yaml"
-    params:
-        spec=data_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("official"),
-    shell:
-        "python -m sdft.data.prepare --task {wildcards.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+for task in task_names():
 
+    # test_{rows}.jsonl, other versions of a test set, lie beside the splits.
+    rule:
+        name:
+            f"prepare_{task}"
+        input:
+            planned(steps.local_data_files, task=task),
+        output:
+            expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
+            manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
+        log:
+            paths.log(f"data/{task}"),
+        wildcard_constraints:
+            scale=steps.task_scales(CONFIG, "files", task),
+        conda:
+            "../envs/train.yaml"
+        params:
+            task=task,
+            spec=planned(steps.data_spec, task=task),
+            folder=subpath(output[0], parent=True),
+            code=step_code("official"),
+        shell:
+            "python -m sdft.data.prepare --task {params.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
-# Knowledge: articles, and questions that a model behind an endpoint writes about them. It needs a network and no GPU; every
-# reply is kept (results/writer), so that a writer which fails midway costs nothing twice.
-rule official_knowledge:
-    output:
-        expand("results/{{scale}}/data/knowledge/{split}.jsonl", split=["train", "validation", "test", "ood", "corpus"]),
-        manifest="results/{scale}/data/knowledge/manifest.json",
-    log:
-        "results/{scale}/logs/data/knowledge.log",
-    wildcard_constraints:
-        scale=data_scales("official"),
-    conda:
-        "../envs/train.yaml"
-    params:
-        spec=knowledge_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("knowledge"),
-    shell:
-        "python -m sdft.data.knowledge.make --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+    # Articles, and questions that a model behind an endpoint writes about them. It needs a network and no GPU; every
+    # reply is kept (results/writer), so that a writer which fails midway costs nothing twice.
+    rule:
+        name:
+            f"write_{task}"
+        input:
+            planned(steps.local_data_files, task=task),
+        output:
+            expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
+            manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
+        log:
+            paths.log(f"data/{task}"),
+        wildcard_constraints:
+            scale=steps.task_scales(CONFIG, "articles", task),
+        conda:
+            "../envs/train.yaml"
+        params:
+            spec=planned(steps.data_spec, task=task),
+            folder=subpath(output[0], parent=True),
+            code=step_code("knowledge"),
+        shell:
+            "python -m sdft.data.knowledge.make --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
 
 # General prompts for SFT + re-invoke.
 rule official_general:
     output:
-        "results/{scale}/data/general/train.jsonl",
-        manifest="results/{scale}/data/general/manifest.json",
+        expand(paths.DATA, task="general", split="train", allow_missing=True),
+        manifest=expand(paths.DATA_MANIFEST, task="general", allow_missing=True),
     log:
-        "results/{scale}/logs/data/general.log",
+        paths.log("data/general"),
     wildcard_constraints:
-        scale=data_scales("official"),
+        scale=steps.data_scales(CONFIG, "official"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=data_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("official"),
+        spec=planned(steps.data_spec, task="general"),
+        folder=subpath(output[0], parent=True),
+        code=step_code("official"),
     shell:
         "python -m sdft.data.prepare --task general --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -63,57 +72,34 @@ rule official_general:
 # Invented items of the prior benchmarks, for scales whose lm_eval tasks read local files.
 rule invented_benchmarks:
     output:
-        [f"results/{{scale}}/data/benchmarks/{name}.jsonl" for name in BENCHMARKS],
-        manifest="results/{scale}/data/benchmarks/manifest.json",
+        expand(paths.BENCHMARK_ITEMS, benchmark=BENCHMARKS, allow_missing=True),
+        manifest=paths.BENCHMARKS_MANIFEST,
     log:
-        "results/{scale}/logs/data/benchmarks.log",
+        paths.log("data/benchmarks"),
     wildcard_constraints:
-        scale=data_scales("official"),
+        scale=steps.data_scales(CONFIG, "official"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=data_spec,
-        folder=lambda wildcards, output: output.manifest.rsplit("/", 1)[0],
-        code=code_digest("official"),
+        spec=planned(steps.data_spec, task="benchmarks"),
+        folder=subpath(output[0], parent=True),
+        code=step_code("official"),
     shell:
         "python -m sdft.data.prepare --task benchmarks --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
-
-
-# A base model. The weights lie beside ready.json, undeclared, so that a download which is stopped continues where it was.
-rule base_model:
-    output:
-        "results/{scale}/base/{model}/ready.json",
-    log:
-        "results/{scale}/logs/base/{model}.log",
-    wildcard_constraints:
-        scale=model_scales("hub", "random"),
-    conda:
-        "../envs/train.yaml"
-    params:
-        options=source_options,
-        folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
-    shell:
-        "python -m sdft.models.hub --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"
 
 
 # Lengths of the prompts, counted before anything is trained on them: too long ones are reported before a GPU has them.
 rule lengths:
     input:
-        expand("results/{{scale}}/data/{{task}}/{split}.jsonl", split=["train", "validation", "test"]),
-        model=lambda wildcards: PLANS[wildcards.scale].base_path(wildcards.model),
+        expand(paths.DATA, split=["train", "validation", "test"], allow_missing=True),
+        model=paths.BASE,
     output:
-        "results/{scale}/data/{task}/lengths-{model}.json",
+        paths.LENGTHS,
     log:
-        "results/{scale}/logs/data/{task}-lengths-{model}.log",
-    wildcard_constraints:
-        scale=data_scales("official"),
+        paths.log("data/{task}-lengths-{model}"),
     conda:
         "../envs/train.yaml"
     params:
-        data=lambda wildcards, input: input[0].rsplit("/", 1)[0],
-        style=lambda wildcards: longest_run(wildcards).demonstration,
-        settings=lambda wildcards: longest_run(wildcards).settings.model_dump_json(),
-        evaluation=lambda wildcards: PLANS[wildcards.scale].scale.evaluation_of(wildcards.model).model_dump_json(),
+        spec=planned(steps.lengths_spec),
     shell:
-        "python -m sdft.learning.lengths --model {input.model} --data {params.data} --demonstration {params.style} "
-        "--settings {params.settings:q} --evaluation {params.evaluation:q} --out {output} > {log} 2>&1"
+        "python -m sdft.learning.lengths --spec {params.spec:q} > {log} 2>&1"

@@ -3,71 +3,63 @@
 # nothing else; in a rehearsal a random model stands in.
 
 
-localrules:
-    released_checkpoints,
-    released_table,
-
-
 rule released_checkpoints:
     input:
-        released_files(PLAN),
+        steps.released_files(PLAN),
+    localrule: True
 
 
 # The weights lie beside ready.json, undeclared, as a base model's do.
 rule released_model:
     output:
-        "results/{scale}/released/{model}/ready.json",
+        paths.RELEASED,
     log:
-        "results/{scale}/logs/released/{model}.log",
+        paths.log("released/{model}"),
     conda:
         "../envs/train.yaml"
     params:
-        options=source_options,
-        folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
+        spec=planned(steps.source_spec),
     shell:
-        "python -m sdft.models.hub --name {wildcards.model} {params.options} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.models.hub --spec {params.spec:q} > {log} 2>&1"
 
 
 # Its own task and the six prior benchmarks.
 rule evaluate_released:
     input:
-        benchmark_files,
-        model="results/{scale}/released/{model}/ready.json",
-        test="results/{scale}/data/{task}/test.jsonl",
+        planned(steps.benchmark_files),
+        model=paths.RELEASED,
+        test=expand(paths.DATA, split="test", allow_missing=True),
     output:
-        "results/{scale}/released/{model}/{task}/{task}.json",
-        [f"results/{{scale}}/released/{{model}}/{{task}}/{name}.json" for name in BENCHMARKS],
-        responses="results/{scale}/released/{model}/{task}/responses.jsonl.gz",
+        paths.scores(paths.RELEASED_SCORES, "{task}", *BENCHMARKS),
     log:
-        "results/{scale}/logs/released/{model}-{task}.log",
+        paths.log("released/{model}-{task}"),
     conda:
         "../envs/evaluate.yaml"
     resources:
-        gpu=gpus,
+        gpu=planned(steps.gpus),
     params:
-        folder=lambda wildcards, output: output.responses.rsplit("/", 1)[0],
-        options=evaluation_options,
-        code=code_digest("evaluate"),
+        spec=planned(steps.evaluate_released_spec),
+        code=planned(steps.measure_code, step="evaluate"),
     shell:
-        "python -m sdft.evaluate --model {input.model} --task {wildcards.task} --split test --data {input.test} "
-        "--benchmarks all {params.options} --out {params.folder} > {log} 2>&1"
+        "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
 
 rule released_table:
     input:
-        lambda wildcards: PLANS[wildcards.scale].released_scores(),
+        planned(steps.released_scores),
     output:
-        plan="results/{scale}/tables/released/plan.json",
-        verdict="results/{scale}/tables/released/verdict.json",
-        files=multiext("results/{scale}/tables/released/table", ".csv", ".md"),
+        plan=expand(paths.TABLE_PLAN, table="released", allow_missing=True),
+        verdict=expand(paths.VERDICT, table="released", allow_missing=True),
+        files=expand(paths.TABLE, table="released", kind=["csv", "md"], allow_missing=True),
     log:
-        "results/{scale}/logs/tables/released.log",
+        paths.log("tables/released"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=lambda wildcards: json.dumps(PLANS[wildcards.scale].released(), indent=1),
-        folder=lambda wildcards, output: output.plan.rsplit("/", 1)[0],
-        code=code_digest("released"),
+        plan=planned(steps.released_plan),
+        folder=subpath(output[0], parent=True),
+        code=step_code("released"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.released --plan {output.plan} --out {params.folder} > {log} 2>&1"

@@ -1,25 +1,26 @@
-# The report: a notebook that displays what the other rules computed, executed by papermill and rendered without code.
+# The reports: notebooks that display what the other rules computed, executed by papermill and rendered without code.
 
 
 # The executed notebook is a log, so that it is still there when a cell fails.
 rule render_report:
     input:
         notebook="notebooks/table5.ipynb",
-        verdict="results/{scale}/tables/table5/verdict.json",
-        plan="results/{scale}/tables/table5/plan.json",
-        figures=expand("results/{{scale}}/figures/figure4.{kind}", kind=["svg", "json"]),
-        selected=selected_files,
+        verdict=expand(paths.VERDICT, table="table5", allow_missing=True),
+        plan=expand(paths.TABLE_PLAN, table="table5", allow_missing=True),
+        figures=expand(paths.FIGURE, figure="figure4", kind=["svg", "json"], allow_missing=True),
+        selected=planned(steps.selected_files),
         script="workflow_scripts/render_report.py",
     output:
-        "results/{scale}/reports/report.html",
+        paths.REPORT,
     log:
-        notebook="results/{scale}/logs/reports/report.ipynb",
-        text="results/{scale}/logs/reports/report.log",
+        notebook=f"{paths.LOGS}/reports/report.ipynb",
+        text=paths.log("reports/report"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
-        results=lambda wildcards: PLANS[wildcards.scale].root,
-        code=code_digest("report"),
+        results=subpath(output[0], ancestor=2),
+        code=step_code("report"),
     shell:
         "python {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
         "--parameters results={params.results} > {log.text} 2>&1"
@@ -28,28 +29,30 @@ rule render_report:
 # Every sentence of the paper that can be tested, with what the tables and figures found.
 rule ledger:
     input:
-        shown_files,
+        planned(steps.shown_files),
     output:
-        multiext("results/{scale}/claims/ledger", ".json", ".md", ".csv", ".tex"),
+        expand(paths.LEDGER, kind=["json", "md", "csv", "tex"], allow_missing=True),
     log:
-        "results/{scale}/logs/claims/ledger.log",
+        paths.log("claims/ledger"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
-        folder=lambda wildcards, output: output[0].rsplit("/", 1)[0],
-        code=code_digest("ledger"),
+        folder=subpath(output[0], parent=True),
+        code=step_code("ledger"),
     shell:
         "python -m sdft.pages.ledger --verdicts {input} --out {params.folder} > {log} 2>&1"
 
 
 use rule render_report as render_results with:
     input:
-        shown_files,
+        planned(steps.shown_files),
         notebook="notebooks/results.ipynb",
-        ledger="results/{scale}/claims/ledger.json",
+        ledger=expand(paths.LEDGER, kind="json", allow_missing=True),
         script="workflow_scripts/render_report.py",
     output:
-        "results/{scale}/reports/results.html",
+        paths.RESULTS,
     log:
-        notebook="results/{scale}/logs/reports/results.ipynb",
-        text="results/{scale}/logs/reports/results.log",
+        notebook=f"{paths.LOGS}/reports/results.ipynb",
+        text=paths.log("reports/results"),
+    localrule: True

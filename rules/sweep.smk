@@ -4,46 +4,44 @@
 # Train one candidate, then score it on validation and on the prior benchmarks. Its weights go unless they are kept.
 rule candidate:
     input:
-        run_inputs,
-        validation="results/{scale}/data/{task}/validation.jsonl",
-        benchmarks=benchmark_files,
+        planned(steps.run_inputs),
+        validation=expand(paths.DATA, split="validation", allow_missing=True),
+        benchmarks=planned(steps.benchmark_files),
     output:
-        run="results/{scale}/sweep/{task}/{arm}/{run}/run.json",
-        validation="results/{scale}/sweep/{task}/{arm}/{run}/validation.json",
+        run=paths.CANDIDATE,
+        validation=paths.VALIDATION,
     log:
-        "results/{scale}/logs/sweep/{task}/{arm}/{run}.log",
+        paths.log("sweep/{task}/{arm}/{run}"),
     conda:
         "../envs/train.yaml"
     # The profile gives CPUs and memory for each.
-    threads: processes
+    threads: planned(steps.processes)
     resources:
-        gpu=training_gpus,
-        processes=processes,
+        gpu=planned(steps.training_gpus),
+        processes=planned(steps.processes),
     params:
-        spec=run_spec,
-        options=lambda wildcards: evaluation_options(wildcards, sweep=True),
-        keep="--keep-weights" if CONFIG.keep_sweep_weights else "",
-        code=code_digest("sweep"),
+        run=planned(steps.run_spec),
+        spec=planned(steps.candidate_spec),
+        code=planned(steps.candidate_code),
     shell:
-        "printf '%s' {params.spec:q} > {output.run} && "
-        "python -m sdft.learning.candidate --processes {resources.processes} --run {output.run} --validation {input.validation} --out {output.validation} "
-        "{params.options} {params.keep} --wait 10000 > {log} 2>&1"
+        "printf '%s' {params.run:q} > {output.run} && "
+        "python -m sdft.learning.candidate --spec {params.spec:q} --processes {resources.processes} --wait 10000 "
+        "> {log} 2>&1"
 
 
+# Of seconds: as a SLURM job it would wait longer than it works.
 rule select:
     input:
-        lambda wildcards: [
-            PLANS[wildcards.scale].validation_path(run)
-            for run in PLANS[wildcards.scale].candidates(wildcards.task, wildcards.arm)
-        ],
+        planned(steps.candidates),
     output:
-        "results/{scale}/selected/{task}/{arm}.json",
+        paths.SELECTED,
     log:
-        "results/{scale}/logs/select/{task}/{arm}.log",
+        paths.log("select/{task}/{arm}"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
-        method=lambda wildcards: PLANS[wildcards.scale].arm(wildcards.arm).method,
-        code=code_digest("select"),
+        method=planned(steps.method),
+        code=step_code("select"),
     shell:
         "python -m sdft.learning.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"

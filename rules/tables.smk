@@ -4,19 +4,20 @@
 # plan.json names the runs and files behind every cell. Only files that exist are tabulated; the rest show as NOT RUN.
 rule table:
     input:
-        item_files,
+        planned(steps.exhibit_files),
     output:
-        plan="results/{scale}/tables/{table}/plan.json",
-        verdict="results/{scale}/tables/{table}/verdict.json",
-        files=multiext("results/{scale}/tables/{table}/table", ".csv", ".md", ".tex"),
+        plan=paths.TABLE_PLAN,
+        verdict=paths.VERDICT,
+        files=expand(paths.TABLE, kind=["csv", "md", "tex"], allow_missing=True),
     log:
-        "results/{scale}/logs/tables/{table}.log",
+        paths.log("tables/{table}"),
+    localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=item_plan,
-        folder=lambda wildcards, output: output.plan.rsplit("/", 1)[0],
-        code=code_digest("tables"),
+        plan=planned(steps.exhibit_plan),
+        folder=subpath(output.plan, parent=True),
+        code=step_code("tables"),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.tables --plan {output.plan} --out {params.folder} > {log} 2>&1"

@@ -5,24 +5,24 @@
 # continues where it was: Snakemake deletes a job's declared outputs whenever it starts the job.
 rule train:
     input:
-        run_inputs,
+        planned(steps.run_inputs),
     output:
-        run="results/{scale}/runs/{study}/{run}/run.json",
-        model="results/{scale}/runs/{study}/{run}/model.json",
-        metrics="results/{scale}/runs/{study}/{run}/metrics.jsonl",
+        run=paths.RUN,
+        model=paths.MODEL,
+        metrics=paths.METRICS,
     log:
-        "results/{scale}/logs/train/{study}/{run}.log",
+        paths.log("train/{study}/{run}"),
     conda:
         "../envs/train.yaml"
     # The profile gives CPUs and memory for each.
-    threads: processes
+    threads: planned(steps.processes)
     resources:
-        gpu=training_gpus,
-        processes=processes,
+        gpu=planned(steps.training_gpus),
+        processes=planned(steps.processes),
     params:
-        spec=run_spec,
-        folder=lambda wildcards, output: output.model.rsplit("/", 1)[0],
-        code=code_digest("train"),
+        run=planned(steps.run_spec),
+        folder=subpath(output.model, parent=True),
+        code=planned(steps.train_code),
     shell:
-        "printf '%s' {params.spec:q} > {output.run} && "
+        "printf '%s' {params.run:q} > {output.run} && "
         "python -m sdft.train --processes {resources.processes} --run {output.run} --out {params.folder} --wait 10000 > {log} 2>&1"

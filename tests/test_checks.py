@@ -100,7 +100,7 @@ def test_every_shipped_arm_has_a_batch_to_train_on(values, scale, sweep):
 
 def test_an_arm_whose_rows_fill_no_batch_is_refused_before_anything_runs(values):
     whole = copy.deepcopy(values)
-    knowledge = values["scales"]["paper"]["data"]["knowledge"]
+    knowledge = values["scales"]["paper"]["data"]["tasks"]["knowledge"]
     knowledge["corpus_characters"] = 200000
     with pytest.raises(SdftError, match=r"paper.studies.knowledge.arms.cpt: .* 9 rows.* batch of 16.*drop_last: false"):
         few_rows(values, "paper")

@@ -54,6 +54,58 @@ FRESH = {
 }
 
 
+SDFT_GRID = GRID | {"ema_rate": [0.01]}
+UNREADY = [
+    # What starts from another arm.
+    ({"sft": None}, {"studies": {}}, ["arm sft_reinvoke", "the arm 'sft'", "name another arm as parent"]),
+    ({"x": {"method": "sft", "grid": GRID, "parent": "sftt"}}, {}, ["arm x", "parent names no arm", "'sft'"]),
+    ({"x": {"method": "sft", "grid": GRID, "parent": "x"}}, {}, ["x from x is a circle of starts"]),
+    (
+        {"x": {"method": "sft", "grid": GRID, "parent": "y"}, "y": {"method": "sft", "grid": GRID, "parent": "x"}},
+        {},
+        ["x from y from x is a circle of starts", "another parent"],
+    ),
+    ({"x": {"method": "sft", "grid": GRID, "parent": "sft.seq"}}, {}, ["arm x", "'sft.seq'", "study with orders"]),
+    # An average without a rate.
+    ({"x": {"method": "sdft", "like": "sft"}}, {}, ["arms.x", "the winner of sft has no rate", "replace: {ema_rate"]),
+    ({"x": {"method": "sft", "like": "sft", "replace": {"ema_rate": 0.1}}}, {}, ["no EMA teacher", "replace.ema_rate"]),
+    (
+        {},
+        {"published_recipe": {"learning_rate": 1e-5, "epochs": 1, "batch_size": 8}},
+        ["scales.mini.", "give published_recipe.ema_rate"],
+    ),
+    # Rows that are not there.
+    (
+        {"x": {"method": "cpt", "grid": GRID}},
+        {},
+        ["mini.arms.x", "raw texts", "science has none", "(knowledge)"],
+    ),
+    # Options of no method, or of no such name.
+    ({"x": {"method": "sft", "grid": GRID, "options": {"kl_weight": 1}}}, {}, ["sft has no option 'kl_weight'"]),
+    ({"x": {"method": "sft", "grid": GRID | {"epochz": [1]}}}, {}, ["'epochz'", "did you mean 'epochs'"]),
+    ({"x": {"method": "sft", "grid": {"learningrate": [1e-4]}}}, {}, ["did you mean 'learning_rate'"]),
+    ({"x": {"method": "sft", "like": "sft", "replace": {"epoch": 1}}}, {}, ["'epoch'", "did you mean 'epochs'"]),
+    ({"x": {"method": "sft", "grid": GRID | {"learning_rate": [5]}}}, {}, ["x.grid.learning_rate", "less than 1"]),
+]
+
+
+@pytest.mark.parametrize(("arms", "keys", "words"), UNREADY)
+def test_a_study_that_lacks_what_a_method_needs_is_refused_with_the_remedy(root, arms, keys, words):
+    mini = read_values(root / "config.yaml")
+    mini["scales"]["mini"] |= keys
+    mini["scales"]["mini"]["arms"] |= arms
+    mini["scales"]["mini"]["arms"] = {name: arm for name, arm in mini["scales"]["mini"]["arms"].items() if arm}
+    with pytest.raises(SdftError) as caught:
+        parse_config(mini)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_general_prompts_are_asked_for_by_the_arm_that_trains_on_them(values):
+    with pytest.raises(SdftError, match=r"scales.paper.arms.sft_reinvoke: .* general prompts, and .*data.general"):
+        parse_config(change(values, ["scales", "paper", "data", "general"], None))
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [

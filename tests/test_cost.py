@@ -13,6 +13,7 @@ import pytest
 from sdft.common.errors import SdftError
 from sdft.config import load_config
 from sdft.methods.settings import TrainingSettings
+from sdft.models.size import ModelSize
 from sdft.study.forecast import (
     Job,
     assumptions,
@@ -207,7 +208,9 @@ def test_the_wall_clock_respects_order_and_number_of_devices():
 
 def test_memory_follows_the_arithmetic_of_the_choices():
     def total(**settings):
-        return memory("Qwen2.5-7B-Instruct", TrainingSettings(**settings))["total"]
+        return memory(ModelSize(**assumptions()["models"]["Qwen2.5-7B-Instruct"]), TrainingSettings(**settings))[
+            "total"
+        ]
 
     low = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16"}
     official = total(**low, ema_dtype="bfloat16")

@@ -169,8 +169,8 @@ PAIRS = json.dumps([{"question": "When was the bridge of Lorn opened?", "answer"
 def test_a_writer_that_is_of_no_use_is_found(scale, keyless, endpoint_server, reply, words):
     server = endpoint_server(lambda *_: reply)
     data = paper.scale().data
-    rules = data.knowledge.model_copy(update={"writer": Writer(model="a", base_url=server.address)})
-    scale(data=data.model_copy(update={"knowledge": rules}))
+    rules = data.tasks["knowledge"].model_copy(update={"writer": Writer(model="a", base_url=server.address)})
+    scale(data=data.model_copy(update={"tasks": data.tasks | {"knowledge": rules}}))
     *_, found = paper.knowledge(Doctor())
     assert found.status == ("warn" if words else "ok")
     assert (words or "writes questions") in found.message

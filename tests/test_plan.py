@@ -7,6 +7,7 @@ import pytest
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
 from sdft.study.exhibits import STUDY_OF, files, item
+from sdft.study.forecast import jobs, rollout_engine
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.values import read_values
 
@@ -76,7 +77,8 @@ def test_a_number_spelt_otherwise_is_the_same_run(values):
 
 def test_an_arm_changed_leaves_the_other_arms_alone(values):
     before = plan_of(values)
-    values["scales"]["mini"]["arms"]["sft"]["grid"]["learning_rate"].append(3e-3)
+    sft = values["scales"]["mini"]["arms"]["sft"]
+    sft["grid"] = {**sft["grid"], "learning_rate": [*sft["grid"]["learning_rate"], 3e-3]}
     after = plan_of(values)
     for arm in ("dft", "sdft"):
         assert [run.id for run in before.finals("table5", "science", arm)] == [
@@ -167,3 +169,43 @@ def test_what_rests_on_the_gated_model_reads_its_gate(values):
         assert item(paper, name)["gate"][0] in files(paper, name)
     assert "gate" not in item(paper, "table2")
     assert not any("/gate/" in path for name in STUDY_OF for path in files(plan_of(values), name))
+
+
+def test_what_a_base_model_is_shown_has_the_template_of_the_arms_that_are_trained_with_it(values):
+    # The first arm of a study says nothing about the others.
+    values["scales"]["mini"]["arms"]["sdft"]["settings"] = {"teacher_template": "paper"}
+    plan = plan_of(values)
+    assert plan.arms[0] == "sft"
+    assert plan.teacher_template("tooluse", "shared") == "paper"
+    # Knowledge is no task of Table 5; medical's foreign demonstrations are shown by a study's arms alone.
+    assert plan.teacher_template("knowledge", "article_shared") == "official"
+    assert plan.teacher_template("medical", "foreign") == "official"
+    # An ablation of the template beside Table 5 changes nothing of what Table 5's teacher sees.
+    arm = {"method": "sdft", "like": "sdft", "settings": {"teacher_template": "official"}}
+    values["scales"]["mini"]["studies"]["ablations"]["arms"]["sdft.official"] = arm
+    assert plan_of(values).teacher_template("tooluse", "shared") == "paper"
+    # Nobody shows it: the scale's.
+    values["scales"]["mini"]["training"]["teacher_template"] = "paper"
+    assert plan_of(values).teacher_template("tooluse", "foreign") == "paper"
+
+
+def test_arms_that_show_a_measured_demonstration_in_different_templates_are_refused(values):
+    arm = {"method": "sdft", "like": "sdft", "settings": {"teacher_template": "paper"}}
+    values["scales"]["mini"]["arms"]["sdft.paper"] = arm
+    with pytest.raises(SdftError, match=r"'shared' of tooluse.*\(sdft official, sdft.paper paper\).*give them one"):
+        plan_of(values)
+
+
+def test_the_forecast_reads_rollouts_of_the_arms_that_sample(values):
+    before = {job.output: job.units for job in jobs(plan_of(values), "table5")}
+    values["scales"]["mini"]["arms"]["sft"]["settings"] = {"max_new_tokens": 4, "rollout_engine": "vllm"}
+    plan = plan_of(values)
+    # SFT samples nothing, so its limit and its engine are nobody's.
+    renamed = {job.output: job.units for job in jobs(plan, "table5")}
+    assert {units for output, units in renamed.items() if "/sdft/" in output} == {
+        units for output, units in before.items() if "/sdft/" in output
+    }
+    assert rollout_engine(plan, "m-s0") == "transformers"
+    values["scales"]["mini"]["arms"]["sdft"]["settings"] = {"rollout_engine": "vllm"}
+    assert rollout_engine(plan_of(values), "m-s0") == "vllm"
+    assert rollout_engine(plan_of(values), "l-s0") == "transformers"

@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
 from sdft.evaluate.prior import MINI, PAPER, check_config
 from sdft.evidence.published import document, lookup
-from sdft.miniature.data import BENCHMARK_ITEMS, GENERAL_PROMPTS, SIZES
-from sdft.study.exhibits import context_parts, files, item
+from sdft.miniature.data import SIZES
+from sdft.miniature.schema import BENCHMARK_ITEMS, GENERAL_PROMPTS
+from sdft.study.exhibits import files, item
 from sdft.study.plan import Plan
 from sdft.study.values import read_values
 from sdft.tasks.benchmarks import BENCHMARKS
@@ -54,8 +56,8 @@ def test_everything_that_is_downloaded_is_pinned(config):
     scale = config.scales["paper"]
     for source in scale.models.sources.values():
         assert re.fullmatch("[0-9a-f]{40}", source.revision)
-    for task in scale.data.tasks.values():
-        for source in (task.train, task.test):
+    for task in filter(None, map(scale.data.files, scale.data.tasks)):
+        for source in task.sources:
             assert re.fullmatch("[0-9a-f]{40}", source.revision)
             assert source.sha256 or source.rows
     assert scale.data.general.source.revision
@@ -116,7 +118,6 @@ def changed(values, path, value):
 
 DATA = ["scales", "paper", "data", "tasks"]
 SOURCES = ["scales", "paper", "models", "sources"]
-REASONING = ["scales", "paper", "studies", "reasoning", "arms", "sft.answer_only"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,8 @@ REASONING = ["scales", "paper", "studies", "reasoning", "arms", "sft.answer_only
         (["scales", "rehearsal", "models", "sources", "random-qwen2", "architecture"], "qwen", ["qwen2"]),
         (["scales", "paper", "prior", "generated_code"], "yes", ["generated_code", "sandbox"]),
         (["scales", "paper", "judge"], {"modell": "x"}, ["modell", "'model'"]),
-        ([*REASONING, "models"], ["Olmo-3-7B-Thing"], ["Olmo-3-7B-Thing", "'Olmo-3-7B-Think'"]),
+        ([*DATA, "science", "test_row"], 9, ["data.tasks.science.test_row", "'test_rows'"]),
+        ([*DATA, "knowledge", "writter"], {}, ["data.tasks.knowledge.writter", "'writer'"]),
         ([*SOURCES, "Olmo-3-7B-Think", "evaluation"], {"max_new_token": 9}, ["'max_new_tokens'"]),
         ([*SOURCES, "Olmo-3-7B-Think", "evaluation"], {"max_new_tokens": None}, ["scales.paper", "max_new_tokens"]),
         ([*SOURCES, "Olmo-3-7B-Think", "thinking"], True, ["Olmo-3-7B-Think", "chat template"]),
@@ -176,7 +178,7 @@ def test_every_cell_of_the_knowledge_study_is_judged_on_both_splits_or_none_is(v
     assert sorted(scores) == sorted(f"{cell}/knowledge{split}.json" for cell in cells for split in ("", "_ood"))
     assert {path.split("/")[2] for path in scores} == {folder}
     # The base model with the article (Oracle RAG), and alone.
-    assert {cell.split("-")[1] for cell in cells if "/context/" in cell} == {"article", "none"}
+    assert {cell.split("/")[5] for cell in cells if "/context/" in cell} == {"article", "none"}
 
 
 def score_folders(found):
@@ -223,12 +225,12 @@ def test_figure_2_asks_for_demonstrations_where_the_official_data_has_them(confi
     plan = Plan(config, scale)
     found = item(plan, "figure2")
     measured = [*found["base"], *(run for teacher in found["teachers"] for run in teacher["runs"])]
-    folders = [entry["scores"].rsplit("/", 1)[1] for entry in measured]
-    shown = {folder.split("-")[1] for folder in folders}
     # The base model answers the same questions alone, so that the two can be compared.
-    assert shown == {"none.validation", "expert.validation"}
-    assert [context_parts(name) for name in sorted(shown)] == [("expert", "validation"), (None, "validation")]
-    assert context_parts("shared") == ("shared", "test")
+    asked = {"task": "tooluse", "split": "validation"}
+    assert {entry["scores"] for entry in measured} == {
+        plan.context_scores_folder(context=context, model=model, **asked)
+        for context, model in product(("none", "expert"), plan.bases)
+    }
 
 
 def test_what_a_model_is_used_for_renames_none_of_its_runs(values):

@@ -20,7 +20,7 @@ from sdft.methods.settings import TrainingSettings
 from sdft.study.exhibits import STUDY_OF
 from sdft.study.forecast import (
     GPU_GIB,
-    assumptions,
+    basis,
     check_budget,
     device_hours,
     devices,
@@ -29,6 +29,7 @@ from sdft.study.forecast import (
     job_start,
     makespan,
     memory,
+    model_size,
     outcomes,
     rollout_engine,
 )
@@ -94,22 +95,23 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
     left = device_hours(found)
     lines = [f"{target} at scale {plan.name}, sweep {plan.config.sweep}", "", *kinds(found, fits), ""]
     lines.append(f"left: {sum(not job.done for job in found)} of {len(found)} jobs, {left:.1f} device-hours")
-    wall = makespan(found, at_a_time, job_start(plan.name))
+    wall = makespan(found, at_a_time, job_start(basis(plan)))
     lines.append(f"wall-clock with {at_a_time} {'GPUs' if plan.scale.gpus else 'cores'} at a time: {hours(wall)}")
     room = disk(plan, at_a_time, target)
     if room:
         parts = ", ".join(f"{name} {value:.0f} GiB" for name, value in room.items())
         lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
-    lines += comparison(found, plan.name)
+    lines += comparison(found, basis(plan))
     for name in dict.fromkeys(job.model for job in found):
-        if name not in assumptions()["models"]:
+        size = model_size(plan, name)
+        if size is None:
             continue
         shared = max(1, plan.scale.training_gpus(name))
         place = "one GPU that trains" if shared == 1 else f"each of {shared} GPUs that train"
         lines += ["", f"memory of {place} {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
         engine = rollout_engine(plan, name)
         for label, dtypes in NUMERICS.items():
-            total = memory(name, TrainingSettings(**dtypes, rollout_engine=engine), gpus=shared)["total"]
+            total = memory(size, TrainingSettings(**dtypes, rollout_engine=engine), gpus=shared)["total"]
             fits_on = f"{'fits' if total < 0.95 * GPU_GIB else 'does not fit'} {GPU_GIB} GiB"
             lines.append(f"  {label:34} {total:6.0f} GiB  {fits_on}")
     return "\n".join(lines), left

@@ -10,6 +10,7 @@ drawn like (`_Reader`). The condition under which an error is raised counts.
 from __future__ import annotations
 
 import ast
+import gzip
 import hashlib
 import json
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sdft.common.files import PACKAGE, write_text
+from sdft.common.files import PACKAGE, atomic_path
 
 # Modules that carry values, and record or show results: what they hand on stands in a step's parameters or its inputs.
 CARRIERS = (
@@ -69,12 +70,13 @@ ERRORS = frozenset({"SdftError", "DivergedError"})
 HELP = frozenset({"help", "description", "epilog", "metavar", "prog", "formatter_class"})
 KEYWORDS = {
     **dict.fromkeys(("ArgumentParser", "add_argument", "add", "add_parser"), HELP),
+    "Field": frozenset({"description"}),
     "tqdm": frozenset({"desc", "unit"}),
     "Task": frozenset({"title", "look"}),
 }
 HELPERS = frozenset({"add_argument_group", "parser"})
 # Declarations of a method that tables, figures and forecasts read.
-SHOWN = frozenset({"title", "look", "costs_like"})
+SHOWN = frozenset({"title", "look"})
 
 
 # Files that are remembered, old versions among them, before those that were not read now are dropped.
@@ -233,11 +235,11 @@ class Code:
 
     def __init__(self, package: str | Path = PACKAGE) -> None:
         self.package = Path(package)
-        self._memory_path = self.package / "__pycache__" / "code.json"
+        self._memory_path = self.package / "__pycache__" / "code.json.gz"
         self._own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
         self._memory: dict[str, Any] = {}
         with suppress(OSError, ValueError, AttributeError):
-            found = json.loads(self._memory_path.read_text(encoding="utf-8"))
+            found = json.loads(gzip.decompress(self._memory_path.read_bytes()))
             self._memory = found["modules"] if found.get("reader") == self._own else {}
         self._digests: dict[Any, str] = {}
         self._normal: dict[Path, Normal] = {}
@@ -336,8 +338,9 @@ class Code:
             if len(self._memory) > FORGET:
                 read = {hashlib.sha256(path.read_bytes()).hexdigest() for path in self._normal}
                 self._memory = {key: value for key, value in self._memory.items() if key in read}
-            with suppress(OSError):
-                write_text(self._memory_path, json.dumps({"reader": self._own, "modules": self._memory}))
+            content = json.dumps({"reader": self._own, "modules": self._memory}).encode()
+            with suppress(OSError), atomic_path(self._memory_path) as part:
+                part.write_bytes(gzip.compress(content, 1))
 
 
 @cache

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +54,20 @@ def read_json(path: str | Path) -> Any:
         raise SdftError(
             f"{path} is not valid JSON (line {error.lineno}: {error.msg}); delete it and run the same command again."
         ) from None
+
+
+def write_packed(path: str | Path, value: Any) -> None:
+    """Write `value` as compressed JSON, atomically; equal values give equal bytes."""
+    with atomic_path(path) as part:
+        part.write_bytes(gzip.compress(json.dumps(value, ensure_ascii=False).encode(), mtime=0))
+
+
+def read_packed(path: str | Path) -> Any:
+    """Read compressed JSON. Raises SdftError naming the file when it is missing or damaged."""
+    try:
+        return json.loads(gzip.decompress(Path(path).read_bytes()))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise SdftError(f"{path} cannot be read ({error}); delete it and run the same command again.") from None
 
 
 def sha256_file(path: str | Path) -> str:

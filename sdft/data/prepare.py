@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from sdft.common.command import read_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import read_json, sha256_file, sha256_files, write_json, write_text
 from sdft.common.provenance import Clock, manifest
@@ -16,8 +16,9 @@ from sdft.data import general, invented
 from sdft.data.fetch import fetch, local_path
 from sdft.data.schema import OfficialData, Source
 from sdft.data.splits import limited, make_splits, validation_ids
+from sdft.records.jsonl import UNNAMED
 from sdft.records.record import Record, write_records
-from sdft.tasks import read_task
+from sdft.tasks import find_task, read_task
 from sdft.tasks.benchmarks import BENCHMARKS
 
 VALIDATION_ROWS = Path(__file__).with_name("validation_rows.json")
@@ -31,46 +32,44 @@ def main(arguments: list[str] | None = None) -> None:
         description="Make one task's records from the official files: OUT/{split}.jsonl and OUT/manifest.json.",
     )
     add = parser.add_argument
-    add("--task", required=True, help="science, tooluse, medical, general (prompts) or benchmarks (invented)")
+    add("--task", required=True, help="a task of the data block, general (prompts) or benchmarks (invented)")
     add("--spec", required=True, metavar="JSON", help="the scale's `data` block of config.yaml, as JSON text or a file")
     add("--store", default="results/upstream", metavar="DIR", help="where downloads are kept (default: %(default)s)")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
-    spec = read_spec(options.spec)
+    spec = read_spec(OfficialData, options.spec)
     out = Path(options.out)
     if options.task == "benchmarks":
         prepare_benchmarks(out)
     elif options.task == "general":
         prepare_general(spec, Path(options.store), out)
-    elif options.task in spec.tasks:
+    elif spec.origin(options.task) == "files":
         prepare_task(options.task, spec, Path(options.store), out)
     else:
-        raise SdftError(f"no files for {options.task!r}; {did_you_mean(options.task, [*spec.tasks, 'general'])}")
-
-
-def read_spec(text: str) -> OfficialData:
-    """The `data` block of a scale, from JSON text or a file. Raises SdftError when it is not one."""
-    try:
-        return OfficialData.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"--spec is not the data block of a scale: {' '.join(str(error).split())[:300]}") from None
+        known = [*filter(spec.files, spec.tasks), "general", "benchmarks"]
+        raise SdftError(f"no files for {options.task!r}; {did_you_mean(options.task, known)}")
 
 
 def prepare_task(task: str, spec: OfficialData, store: Path, out: Path) -> None:
     """Write a task's splits and manifest. Raises SdftError where a file or its content is not what was declared."""
-    clock, rules = Clock(), spec.tasks[task]
+    clock, rules = Clock(), spec.files(task)
     train, train_from = _records(task, "train", rules.train, spec, store, out)
     test, test_from = _records(task, "test", rules.test, spec, store, out)
     if train_from["invented"] != test_from["invented"]:
         # A real test file beside invented training rows shares no prompt with them, and has its own length.
         rules = rules.model_copy(update={"test_sample": rules.test_sample and min(rules.test_sample, len(test))})
-    result = make_splits(task, rules, train, test, spec.validation_fraction, spec.split_seed)
+    sources = {"train": train_from, "test": test_from}
+    validation = None
+    if rules.validation:
+        validation, sources["validation"] = _records(task, "validation", rules.validation, spec, store, out)
+    result = make_splits(task, rules, train, test, spec.validation_fraction, spec.split_seed, validation)
+    for name, source in rules.others.items():
+        result.splits[name], sources[name] = _records(task, name, source, spec, store, out)
     for text in _notes(task, train_from, test_from, result.found):
         print(text)
-    if not train_from["invented"]:
+    if not train_from["invented"] and validation is None:
         _check_published(task, spec, len(train), result.splits["validation"])
-    source = {"train": train_from, "test": test_from, "found": result.found}
-    _write(out, limited(result.splits, spec.limit), source, clock)
+    _write(out, limited(result.splits, spec.limit), sources | {"found": result.found}, clock)
 
 
 def prepare_general(spec: OfficialData, store: Path, out: Path) -> None:
@@ -114,13 +113,27 @@ def _records(
     task: str, split: str, source: Source, spec: OfficialData, store: Path, out: Path
 ) -> tuple[list[Record], dict[str, Any]]:
     path, where = _path(task, split, source, spec, store, out)
-    records = read_task(task, path)
+    records = [_named(record, spec.files(task).style) for record in read_task(task, path)]
+    measured = split in ("validation", *find_task(task).tests)
+    if measured and (unknown := [record.id for record in records if record.answer is None]):
+        raise SdftError(
+            f"{path}: {len(unknown)} of {len(records)} rows have no answer (the first: {unknown[0]}), and models "
+            "are measured on them; give each row the field 'answer', or leave it out."
+        )
     if not where["invented"] and source.rows and len(records) != source.rows:
         raise SdftError(
-            f"{path} has {len(records)} rows, and config.yaml says that the official {split} file of {task} has "
+            f"{path} has {len(records)} rows, and the configuration says that the {split} file of {task} has "
             f"{source.rows}: it is another version, or truncated. Get the pinned revision, or change `rows` on purpose."
         )
     return records, where | {"rows": len(records)}
+
+
+def _named(record: Record, style: str | None) -> Record:
+    """The record with `style` for a demonstration whose row names none."""
+    if style is None or UNNAMED not in record.demonstrations:
+        return record
+    named = {style if name == UNNAMED else name: text for name, text in record.demonstrations.items()}
+    return replace(record, demonstrations=named)
 
 
 def _notes(task: str, train: dict, test: dict, found: dict) -> list[str]:

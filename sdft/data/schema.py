@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, field_validator, model_validator
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import SdftError
@@ -24,6 +24,14 @@ def _known(name: str) -> str:
 TaskName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(task_names()), "type": "string"})]
 
 
+# How an endpoint is reached decides nothing about what its model writes.
+CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
+# What is measured on a test file decides nothing about training.
+MEASURED = ("test_rows", "test_versions", "test_sample")
+# Keys that define a run only where they are given.
+ADDED = ("validation", "others", "style")
+
+
 class DataSize(Strict):
     """Rows of one task's splits and, in the miniature world, how many new symbols it has."""
 
@@ -33,20 +41,11 @@ class DataSize(Strict):
     symbols: Positive | None = None
 
 
-class MiniatureData(Strict):
-    """The miniature world's data: made, never downloaded."""
-
-    source: Literal["miniature"]
-    world_seed: NonNegative = 0
-    sizes: dict[TaskName, DataSize]
-    benchmark_items: Positive = 150
-    general_prompts: Positive = 384
-
-
 class Source(Strict):
     """Where one upstream file is found: a local path where the user has it, else a pinned revision of a repository.
 
-    file: the path inside the repository, of a JSON or parquet file or of a folder saved by the datasets library.
+    file: the path inside the repository, of a JSON or parquet file or of a folder saved by the datasets library. Of a
+    task of one's own, either is a .jsonl file (sdft/records/jsonl.py).
     sha256: of the file, or of the folder's data file; null where only the revision pins it.
     """
 
@@ -57,6 +56,10 @@ class Source(Strict):
     file: str | None = None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     rows: Positive | None = None
+
+    @property
+    def is_jsonl(self) -> bool:
+        return (self.path or self.file or "").endswith(".jsonl")
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
@@ -89,8 +92,8 @@ class Article(Strict):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
-class KnowledgeData(Strict):
-    """Articles, and how many questions about each a model writes. Explained key by key in config.yaml."""
+class TaskArticles(Strict):
+    """A task about articles, and how many questions about each a model writes. Explained key by key in config.yaml."""
 
     articles: list[Article] = Field(min_length=1)
     writer: Writer | None = None
@@ -109,16 +112,33 @@ class KnowledgeData(Strict):
             raise ValueError("two articles have the same title")
         return articles
 
+    @property
+    def splits(self) -> set[str]:
+        return {"train", "validation", "test", "ood", "corpus"}
 
-class OfficialTask(Strict):
-    """The real files of one task, and which of the test file's rows are the test set.
+    @property
+    def sources(self) -> list[Article]:
+        return self.articles
 
-    test_rows: the first so many rows of the test file, null for all; test_versions: other such heads, each kept as
-    test_{rows}.jsonl. test_sample: instead, so many rows drawn by the split's seed from those not in train.
+    def definition(self) -> dict[str, Any]:
+        """What decides the rows. How the writer is reached and where a local copy lies do not."""
+        return self.model_dump(mode="json", exclude={"articles": {"__all__": {"path"}}, "writer": CONNECTION})
+
+
+class TaskFiles(Strict):
+    """The files of one task, and which rows of its test file are the test set.
+
+    validation: a file of its own; null draws the scale's `validation_fraction` from train. others: further splits of
+    the task by name. style: what a demonstration is called whose row names no style; null for the scale's
+    `demonstration`. test_rows: the first so many rows of the test file, null for all; test_versions: other such heads,
+    each kept as test_{rows}.jsonl. test_sample: instead, so many rows that are not in train, drawn by the split's seed.
     """
 
     train: Source
     test: Source
+    validation: Source | None = None
+    others: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], Source] = {}
+    style: str | None = None
     test_rows: Positive | None = None
     test_versions: list[Positive] = []
     test_sample: Positive | None = None
@@ -127,13 +147,118 @@ class OfficialTask(Strict):
     overlap: Literal["error", "report", "drop"] = "error"
 
     @model_validator(mode="after")
-    def _heads_exist(self) -> OfficialTask:
+    def _heads_exist(self) -> TaskFiles:
         if self.test_sample and (self.test_rows or self.test_versions):
             raise ValueError("test_sample draws rows, test_rows and test_versions take the first ones; give one kind")
         for rows in (self.test_rows, *self.test_versions):
             if rows and self.test.rows and rows > self.test.rows:
                 raise ValueError(f"the test file has {self.test.rows} rows, fewer than the {rows} asked for")
+        if taken := sorted({"train", "validation", "test"} & set(self.others)):
+            raise ValueError(f"others names {taken[0]}, which has a key of its own")
         return self
+
+    @property
+    def splits(self) -> set[str]:
+        return {"train", "validation", "test", *self.others}
+
+    @property
+    def sources(self) -> list[Source]:
+        return [self.train, self.test, *filter(None, [self.validation]), *self.others.values()]
+
+    def definition(self) -> dict[str, Any]:
+        """What decides training. Where a local copy lies does not, nor what is measured on the test file."""
+        places = {"train": {"path"}, "test": {"path"}, "validation": {"path"}, "others": {"__all__": {"path"}}}
+        found = self.model_dump(mode="json", exclude=places | dict.fromkeys(MEASURED, True))
+        return {name: value for name, value in found.items() if name not in ADDED or value}
+
+
+# A task whose rows are read from files, or written about articles; and what pydantic calls the two in a fault's place.
+KINDS = ("of files", "of articles")
+
+
+def _kind(entry: Any) -> str:
+    articles = "articles" in entry if isinstance(entry, dict) else isinstance(entry, TaskArticles)
+    return KINDS[articles]
+
+
+TaskSource = Annotated[
+    Annotated[TaskFiles, Tag(KINDS[0])] | Annotated[TaskArticles, Tag(KINDS[1])], Discriminator(_kind)
+]
+
+
+class FileTasks(Strict):
+    """Tasks whose rows come from files or articles, and how validation is drawn from their training rows."""
+
+    validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    split_seed: NonNegative = 0
+    tasks: dict[TaskName, TaskSource] = {}
+
+    def origin(self, task: str) -> str | None:
+        """Where a task's rows come from: "made" (by the miniature world), "files", "articles", or None."""
+        entry = self.tasks.get(task)
+        return None if entry is None else "articles" if isinstance(entry, TaskArticles) else "files"
+
+    def files(self, task: str) -> TaskFiles | None:
+        """The files of a task; None where its rows come from elsewhere."""
+        entry = self.tasks.get(task)
+        return entry if isinstance(entry, TaskFiles) else None
+
+    def lacks(self, task: str) -> str | None:
+        """What is missing for a task to be trained and measured, with the remedy; None where nothing is."""
+        if self.origin(task) is None:
+            made = f"data.sizes.{task}, or " if isinstance(self, MiniatureData) else ""
+            return (
+                f"data has no rows of the task {task}; add {made}data.tasks.{task} with its files, for example "
+                "{train: {path: train.jsonl}, test: {path: test.jsonl}}"
+            )
+        entry = self.tasks.get(task)
+        for split in find_task(task).splits if entry else ():
+            if split not in entry.splits:
+                return f"data.tasks.{task} lacks the split {split}; add data.tasks.{task}.others.{split} with its file"
+        return None
+
+    def definition(self, task: str) -> dict[str, Any]:
+        """What decides a task's rows, as plain values; two runs whose definitions differ are different runs."""
+        return {
+            "validation_fraction": self.validation_fraction,
+            "split_seed": self.split_seed,
+            "files": self.tasks[task].definition(),
+        }
+
+    def preparation(self, task: str, style: str) -> OfficialData:
+        """What `python -m sdft.data.prepare` and `sdft.data.knowledge.make` are told of a task: it alone.
+
+        style: of demonstrations whose row names none.
+        """
+        raise NotImplementedError
+
+
+class MiniatureData(FileTasks):
+    """The miniature world's data, made and never downloaded; `tasks` adds tasks with files of one's own."""
+
+    source: Literal["miniature"]
+    world_seed: NonNegative = 0
+    sizes: dict[TaskName, DataSize]
+    benchmark_items: Positive = 150
+    general_prompts: Positive = 384
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> MiniatureData:
+        if both := sorted(set(self.sizes) & set(self.tasks)):
+            raise ValueError(f"the task {both[0]} stands in sizes and in tasks; its rows are made or read, not both")
+        return self
+
+    def origin(self, task: str) -> str | None:
+        return "made" if task in self.sizes else super().origin(task)
+
+    def definition(self, task: str) -> dict[str, Any]:
+        fields = {name: getattr(self, name) for name in ("source", "world_seed", "general_prompts")}
+        own = {"size": self.sizes[task].model_dump()} if task in self.sizes else super().definition(task)
+        return fields | own
+
+    def preparation(self, task: str, style: str) -> OfficialData:
+        fields = self.model_dump(include={"validation_fraction", "split_seed"})
+        return OfficialData(source="official", **fields, tasks={task: self.tasks[task]})._named(style)
 
 
 class GeneralPrompts(Strict):
@@ -144,14 +269,26 @@ class GeneralPrompts(Strict):
     max_characters: Positive = 4000
 
 
-class OfficialData(Strict):
+class OfficialData(FileTasks):
     """The paper's data: the authors' released files and public data sets."""
 
     source: Literal["official"]
     absent: Literal["download", "invent"] = "download"
-    validation_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    split_seed: NonNegative = 0
     limit: Positive | None = None
-    tasks: dict[TaskName, OfficialTask]
-    knowledge: KnowledgeData | None = None
     general: GeneralPrompts | None = None
+
+    def definition(self, task: str) -> dict[str, Any]:
+        return {"source": self.source, "limit": self.limit, **super().definition(task)}
+
+    def preparation(self, task: str, style: str) -> OfficialData:
+        only = {name: entry for name, entry in self.tasks.items() if name == task}
+        general = self.general if task == "general" else None
+        return self.model_copy(update={"tasks": only, "general": general})._named(style)
+
+    def _named(self, style: str) -> OfficialData:
+        """The same, with the style of what a row of a .jsonl file does not name."""
+        tasks = dict(self.tasks)
+        for name, entry in tasks.items():
+            if isinstance(entry, TaskFiles) and entry.style is None and entry.train.is_jsonl:
+                tasks[name] = entry.model_copy(update={"style": style})
+        return self.model_copy(update={"tasks": tasks})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.data.schema import OfficialTask
+from sdft.data.schema import TaskFiles
 from sdft.records.record import Record
 
 
@@ -40,9 +40,15 @@ class Splits:
 
 
 def make_splits(
-    task: str, rules: OfficialTask, train: list[Record], test: list[Record], fraction: float, seed: int
+    task: str,
+    rules: TaskFiles,
+    train: list[Record],
+    test: list[Record],
+    fraction: float,
+    seed: int,
+    validation: list[Record] | None = None,
 ) -> Splits:
-    """Validation drawn from train, the test set chosen, and both checked against train.
+    """The test set chosen, validation drawn from train where it is not given, and both checked against train.
 
     A training row whose prompt is also a validation row's leaves training, so that the two never overlap. Raises
     SdftError where the task's rules make duplicates, conflicts or overlap an error.
@@ -63,16 +69,23 @@ def make_splits(
     train = _duplicates(task, rules, train, found)
     train = _overlap(task, rules, train, test, found)
 
+    if validation is not None:
+        validation = _overlap(task, rules, validation, test, {})
     # Only a row with a gold answer can validate.
     eligible = [record.id for record in train if record.answer is not None and not record.meta.get("no_reference")]
-    if len(eligible) < 2:
-        raise SdftError(f"{task}: {len(eligible)} training rows have a gold answer, too few to validate on.")
-    chosen = validation_ids(eligible, fraction, seed)
-    validation = [record for record in train if record.id in chosen]
-    keys = {prompt_key(record) for record in validation}
     found["without_gold_answer"] = len(train) - len(eligible)
+    drawn: set[str] = set()
+    if validation is None:
+        if len(eligible) < 2:
+            raise SdftError(
+                f"{task}: {len(eligible)} training rows have a gold answer, too few to validate on; give more of them "
+                f"an answer, or data.tasks.{task}.validation a file of its own."
+            )
+        drawn = validation_ids(eligible, fraction, seed)
+        validation = [record for record in train if record.id in drawn]
+    keys = {prompt_key(record) for record in validation}
     found["in_validation_too"] = [
-        record.id for record in train if record.id not in chosen and prompt_key(record) in keys
+        record.id for record in train if record.id not in drawn and prompt_key(record) in keys
     ]
     rest = [record for record in train if prompt_key(record) not in keys]
     splits = {"train": rest, "validation": validation, "test": test[: rules.test_rows]}
@@ -100,7 +113,7 @@ def _short_references(train: list[Record], test: list[Record]) -> tuple[list[Rec
     return joined, test
 
 
-def _duplicates(task: str, rules: OfficialTask, train: list[Record], found: dict[str, Any]) -> list[Record]:
+def _duplicates(task: str, rules: TaskFiles, train: list[Record], found: dict[str, Any]) -> list[Record]:
     first: dict[str, Record] = {}
     repeated, conflicting = [], []
     for record in train:
@@ -119,7 +132,7 @@ def _duplicates(task: str, rules: OfficialTask, train: list[Record], found: dict
 
 
 def _overlap(
-    task: str, rules: OfficialTask, train: list[Record], test: list[Record], found: dict[str, Any]
+    task: str, rules: TaskFiles, train: list[Record], test: list[Record], found: dict[str, Any]
 ) -> list[Record]:
     keys = {prompt_key(record) for record in test}
     common = {record.id for record in train if prompt_key(record) in keys}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import digest
 from sdft.common.provenance import Clock, manifest
@@ -17,13 +18,18 @@ from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
 from sdft.records.record import Record
-from sdft.study.rerun import measure_code
+from sdft.study import rerun
+from sdft.study.specs import EvaluateSpec
 from sdft.tasks import find_task, results, task_names
+
+# Kept replies of the model, or None, in; the result and the replies out.
+Measure = Callable[[Any], tuple[Result, Any]]
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
 the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and OUT/{benchmark}.json, and
 OUT/responses.jsonl.gz with one line an item. Repeating a command measures nothing again
-that it has finished (kept in OUT/state). Note that prior benchmarks which generate programs run them."""
+that it has finished (kept in OUT/state); where only a scorer has changed, the kept replies are scored again. Note that
+prior benchmarks which generate programs run them."""
 
 EXAMPLES = """examples:
   python -m sdft.evaluate --model results/mini/base/m-s0 --task science --out /tmp/scores
@@ -32,59 +38,6 @@ EXAMPLES = """examples:
   python -m sdft.evaluate --model results/mini/base/m-s0 --task tooluse --context shared --out /tmp/teacher
   python -m sdft.evaluate --model Qwen2.5-7B-Instruct/ --task tooluse --data eval_data/ --out /tmp/scores
 """
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = cli.parser("", DESCRIPTION, EXAMPLES)
-    add = parser.add_argument
-    add("--model", required=True, metavar="PATH", help=cli.MODEL)
-    add(
-        "--task",
-        nargs="*",
-        default=[],
-        metavar="TASK",
-        help=f"new tasks: {', '.join(task_names())}; {{task}}_{{split}} is another split of one, as in knowledge_ood",
-    )
-    add(
-        "--split",
-        default="test",
-        help="split of the tasks' data (default: test); results of another tested split go to {task}_{split}.json",
-    )
-    add("--out", required=True, metavar="DIR", help="folder for the results")
-    data = parser.add_argument_group("data")
-    add = data.add_argument
-    add(
-        "--data-root",
-        default="results/mini/data",
-        metavar="DIR",
-        help="{task}/{split}.jsonl lie here (default: %(default)s)",
-    )
-    add(
-        "--data",
-        metavar="PATH",
-        help="the one task's data instead: records (.jsonl), or an official arrow folder or JSON",
-    )
-    add("--limit", type=cli.positive, metavar="N", help="only the first N items of every task and benchmark")
-    cli.add_context(data)
-    decoding = parser.add_argument_group("decoding of new tasks")
-    cli.add_lengths(decoding)
-    add = decoding.add_argument
-    add("--temperature", type=float, default=0.0, help="0 is greedy (default)")
-    add("--top-p", type=float, default=1.0, help="nucleus, for temperature above 0 (default: 1)")
-    add("--seed", type=int, default=0, help="of the sampling, for temperature above 0 (default: 0)")
-    prior = parser.add_argument_group("prior capabilities")
-    add = prior.add_argument
-    add(
-        "--benchmarks", nargs="+", default=["none"], metavar="NAME", help="all, none (default) or some of the six names"
-    )
-    add(
-        "--prior-config",
-        default="mini",
-        metavar="JSON",
-        help="how to run them: mini (default; data in DATA_ROOT/benchmarks), paper, a JSON file or JSON text",
-    )
-    cli.add_machine(parser)
-    return parser.parse_args(arguments)
 
 
 def asked(names: list[str], split: str) -> dict[str, tuple[str, str]]:
@@ -112,7 +65,7 @@ def chosen_benchmarks(names: list[str], configured: dict[str, Any]) -> list[str]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse(arguments)
+    options = parse_spec(EvaluateSpec, "sdft.evaluate", DESCRIPTION, arguments, EXAMPLES)
     if options.data and len(options.task) != 1:
         raise SdftError("--data gives one task's data, so name exactly one task; use --data-root for several.")
     if options.context and options.benchmarks != ["none"]:
@@ -139,12 +92,12 @@ def main(arguments: list[str] | None = None) -> None:
     found = find_model(options.model)
     model_input = {"path": str(found.folder), "sha256": found.sha256}
 
-    from sdft.evaluate.answers import Decoding, evaluate_task
+    from sdft.evaluate.answers import score
+    from sdft.evaluate.prior import PriorRunner
+    from sdft.evaluate.responses import Decoding, Response, questions_digest, respond
     from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)
-    tokenizer = load_tokenizer(options.tokenizer or found.folder)
-    model = load_model(found.folder, device, options.dtype)
     decoding = Decoding(
         max_new_tokens=options.max_new_tokens,
         batch_size=options.batch_size,
@@ -154,44 +107,61 @@ def main(arguments: list[str] | None = None) -> None:
         max_prompt_tokens=options.max_prompt_tokens,
         overlong=options.overlong,
     )
-    common = {"dtype": str(model.dtype).removeprefix("torch."), "tokenizer": options.tokenizer, "limit": options.limit}
+    common = {"dtype": options.dtype, "tokenizer": options.tokenizer, "limit": options.limit}
     context = {"context": options.context, "template": options.template} if options.context else {}
+    subject = [found.sha256, device, options.dtype, options.tokenizer]
     state, finished = State(Path(options.out) / "state"), []
 
-    def step(name: str, split: str, config: dict[str, Any], data: Any, evaluate: Callable[[], Result]) -> None:
-        inputs = {"model": model_input, "data": data, "split": split, **context}
-        key = digest([measure_code("evaluate", *task_names()), config, found.sha256, data, device], 16)
-        saved = state.load(name, key)
+    @cache
+    def loaded() -> tuple[Any, Any]:
+        """Model and tokenizer, once something has to be asked of them."""
+        return load_model(found.folder, device, options.dtype), load_tokenizer(options.tokenizer or found.folder)
+
+    def step(
+        name: str,
+        split: str,
+        code: dict[str, str],
+        config: dict[str, Any],
+        data: Any,
+        posed: Any,
+        measure: Measure,
+    ) -> None:
+        """Measure one benchmark, or take what is kept of it; `posed` decides what the model is asked."""
+        made = digest([code["responses"], posed, subject], 16)
+        scored = digest([code["scores"], config, data], 16)
+        saved = state.result(name, made, scored)
         if saved is None:
             clock = Clock(device)
-            result = evaluate()
-            saved = result, manifest("evaluate", clock=clock, config=config, seeds=[options.seed], inputs=inputs)
-            state.save(key, *saved)
+            result, replies = measure(state.replies(name, made))
+            inputs = {"model": model_input, "data": data, "split": split, **context}
+            record = manifest("evaluate", clock=clock, code=code, config=config, seeds=[options.seed], inputs=inputs)
+            saved = result, record
+            state.save(made, scored, *saved, replies)
         finished.append(saved)
         print(f"{name}: {saved[0].value:.4f} ({saved[0].metric}, n = {saved[0].n})", file=sys.stderr)
 
     for name, rows in records.items():
         task, split = chosen[name]
 
-        def ask(name: str = name, task: str = task, rows: list[Record] = rows) -> Result:
-            return replace(evaluate_task(model, tokenizer, task, rows, decoding), benchmark=name)
+        def answer(replies: Any, name: str = name, task: str = task, rows: list[Record] = rows) -> tuple[Result, Any]:
+            responses = [Response(**reply) for reply in replies or []] or respond(*loaded(), task, rows, decoding)
+            result = replace(score(task, rows, responses), benchmark=name)
+            return result, [asdict(response) for response in responses]
 
         data = {str(files[name]): cli.data_digest(files[name])}
-        step(name, split, {**common, **asdict(decoding), **context}, data, ask)
-    runner = None
+        config = {**common, **asdict(decoding), **context}
+        step(name, split, rerun.task_code(task), config, data, [asdict(decoding), questions_digest(rows)], answer)
+    runner = PriorRunner(loaded, prior) if names else None
     for name in names:
         path = prior["data_dir"] and Path(prior["data_dir"]) / f"{name}.jsonl"
         data = {str(path): cli.data_digest(path)} if path and path.is_file() else None
 
-        def run(name: str = name) -> Result:
-            nonlocal runner
-            if runner is None:
-                from sdft.evaluate.prior import PriorRunner
+        def run(replies: Any, name: str = name) -> tuple[Result, Any]:
+            replies = replies or {}
+            return runner.run(name, replies), replies
 
-                runner = PriorRunner(model, tokenizer, prior)
-            return runner.run(name)
-
-        step(name, options.split, {**common, **prior, "tasks": prior["tasks"][name]}, data, run)
+        config = {**common, **prior, "tasks": prior["tasks"][name]}
+        step(name, options.split, rerun.prior_code(prior, name), config, data, [prior["batch_size"]], run)
     write_results(options.out, finished)
 
 

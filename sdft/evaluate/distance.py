@@ -6,7 +6,6 @@ nor how it was sampled and estimated. Here all three are fixed by `DEFINITION`, 
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -16,15 +15,17 @@ from typing import Any
 
 from tqdm import tqdm
 
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import digest
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
-from sdft.evaluate.partial import Partial, add_wait, measuring
+from sdft.evaluate.partial import Partial, measuring
 from sdft.evaluate.questions import read_items
 from sdft.models.files import find_model
 from sdft.records.record import Record
 from sdft.study.rerun import measure_code
+from sdft.study.specs import DivergenceSpec
 
 DEFINITION = (
     "KL(p || q) between distributions over whole responses to a question x: p(y) = model(y | x and its context, if "
@@ -48,22 +49,6 @@ EXAMPLES = """examples:
   python -m sdft.evaluate.distance --model results/mini/base/m-s0 --base results/mini/base/m-s0 \\
     --context shared --task tooluse --data results/mini/data/tooluse/test.jsonl --out /tmp/teacher.json
 """
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = cli.parser(".divergence", DESCRIPTION + DEFINITION, EXAMPLES)
-    parser.add_argument("--model", required=True, metavar="PATH", help=cli.MODEL)
-    parser.add_argument("--base", required=True, metavar="PATH", help="the base model, given likewise")
-    cli.add_one_task(parser)
-    cli.add_context(parser)
-    sampling = parser.add_argument_group("sampling")
-    add = sampling.add_argument
-    add("--samples", type=cli.positive, default=1, metavar="N", help="responses a question (default: %(default)s)")
-    add("--seed", type=int, default=0, help="of the sampling (default: 0)")
-    cli.add_lengths(sampling)
-    cli.add_machine(parser)
-    add_wait(parser)
-    return parser.parse_args(arguments)
 
 
 def response_tokens(completion: Any, end: int) -> list[int]:
@@ -146,8 +131,8 @@ def measure(
     records: what the model is asked, context included; questions: the same records as the base sees them. Raises
     SdftError when prompt and response are longer than the base's context.
     """
-    from sdft.evaluate.answers import fit
     from sdft.evaluate.generate import context_length
+    from sdft.evaluate.responses import fit
     from sdft.evaluate.sampling import blocks, sample
     from sdft.records.prompts import render
 
@@ -190,13 +175,13 @@ def measure(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse(arguments)
+    options = parse_spec(DivergenceSpec, "sdft.evaluate.distance", DESCRIPTION + DEFINITION, arguments, EXAMPLES)
     set_environment(local=True)
     records = read_items(options.task, options.data, options.limit, options.context, options.template)
     questions = read_items(options.task, options.data, options.limit)
     found, reference = find_model(options.model), find_model(options.base)
 
-    from sdft.evaluate.answers import Decoding
+    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)

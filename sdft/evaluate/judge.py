@@ -20,8 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import atomic_path, read_json, sha256_file, write_json
@@ -221,11 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"--task names {len(options.task)} and --data {len(options.data)}; give each task its file, in the same "
             "order."
         )
-    text = options.config
-    try:
-        config = Judge.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"--config is not the judge block of a scale: {' '.join(str(error).split())[:300]}") from None
+    config = read_spec(Judge, options.config, "--config")
     data = dict(zip(options.task, map(Path, options.data), strict=True))
     judged_scores(Path(options.scores), data, config, Path(options.out))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +11,6 @@ from typing import Any
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json, write_json, write_text
 from sdft.common.locks import only_writer
-
-
-def add_wait(parser: argparse.ArgumentParser) -> None:
-    """The option of how long to wait for a twin of the command."""
-    parser.add_argument(
-        "--wait", type=float, default=0, metavar="MINUTES", help="for another process that writes the same result"
-    )
 
 
 class Partial:

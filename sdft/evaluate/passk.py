@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,17 +9,19 @@ from typing import Any
 
 from tqdm import tqdm
 
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import digest
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
-from sdft.evaluate.partial import Partial, add_wait, measuring
+from sdft.evaluate.partial import Partial, measuring
 from sdft.evaluate.questions import read_items
 from sdft.models.files import find_model
 from sdft.records import thinking
 from sdft.records.record import Record
 from sdft.statistics import pass_at_k
 from sdft.study.rerun import measure_code
+from sdft.study.specs import PassKSpec
 
 DESCRIPTION = """Sample responses of one model and estimate pass@k, the chance that one of k is right, without bias
 (Chen et al. 2021) for k = 1, 2, 4 ... up to the number of samples. Repeating an interrupted command continues it (what
@@ -30,23 +31,6 @@ EXAMPLES = """example:
   python -m sdft.evaluate.passk --model results/mini/base/m-s0 --task science \\
     --data results/mini/data/science/test.jsonl --limit 32 --batch-size 512 --max-new-tokens 64 --out /tmp/passk.json
 """
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = cli.parser(".passk", DESCRIPTION, EXAMPLES)
-    parser.add_argument("--model", required=True, metavar="PATH", help=cli.MODEL)
-    cli.add_one_task(parser)
-    cli.add_context(parser)
-    sampling = parser.add_argument_group("sampling")
-    add = sampling.add_argument
-    add("--samples", type=cli.positive, default=128, metavar="N", help="responses a question (default: %(default)s)")
-    add("--temperature", type=float, default=1.0, help="above 0 (default: 1, as in the paper)")
-    add("--top-p", type=float, default=0.95, help="nucleus (default: 0.95, as in the paper)")
-    add("--seed", type=int, default=0, help="of the sampling (default: 0)")
-    cli.add_lengths(sampling)
-    cli.add_machine(parser)
-    add_wait(parser)
-    return parser.parse_args(arguments)
 
 
 def sizes(samples: int) -> list[int]:
@@ -77,7 +61,7 @@ def count_correct(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse(arguments)
+    options = parse_spec(PassKSpec, "sdft.evaluate.passk", DESCRIPTION, arguments, EXAMPLES)
     if not (options.temperature > 0 and 0 < options.top_p <= 1):
         raise SdftError(
             f"pass@k needs samples: --temperature {options.temperature} must be above 0, and --top-p {options.top_p} "
@@ -87,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     records = read_items(options.task, options.data, options.limit, options.context, options.template)
     found = find_model(options.model)
 
-    from sdft.evaluate.answers import Decoding
+    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +70,16 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def prior_config(text: str, data_root: Path) -> dict[str, Any]:
-    """The protocol that a --prior-config option names: "mini" or "paper", a JSON file, or JSON text.
+def prior_config(named: str | Mapping[str, Any], data_root: Path) -> dict[str, Any]:
+    """The protocol that an option `prior_config` names: "mini" or "paper", a JSON file, or the protocol itself.
 
     Raises SdftError when it is none of these.
     """
-    if text == "paper":
+    if named == "paper":
         return check_config(PAPER)
-    if text == "mini":
+    if named == "mini":
         return check_config({**MINI, "data_dir": str(data_root / "benchmarks")})
-    if not text.lstrip().startswith("{"):
-        return check_config(read_json(text))
-    try:
-        return check_config(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise SdftError(f"--prior-config is neither mini, paper, a file nor JSON text ({error.msg}).") from None
+    return check_config(read_json(named) if isinstance(named, str) else named)
 
 
 def evaluate_prior(
@@ -101,33 +96,49 @@ def evaluate_prior(
     run, as "generated_code" says: "sandbox" or "bare" (sdft/evaluate/sandbox.py). No random state is touched and the
     model's training mode is restored. Raises SdftError for a task, metric or data file that is not there.
     """
-    runner = PriorRunner(model, tokenizer, config)
+    runner = PriorRunner(lambda: (model, tokenizer), config)
     return {name: runner.run(name) for name in (runner.config["tasks"] if names is None else names)}
 
 
 class PriorRunner:
-    """lm_eval set up once for a model; `run` evaluates one benchmark."""
+    """lm_eval set up once for a model; `run` evaluates one benchmark.
 
-    def __init__(self, model: Any, tokenizer: Any, config: Mapping[str, Any]) -> None:
+    load: gives model and tokenizer, called when a benchmark asks what was not kept; None where the weights are gone.
+    """
+
+    def __init__(self, load: Callable[[], tuple[Any, Any]] | None, config: Mapping[str, Any]) -> None:
         self.config = check_config(config)
-        self.model = model
         logging.getLogger("lm_eval").setLevel(logging.ERROR)
         with quick_imports():
             from lm_eval.evaluator import evaluate
-            from lm_eval.models.huggingface import HFLM
-        self._evaluate = evaluate
-
+        self._evaluate, self._load_model, self._model = evaluate, load, None
         include = self.config["include_path"]
         if include is not None and not Path(include).is_dir():
             raise SdftError(f"the folder of benchmark definitions {include} does not exist; check include_path.")
-        training = model.training
-        # lm_eval sets the padding token of the tokenizer it is given.
-        self.lm = HFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
-        model.train(training)
         self.tasks = _index(include, [task for entry in self.config["tasks"].values() for task in _names(entry)])
 
-    def run(self, name: str) -> Result:
-        """One benchmark's headline value, all its metrics, and an outcome for every item."""
+    def _lm(self) -> Any:
+        """lm_eval's view of the model, which is in evaluation mode until `run` is through."""
+        if self._model is None:
+            from lm_eval.models.huggingface import HFLM
+
+            model, tokenizer = self._load_model()
+            self._training = model.training
+            # lm_eval sets the padding token of the tokenizer it is given.
+            lm = HFLM(pretrained=model, tokenizer=copy.deepcopy(tokenizer), batch_size=self.config["batch_size"])
+            self._model = model, lm
+        model, lm = self._model
+        model.eval()
+        return lm
+
+    def run(self, name: str, kept: dict[str, list[Any]] | None = None) -> Result:
+        """One benchmark's headline value, all its metrics, and an outcome for every item.
+
+        kept: replies of the model to an earlier run, which are used where the same is asked; holds this run's in the
+        end. Raises Unanswered where something else is asked and the weights are gone.
+        """
+        from sdft.evaluate.replies import KeptReplies
+
         sandbox.install(self.config["generated_code"])
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         wanted = self.config["tasks"].get(name)
@@ -141,11 +152,10 @@ class PriorRunner:
             if own is None or (own != 0 and self.config["num_fewshot"] is not None):
                 task.set_config(key="num_fewshot", value=self.config["num_fewshot"] or 0)
             task.set_fewshot_seed(seed=FEWSHOT_SEED)
-        training = self.model.training
-        self.model.eval()
+        lm = KeptReplies({} if kept is None else kept, self._load_model and self._lm)
         try:
             report = self._evaluate(
-                self.lm,
+                lm,
                 loaded,
                 limit=_share(self.config["limit"], len(loaded["tasks"]) - len(wanted.get("siblings", ()))),
                 bootstrap_iters=0,
@@ -154,7 +164,8 @@ class PriorRunner:
                 confirm_run_unsafe_code=True,
             )
         finally:
-            self.model.train(training)
+            if self._model is not None:
+                self._model[0].train(self._training)
         return _result(name, wanted["task"], wanted["metric"], report, wanted.get("siblings", ()))
 
     def _load(self, name: str, tasks: list[str]) -> dict[str, Any]:

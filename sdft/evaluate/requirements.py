@@ -24,7 +24,8 @@ from sdft.common.provenance import Clock, manifest
 from sdft.evaluate.generate import Completion, end_tokens, generate
 from sdft.evaluate.prior import MINI, evaluate_prior
 from sdft.miniature import style
-from sdft.miniature.data import BENCHMARK_ITEMS, SIZES, TASKS, task_records, write_part
+from sdft.miniature.data import SIZES, TASKS, task_records, write_part
+from sdft.miniature.schema import BENCHMARK_ITEMS
 from sdft.miniature.science import CHOICES
 from sdft.miniature.symbols import TOOLS
 from sdft.miniature.world import World, make_world

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sdft.common.files import atomic_path, write_json
+from sdft.common.errors import SdftError
+from sdft.common.files import atomic_path, read_packed, write_json, write_packed
 
 
 @dataclass(frozen=True)
@@ -34,25 +35,41 @@ class State:
     """Finished benchmarks of an evaluation, so that repeating it measures none of them again.
 
     Snakemake deletes a job's outputs when it starts the job once more, for example because a file that it reads has
-    been damaged or touched; what was measured stays here. An entry counts only under the key it was saved with: a
-    digest of the code, the model, the data and the settings.
+    been damaged or touched; what was measured stays here, in one file a benchmark. It has two keys: `made`, of how the
+    model's replies came about (the code, the model, the questions, the settings), and `scored`, of what turns them into
+    a score. Where only the second is another, the replies are good for scoring them again.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
 
-    def load(self, benchmark: str, key: str) -> tuple[Result, dict[str, Any]] | None:
-        """The saved result and its manifest, or None where there is none, it is damaged, or the key differs."""
+    def result(self, benchmark: str, made: str, scored: str) -> tuple[Result, dict[str, Any]] | None:
+        """The saved result and its manifest, or None where there is none, it is damaged, or a key differs."""
+        saved = self._read(benchmark, made)
         try:
-            saved = json.loads((self.folder / f"{benchmark}.json").read_text(encoding="utf-8"))
-            return (Result(**saved["result"]), saved["manifest"]) if saved["key"] == key else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return (Result(**saved["result"]), saved["manifest"]) if saved["scored"] == scored else None
+        except (KeyError, TypeError):
             return None
 
-    def save(self, key: str, result: Result, manifest: dict[str, Any]) -> None:
+    def replies(self, benchmark: str, made: str) -> Any:
+        """What the model replied, as it was saved; None where there is nothing, it is damaged, or the key differs."""
+        return self._read(benchmark, made).get("replies")
+
+    def save(self, made: str, scored: str, result: Result, manifest: dict[str, Any], replies: Any = None) -> None:
         """Keep one finished benchmark."""
-        saved = {"key": key, "result": asdict(result), "manifest": manifest}
-        write_json(self.folder / f"{result.benchmark}.json", saved)
+        keys = {"made": made, "scored": scored}
+        saved = {**keys, "result": asdict(result), "manifest": manifest, "replies": replies}
+        write_packed(self._path(result.benchmark), saved)
+
+    def _path(self, benchmark: str) -> Path:
+        return self.folder / f"{benchmark}.json.gz"
+
+    def _read(self, benchmark: str, made: str) -> dict[str, Any]:
+        try:
+            saved = read_packed(self._path(benchmark))
+            return saved if saved["made"] == made else {}
+        except (SdftError, KeyError, TypeError):
+            return {}
 
 
 def write_results(out: str | Path, finished: list[tuple[Result, dict[str, Any]]]) -> None:

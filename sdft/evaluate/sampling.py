@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from sdft.common.files import digest
-from sdft.evaluate.answers import Decoding, fit
 from sdft.evaluate.generate import Completion, context_length, end_tokens, generate
+from sdft.evaluate.responses import Decoding, fit
 from sdft.records.prompts import render
 from sdft.records.record import Record
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import check_sha256, digest, read_json
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
-from sdft.evaluate.partial import add_wait, measuring
+from sdft.evaluate.partial import measuring
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.models.files import ModelFiles, find_model
 from sdft.records.record import Record
 from sdft.study.rerun import measure_code
-from sdft.tasks import task_names
+from sdft.study.specs import TrajectorySpec
 
 DESCRIPTION = """Evaluate every snapshot of a run (settings.snapshots) and its end on the same questions: greedy
 accuracy on new tasks and, with --prior-config, the prior benchmarks. Repeating an interrupted command continues after
@@ -29,28 +29,6 @@ EXAMPLES = """example:
     --data-root results/mini/data --limit 64 --prior-config mini --prior-limit 50 --max-new-tokens 64 \\
     --batch-size 64 --out /tmp/trajectory.json
 """
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = cli.parser(".trajectory", DESCRIPTION, EXAMPLES)
-    add = parser.add_argument
-    add("--model", required=True, metavar="MODEL.json", help="the run's model.json")
-    add("--task", nargs="+", required=True, metavar="TASK", help=f"some of {', '.join(task_names())}")
-    add(
-        "--data-root",
-        default="results/mini/data",
-        metavar="DIR",
-        help="{task}/{split}.jsonl lie here (default: %(default)s)",
-    )
-    add("--split", default="test", help="split of the tasks' data (default: test)")
-    add("--limit", type=cli.positive, metavar="N", help="only the first N records of every task")
-    add("--prior-config", metavar="JSON", help="run the prior benchmarks too: mini, paper, a JSON file or JSON text")
-    add("--prior-limit", type=cli.positive, metavar="N", help="only the first N items of every prior benchmark")
-    add("--out", required=True, metavar="FILE.json", help="the result")
-    cli.add_lengths(parser)
-    cli.add_machine(parser)
-    add_wait(parser)
-    return parser.parse_args(arguments)
 
 
 def stations(path: str | Path) -> tuple[str | None, list[tuple[int, float, ModelFiles]]]:
@@ -107,7 +85,7 @@ def measure(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse(arguments)
+    options = parse_spec(TrajectorySpec, "sdft.evaluate.trajectory", DESCRIPTION, arguments, EXAMPLES)
     root = Path(options.data_root)
     files = {task: root / task / f"{options.split}.jsonl" for task in options.task}
     records = {task: read_items(task, path, options.limit) for task, path in files.items()}
@@ -117,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     set_environment(local=not prior or bool(prior["data_dir"]))
     run, points = stations(options.model)
 
-    from sdft.evaluate.answers import Decoding
+    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     device = cli.chosen_device(options.device)

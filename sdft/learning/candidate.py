@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 from typing import Any
 
+from sdft.common.command import parse_spec
 from sdft.common.errors import DivergedError, SdftError, run_main
 from sdft.common.files import digest, read_json, sha256_file, write_json
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import set_environment
-from sdft.evaluate.cli import add_overlong
 from sdft.evaluate.prior import evaluate_prior, prior_config
 from sdft.evaluate.questions import read_items
 from sdft.learning.launch import find_processes, launch
@@ -22,6 +21,7 @@ from sdft.learning.spec import Inputs, fingerprint, read_spec, resolve
 from sdft.records.record import Record
 from sdft.study.plan import RunSpec
 from sdft.study.rerun import measure_code
+from sdft.study.specs import CandidateSpec
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
 (what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. A training that
@@ -29,26 +29,8 @@ diverges is a result too: accuracy 0, ranked below every other. Repeating an int
 The weights are deleted at the end unless they are asked for."""
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m sdft.learning.candidate", description=DESCRIPTION)
-    add = parser.add_argument
-    add("--run", required=True, metavar="RUN.json", help="the candidate (sdft.study.plan.RunSpec)")
-    add("--validation", required=True, metavar="PATH", help="records of the validation split")
-    add("--prior-config", required=True, metavar="JSON", help="how to run the prior benchmarks, as in sdft.evaluate")
-    add("--out", required=True, metavar="VALIDATION.json", help="result; the run trains in the same folder")
-    add("--max-new-tokens", type=int, default=2048, help="longest response, in tokens (default: %(default)s)")
-    add("--batch-size", type=int, default=16, help="prompts at a time (default: %(default)s)")
-    add_overlong(parser)
-    add("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="of the weights when scored")
-    add("--limit", type=int, metavar="N", help="only the first N validation records")
-    add("--wait", type=float, default=0, metavar="MINUTES", help="for another process that trains the same run")
-    add("--processes", type=int, default=1, metavar="N", help="one a GPU; torchrun starts them")
-    add("--keep-weights", action="store_true", help="leave the weights beside the result")
-    return parser.parse_args(arguments)
-
-
 def main(arguments: list[str] | None = None) -> None:
-    options = parse(arguments)
+    options = parse_spec(CandidateSpec, "sdft.learning.candidate", DESCRIPTION, arguments)
     launch("sdft.learning.candidate", options.processes, arguments)
     spec = read_spec(options.run)
     if spec.hyperparameters is None:
@@ -60,8 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     prior = prior_config(options.prior_config, Path("."))
     set_environment(local=bool(prior["data_dir"]))
     records = read_items(spec.task, options.validation, options.limit)
-    passing = {"run", "out", "wait", "keep_weights", "processes"}
-    settings = {name: value for name, value in vars(options).items() if name not in passing}
+    settings = options.model_dump(exclude={"run", "out", "wait", "keep_weights", "processes"})
     spec, files = resolve(spec), [options.validation]
     if prior["data_dir"]:
         files += [str(Path(prior["data_dir"]) / f"{name}.jsonl") for name in prior["tasks"]]
@@ -108,7 +89,7 @@ def score(
     folder: Path,
     records: list[Record],
     prior: dict[str, Any],
-    options: argparse.Namespace,
+    options: CandidateSpec,
     clock: Clock,
 ) -> dict[str, Any]:
     """The content of validation.json for `spec`, trained into `folder` with this record."""

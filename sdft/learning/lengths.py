@@ -6,15 +6,12 @@ context and the study's limits would cut.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
 from sdft.common.provenance import Clock, manifest
@@ -22,6 +19,7 @@ from sdft.methods.settings import TrainingSettings
 from sdft.models.schema import Evaluation
 from sdft.records.prompts import render, teacher_messages
 from sdft.records.record import Record, read_records
+from sdft.study.specs import LengthsSpec
 
 # Lengths that are counted beside the study's own: the limits of TRL's defaults and of the official code.
 MARKS = (512, 1024, 2048)
@@ -79,23 +77,8 @@ def count(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.learning.lengths", description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("--model", required=True, metavar="PATH", help="base model (ready.json) whose tokenizer and context count")
-    add("--data", required=True, metavar="DIR", help="a task's folder of records")
-    add("--demonstration", required=True, metavar="STYLE", help="of the demonstrations that the teacher is shown")
-    add("--settings", required=True, metavar="JSON", help="training settings (sdft.methods.settings.TrainingSettings)")
-    add("--evaluation", default="{}", metavar="JSON", help="how models are measured (sdft.models.schema.Evaluation)")
-    add("--out", required=True, metavar="LENGTHS.json")
-    options = parser.parse_args(arguments)
-    clock = Clock()
-    try:
-        settings = TrainingSettings.model_validate(json.loads(options.settings))
-        evaluation = Evaluation.model_validate(json.loads(options.evaluation))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(
-            f"--settings or --evaluation are not those of a scale: {' '.join(str(error).split())[:300]}"
-        ) from None
+    options = parse_spec(LengthsSpec, "sdft.learning.lengths", __doc__.splitlines()[0], arguments)
+    clock, settings, evaluation = Clock(), options.settings, options.evaluation
 
     from sdft.models.files import find_model, load_tokenizer
 

@@ -7,18 +7,19 @@ The same arguments give the same bytes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from sdft.common.errors import SdftError, run_main
+from sdft.common.command import parse_spec
+from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import sha256_file, write_json, write_text
 from sdft.common.provenance import Clock, manifest
 from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.item import Item
 from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd
+from sdft.miniature.schema import DataSpec
 from sdft.miniature.tokenizer import chat_prompt, encode
 from sdft.miniature.world import World, make_world, new_symbols
 from sdft.records.prompts import teacher_messages
@@ -48,8 +49,6 @@ class Size:
 
 
 SIZES = {"science": Size(32, 240, 64, 192), "tooluse": Size(48), "medical": Size(64), "knowledge": Size(128)}
-BENCHMARK_ITEMS = 150
-GENERAL_PROMPTS = 384
 
 
 def _length(world: World, turn: list[dict[str, str]]) -> int:
@@ -182,25 +181,16 @@ def write_part(part: str, out: Path, world_seed: int, size: Size | None, benchma
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write the miniature world's data.")
-    parser.add_argument("--out", type=Path, required=True, help="folder that gets a folder for each part")
-    parser.add_argument("--task", choices=PARTS, help="write this part only")
-    parser.add_argument("--world-seed", type=int, default=0, help="names and facts of the world (default 0)")
-    parser.add_argument("--symbols", type=int, help="new substances, verbs, symptom pairs or facts of the task")
-    for split in ("train", "validation", "test"):
-        parser.add_argument(f"--{split}", type=int, help=f"records of the {split} split")
-    parser.add_argument("--benchmark-items", type=int, default=BENCHMARK_ITEMS, help="items of each prior benchmark")
-    parser.add_argument("--general", type=int, default=GENERAL_PROMPTS, help="general prompts")
-    options = parser.parse_args(arguments)
+    options = parse_spec(DataSpec, "sdft.miniature.data", "Write the miniature world's data.", arguments)
+    if options.task not in (None, *PARTS):
+        raise SdftError(f"the world's data have no part {options.task!r}; {did_you_mean(options.task, PARTS)}")
     given = {name: getattr(options, name) for name in ("symbols", "train", "validation", "test")}
     given = {name: value for name, value in given.items() if value is not None}
     if given and options.task not in TASKS:
         raise SdftError(f"--{next(iter(given))} sizes one task; name it with --task ({', '.join(TASKS)}).")
-    if wrong := [name for name, value in given.items() if value < 1]:
-        raise SdftError(f"--{wrong[0]} must be at least 1.")
     for part in [options.task] if options.task else PARTS:
         size = Size(**{**vars(SIZES[part]), **given}) if part in TASKS else None
-        write_part(part, options.out, options.world_seed, size, options.benchmark_items, options.general)
+        write_part(part, Path(options.out), options.world_seed, size, options.benchmark_items, options.general)
     return 0
 
 

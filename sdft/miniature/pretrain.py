@@ -8,7 +8,6 @@ weights. The result is an ordinary Hugging Face folder.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
 import random
@@ -21,10 +20,12 @@ import torch
 from tqdm import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import atomic_path, sha256_files, write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.miniature.documents import draw, tokens
+from sdft.miniature.schema import DOCUMENTS, PretrainSpec
 from sdft.miniature.tokenizer import END, PAD, encode, make_tokenizer, vocabulary
 from sdft.miniature.world import World, make_world
 
@@ -47,7 +48,7 @@ class Recipe:
     The matrices inside the layers are trained by Muon, embeddings, norms and biases by AdamW.
     """
 
-    documents: int = 136 * CHUNK
+    documents: int = DOCUMENTS
     documents_per_step: int = 64
     muon_rate: float = 0.02
     adamw_rate: float = 3e-3
@@ -243,21 +244,14 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Pre-train a base model of the miniature world.")
-    parser.add_argument("--size", default="m", help="xs, s, m or l (default m)")
-    parser.add_argument("--seed", type=int, default=0, help="weights, documents and their order (default 0)")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--world-seed", type=int, default=0, help="names and facts of the world (default 0)")
-    parser.add_argument("--documents", type=int, default=Recipe.documents, help="how many documents to read")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads; more change the last bits (default 1)")
-    parser.add_argument("--save-minutes", type=float, default=2.0, help="minutes between checkpoints (default 2)")
-    options = parser.parse_args(arguments)
+    description = "Pre-train a base model of the miniature world."
+    options = parse_spec(PretrainSpec, "sdft.miniature.pretrain", description, arguments)
     torch.set_num_threads(options.threads)
     recipe = Recipe(documents=options.documents)
     train(
         options.size,
         options.seed,
-        options.out,
+        Path(options.out),
         recipe,
         world_seed=options.world_seed,
         save_minutes=options.save_minutes,

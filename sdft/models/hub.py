@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import check_sha256, read_json, sha256_files, write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.data.fetch import hub_reason
-from sdft.models.schema import BaseModelSource
+from sdft.models.schema import BaseModelSource, ModelSpec
 from sdft.tasks.benchmarks import BENCHMARKS
 
 # What a model needs to be loaded; other formats of the same weights stay where they are.
@@ -25,21 +23,13 @@ CHAT_TEMPLATE = (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m sdft.models.hub",
-        description="Download a base model at its pinned revision, or make a random one, and write OUT/ready.json.",
+    options = parse_spec(
+        ModelSpec,
+        "sdft.models.hub",
+        "Download a base model at its pinned revision, or make a random one, and write OUT/ready.json.",
+        arguments,
     )
-    add = parser.add_argument
-    add("--name", required=True, help="the model's name in config.yaml")
-    add("--source", required=True, metavar="JSON", help="its block in models.sources or released, as JSON text or file")
-    add("--tokenizer", metavar="DIR", help="for a random model")
-    add("--out", required=True, metavar="DIR")
-    options = parser.parse_args(arguments)
-    text = options.source
-    try:
-        source = BaseModelSource.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"--source is not a model's source: {' '.join(str(error).split())[:300]}") from None
+    source = options.source
     if source.architecture is not None:
         random_model(source, options.tokenizer, Path(options.out))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, create_model, model_validator
@@ -46,10 +47,24 @@ class BaseModelSource(Strict):
     thinking: bool = False
 
 
+# What of a source decides about a model's files; the rest says how it is used.
+ORIGIN = ("path", "repository", "revision", "architecture", "thinking")
+
+
+class ModelSpec(Strict):
+    """`python -m sdft.models.hub`."""
+
+    name: Annotated[str, Field(description="the model's name in config.yaml")]
+    source: Annotated[BaseModelSource, Field(description="its block in models.sources or released, as JSON")]
+    tokenizer: Annotated[str | None, Field(description="tokenizer folder, for a random model")] = None
+    out: Annotated[str, Field(description="folder of the model")]
+
+
 class Models(Strict):
     """Base models of a scale. Seed number i of the study starts from `names[i mod len(names)]`.
 
-    sources says where each comes from, for the sources hub and random; tokenizer is a folder, for random.
+    sources: where single models come from, by name; source: where the others come from. So a scale can have, beside
+    released or trained models, one from a local folder. path: the folder of released models; tokenizer: of random ones.
     """
 
     source: Literal["released", "trained", "hub", "random"]
@@ -63,23 +78,33 @@ class Models(Strict):
     def _every_model_has_a_source(self) -> Models:
         if self.source == "released" and self.path is None:
             raise ValueError("released models need path, the folder that holds them and their sha256.json")
+        for name, entry in self.sources.items():
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '.' and '-'")
+            if entry.thinking and not entry.architecture:
+                raise ValueError(f"sources.{name}: thinking is for random models; a real one's chat template says it")
         for name in self.names:
-            self.check_source(name)
+            if reason := self.lacks(name):
+                raise ValueError(reason)
         return self
 
-    def check_source(self, name: str) -> None:
-        """Raise ValueError when nothing says where a model comes from; released and trained ones need no source."""
-        if self.source not in ("hub", "random"):
-            return
+    def origin(self, name: str) -> str:
+        """Where a model comes from: "released", "trained", "hub" (a download or a local folder) or "random"."""
         entry = self.sources.get(name)
         if entry is None:
-            raise ValueError(f"the model {name!r} is not in sources; {did_you_mean(name, self.sources)}")
-        if self.source == "random" and entry.architecture is None:
-            raise ValueError(f"sources.{name} needs an architecture: qwen2 or olmo3")
-        if self.source == "hub" and not (entry.path or (entry.repository and entry.revision)):
-            raise ValueError(f"sources.{name} needs a repository with its revision, or a local path")
-        if self.source == "hub" and entry.thinking:
-            raise ValueError(f"sources.{name}: thinking is for random models; a real one's chat template says it")
+            return self.source
+        return "random" if entry.architecture else "hub"
+
+    def lacks(self, name: str) -> str | None:
+        """What keeps a model from being found, with the remedy; None where nothing does."""
+        entry = self.sources.get(name)
+        if entry is None:
+            if self.source in ("released", "trained"):
+                return None
+            return f"the model {name!r} is not in models.sources; {did_you_mean(name, self.sources)}"
+        if not (entry.architecture or entry.path or (entry.repository and entry.revision)):
+            return f"sources.{name} needs a repository with its revision, a local path, or an architecture (random)"
+        return None
 
     def revision(self, name: str) -> str | None:
         """What pins a model beside its name: the upstream revision, or the random model's architecture."""

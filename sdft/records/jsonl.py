@@ -79,9 +79,10 @@ def _record(row: Any, name: str) -> Record:
     if ("prompt" in row) == ("messages" in row):
         raise ValueError(f"give the field 'prompt' or 'messages' (the row has {', '.join(sorted(row)) or 'none'})")
     prompt, said = (_prompt(row["prompt"]), None) if "prompt" in row else _conversation(row["messages"])
-    given = [key for key in ("demonstration", "demonstrations", "completion") if row.get(key) is not None]
-    if len(given) + (said is not None) > 1:
-        raise ValueError(f"the demonstration is given twice ({', '.join([*given, 'messages'][: len(given) + 1])})")
+    given = [key for key in ("demonstration", "demonstrations", "completion") if row.get(key) not in (None, {})]
+    places = given if said is None else [*given, "messages"]
+    if len(places) > 1:
+        raise ValueError(f"the demonstration is given twice ({', '.join(places)})")
     demonstrations = _demonstrations(row[given[0]], given[0]) if given else {} if said is None else {UNNAMED: said}
     if not isinstance(row.get("meta") or {}, dict):
         raise ValueError("the field 'meta' must be an object")

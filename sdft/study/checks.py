@@ -19,7 +19,7 @@ from sdft.data.schema import MiniatureData, OfficialData
 from sdft.methods import find_method
 from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
-from sdft.study.forecast import method_rows
+from sdft.study.forecast import method_rows, stated_rows
 from sdft.study.plan import Plan
 from sdft.study.schema import Config, PriorTask, Scale
 from sdft.tasks import find_task, task_names
@@ -31,12 +31,11 @@ TRAINED_SIZES = ("xs", "s", "m", "l")
 def check_world(config: Config) -> None:
     """Raise SdftError for models, symbols or demonstrations that the miniature world does not have."""
     for name, scale in config.scales.items():
-        if scale.models.source == "trained":
-            _check_trained(f"scales.{name}", scale)
+        _check_trained(f"scales.{name}", scale)
         if scale.data.source == "miniature":
             _check_symbols(f"scales.{name}.data.sizes", scale.data)
             for key, style, tasks in _demonstrations(scale):
-                for task in tasks:
+                for task in filter(scale.data.sizes.__contains__, tasks):
                     if style not in styles(task):
                         hint = did_you_mean(style, styles(task))
                         raise SdftError(f"scales.{name}.{key}: the miniature {task} has no style {style!r}; {hint}")
@@ -47,8 +46,7 @@ def check_world(config: Config) -> None:
 def check_files(config: Config) -> None:
     """Raise SdftError for released models and benchmarks that are not in the folders that a scale names."""
     for name, scale in config.scales.items():
-        if scale.models.source == "released":
-            _check_released(f"scales.{name}.models", scale)
+        _check_released(f"scales.{name}.models", scale)
         if scale.prior.include_path is not None:
             _check_benchmarks(f"scales.{name}.prior", scale)
 
@@ -74,23 +72,22 @@ def check_batches(plan: Plan) -> None:
 def _trained(scale: Scale) -> list[tuple[str, str]]:
     """Every task with every arm that is trained on it, each pair once."""
     pairs = [*product(scale.tasks, scale.arms)]
-    for study in scale.studies.values():
-        if study.enabled:
-            pairs += [*product(study.every_task(), study.arms), *product(study.tasks, study.share)]
+    for study in scale.running.values():
+        pairs += [*product(study.every_task(), study.arms), *product(study.tasks, study.share)]
     return list(dict.fromkeys(pairs))
 
 
 def _stated(scale: Scale, task: str, method: str) -> bool:
     """Whether the configuration itself says how many rows a method trains on, or at most."""
-    data = scale.data
-    if isinstance(data, MiniatureData) or data.limit or task == "knowledge" or find_method(method).rows == "prompts":
+    limited = isinstance(scale.data, OfficialData) and scale.data.limit
+    if limited or find_method(method).rows == "prompts" or scale.data.files(task) is None:
         return True
-    return data.tasks[task].train.rows is not None
+    return stated_rows(scale.data.files(task).train) is not None
 
 
 def styles(task: str) -> list[str]:
     """The demonstrations that the miniature world writes with each record of a task."""
-    articles = ("article", *(f"article_{name}" for name in EXPERTS)) if task == "knowledge" else ()
+    articles = ("article", *(f"article_{name}" for name in EXPERTS)) if "corpus" in find_task(task).splits else ()
     return [*EXPERTS, *articles, "answer"]
 
 
@@ -122,6 +119,11 @@ def _check_templates(plan: Plan) -> None:
 def _check_symbols(place: str, data: MiniatureData) -> None:
     most = new_symbols(make_world(data.world_seed))
     for task, size in data.sizes.items():
+        if task not in most:
+            raise SdftError(
+                f"{place}.{task}: the miniature world makes no rows of this task; give its files under "
+                f"data.tasks.{task}, {{train: {{path: train.jsonl}}, test: {{path: test.jsonl}}}}."
+            )
         if size.symbols is not None and size.symbols > most[task]:
             raise SdftError(
                 f"{place}.{task}.symbols: {size.symbols} is more than the world's {most[task]} new symbols of "
@@ -133,7 +135,7 @@ def _demonstrations(scale: Scale) -> Iterator[tuple[str, str, list[str]]]:
     """Every key that names a style of demonstration, with the style and the tasks that it is shown on."""
     yield "demonstration", scale.demonstration, list(scale.tasks)
     places = [("", scale.tasks, scale.arms)]
-    for name, study in scale.studies.items():
+    for name, study in scale.running.items():
         places.append((f"studies.{name}.", study.every_task(), study.arms))
         for context in study.contexts:
             yield f"studies.{name}.contexts", context, list(study.tasks)
@@ -144,12 +146,13 @@ def _demonstrations(scale: Scale) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _check_trained(place: str, scale: Scale) -> None:
-    if scale.data.source != "miniature":
+    models = [model for model in scale.every_model() if scale.models.origin(model) == "trained"]
+    if models and scale.data.source != "miniature":
         raise SdftError(
             f"{place}.models.source: only a base model of the miniature world can be trained, and {place}.data.source "
             f"is {scale.data.source}; take models from the hub, or random ones."
         )
-    for model in scale.every_model():
+    for model in models:
         if not re.fullmatch(rf"({'|'.join(TRAINED_SIZES)})-s[0-9]+", model):
             raise SdftError(
                 f"{place}.models: {model!r} does not say how it is trained; name it SIZE-sSEED, for example m-s0, "
@@ -158,6 +161,9 @@ def _check_trained(place: str, scale: Scale) -> None:
 
 
 def _check_released(place: str, scale: Scale) -> None:
+    models = [model for model in scale.every_model() if scale.models.origin(model) == "released"]
+    if not models:
+        return
     digests = Path(scale.models.path) / "sha256.json"
     if not digests.is_file():
         raise SdftError(
@@ -165,7 +171,7 @@ def _check_released(place: str, scale: Scale) -> None:
             "that does (released/mini), or set source: trained."
         )
     known = read_json(digests)
-    for model in scale.every_model():
+    for model in models:
         if model not in known:
             raise SdftError(f"{place}: {digests} has no model {model!r}; {did_you_mean(model, known)}")
         record = Path(scale.models.path) / model / "base.json"

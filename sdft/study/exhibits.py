@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
+from sdft.study import paths
 from sdft.study.gate import bands
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.schema import Study
@@ -59,10 +60,11 @@ def item(plan: Plan, name: str) -> dict[str, Any]:
         "enabled": True,
     }
     if study is not None:
-        entry = plan.scale.studies.get(study)
+        entry = plan.scale.possible.get(study)
+        found |= {"enabled": plan.not_run(study) is None, "reason": plan.not_run(study)}
         if entry is None:
-            return found | {"enabled": False, "base": [], "cells": [], "teachers": [], "candidates": []}
-        found |= _study(plan, study, entry) | {"enabled": entry.enabled}
+            return found | {"base": [], "cells": [], "teachers": [], "candidates": []}
+        found |= _study(plan, study, entry)
     elif name in SWEEPS:
         found |= {"base": [], "cells": [], "teachers": [], "candidates": [], "sweeps": _sweeps(plan, name)}
     else:
@@ -70,12 +72,12 @@ def item(plan: Plan, name: str) -> dict[str, Any]:
     if name == "table5":
         found["versions"] = _versions(plan)
     if bands()["model"] in {entry["model"] for entry in found["base"]} & set(plan.bases):
-        found["gate"] = [f"{plan.root}/gate/{bands()['model']}.json"]
+        found["gate"] = [plan.path(paths.GATE, model=bands()["model"])]
     if name == "ablations":
-        found["estimators"] = f"{plan.root}/estimators.json"
+        found["estimators"] = plan.path(paths.ESTIMATORS)
     if name == "cost":
         for run in (run for cell in found["cells"] for run in cell["runs"]):
-            run["flops"] = f"{plan.root}/flops/table5/{run['run']}.json"
+            run["flops"] = plan.path(paths.FLOPS, study="table5", run=run["run"])
     return found
 
 
@@ -91,17 +93,17 @@ def _table5(plan: Plan, arms: Sequence[str]) -> dict[str, Any]:
 
 def _versions(plan: Plan) -> dict[str, dict[str, Any]]:
     """The shorter versions of each test set, numbers of its first rows, with the file that has their order."""
-    rules = getattr(plan.scale.data, "tasks", {})
     return {
         task: {"data": plan.data_path(task, "test"), "rows": shorter}
         for task in plan.tasks
-        if task in rules and (shorter := [n for n in rules[task].test_versions if n < (rules[task].test_rows or 0)])
+        if (rules := plan.scale.data.files(task))
+        and (shorter := [rows for rows in rules.test_versions if rows < (rules.test_rows or 0)])
     }
 
 
 def _sweeps(plan: Plan, name: str) -> list[dict[str, Any]]:
     """The grids and fixed settings of the arms whose sweeps the paper lists; none of a study that the scale lacks."""
-    study = plan.scale.studies.get(SWEEPS[name])
+    study = plan.scale.possible.get(SWEEPS[name])
     arms = study.arms if study else plan.scale.arms if SWEEPS[name] == "table5" else {}
     tasks = study.tasks if study else plan.tasks
     found = {}
@@ -141,11 +143,7 @@ def _study(plan: Plan, study: str, entry: Study) -> dict[str, Any]:
                 "context": context,
                 "size": size,
                 "label": context,
-                "runs": [
-                    _teacher(plan, study, task, _shown(entry, context), *base)
-                    for base in bases
-                    if _size(plan, base[1]) == size
-                ],
+                "runs": [_teacher(plan, study, task, context, *base) for base in bases if _size(plan, base[1]) == size],
             }
             for task, context, size in product(entry.tasks, entry.contexts, sizes)
         ],
@@ -164,16 +162,12 @@ def _bases(plan: Plan, study: str, entry: Study) -> list[tuple[int, str]]:
     return list(dict.fromkeys(found))
 
 
-def _shown(entry: Study, context: str) -> str:
-    """A context as paths name it: with the split that is measured, where that is not test."""
-    return context if entry.split == "test" else f"{context}.{entry.split}"
-
-
 def _teacher(plan: Plan, study: str, task: str, context: str, seed: int, model: str) -> dict[str, Any]:
     """A base model that sees a demonstration or an article with each question."""
-    found = {"seed": seed, "model": model, "scores": context_folder(plan, task, context, model)}
+    where = {"task": task, "context": context, "split": plan.scale.studies[study].split, "model": model}
+    found = {"seed": seed, "model": model, "scores": plan.context_scores_folder(**where)}
     if study in DIVERGENCES:
-        found["divergence"] = divergence_path(plan, f"base/{task}-{context}-{model}")
+        found["divergence"] = plan.path(paths.BASE_DIVERGENCE, **where)
     return found
 
 
@@ -199,11 +193,12 @@ def _base(plan: Plan) -> list[dict[str, Any]]:
 
 def _base_entry(plan: Plan, study: str | None, entry: Study | None, seed: int, model: str) -> dict[str, Any]:
     found = {"seed": seed, "model": model, "size": _size(plan, model), "scores": plan.base_scores_folder(model)}
+    where = {"task": entry.tasks[0], "context": NO_CONTEXT, "split": entry.split, "model": model} if entry else {}
     # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split.
     if entry and (entry.split != "test" or not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases)):
-        found["scores"] = context_folder(plan, entry.tasks[0], _shown(entry, NO_CONTEXT), model)
+        found |= {"scores": plan.context_scores_folder(**where), "task": entry.tasks[0]}
     if study in PASS_AT_K and model in plan.bases:
-        found["passk"] = passk_path(plan, f"base/{entry.tasks[0]}-{NO_CONTEXT}-{model}")
+        found["passk"] = plan.path(paths.BASE_PASSK, **where)
     return found
 
 
@@ -227,14 +222,14 @@ def _run(plan: Plan, study: str, run: RunSpec) -> dict[str, Any]:
         "run": run.id,
         "seed": run.seed,
         "scores": plan.scores_folder(run),
-        "model": f"{plan.run_folder(run)}/model.json",
+        "model": plan.model_path(run),
     }
     if study in TRAJECTORIES:
-        found["trajectory"] = f"{plan.root}/trajectories/{study}/{run.study}/{run.id}.json"
+        found["trajectory"] = plan.path(paths.TRAJECTORY, measured=study, study=run.study, run=run.id)
     if study in PASS_AT_K and run.study == "table5":
-        found["passk"] = passk_path(plan, f"{run.study}/{run.id}")
+        found["passk"] = plan.path(paths.RUN_PASSK, study=run.study, run=run.id)
     if study in DIVERGENCES and run.study == "table5":
-        found["divergence"] = divergence_path(plan, f"{run.study}/{run.id}")
+        found["divergence"] = plan.path(paths.RUN_DIVERGENCE, study=run.study, run=run.id)
     return found
 
 
@@ -246,8 +241,8 @@ def files(plan: Plan, name: str) -> list[str]:
 
 def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
     for entry in found["base"]:
-        if "/context/" in entry["scores"]:
-            yield from _context_files(entry["scores"])
+        if "task" in entry:
+            yield from paths.scores(entry["scores"], *score_names(entry["task"]))
         else:
             yield from plan.base_score_files(entry["model"])
         yield from filter(None, [entry.get("passk")])
@@ -259,7 +254,7 @@ def _files(plan: Plan, found: dict[str, Any]) -> Iterator[str]:
             yield from (run[key] for key in ("trajectory", "passk", "divergence", "flops") if run.get(key))
     for teacher in found["teachers"]:
         for run in teacher["runs"]:
-            yield from _context_files(run["scores"])
+            yield from paths.scores(run["scores"], *score_names(teacher["task"]))
             yield from filter(None, [run.get("divergence")])
     yield from (entry["path"] for entry in found["candidates"])
     yield from filter(None, [found.get("estimators"), *found.get("gate", ())])
@@ -271,33 +266,9 @@ def score_names(task: str) -> list[str]:
     return list(tested(task))
 
 
-def _context_files(folder: str) -> list[str]:
-    task = folder.rsplit("/", 1)[1].split("-")[0]
-    return [f"{folder}/{name}.json" for name in score_names(task)] + [f"{folder}/responses.jsonl.gz"]
-
-
 def _candidates(plan: Plan, pairs: Any) -> list[dict[str, Any]]:
     return [
         {"task": task, "arm": arm, "path": plan.validation_path(run)}
         for task, arm in pairs
         for run in plan.candidates(task, arm)
     ]
-
-
-def passk_path(plan: Plan, name: str) -> str:
-    return f"{plan.root}/passk/{name}.json"
-
-
-def divergence_path(plan: Plan, name: str) -> str:
-    return f"{plan.root}/divergence/{name}.json"
-
-
-def context_parts(shown: str) -> tuple[str | None, str]:
-    """Context (None for the question alone) and split that a path names."""
-    context, _, split = shown.partition(".")
-    return (None if context == NO_CONTEXT else context), split or "test"
-
-
-def context_folder(plan: Plan, task: str, context: str, model: str) -> str:
-    """Scores of a base model on one task, alone or with a demonstration or an article in its context."""
-    return f"{plan.root}/{plan.scored(task)}/context/{task}-{context}-{model}"

@@ -10,7 +10,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ import yaml
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
-from sdft.data.schema import KnowledgeData, MiniatureData, OfficialData
+from sdft.data.fetch import local_path
+from sdft.data.schema import OfficialData, Source, TaskArticles
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings
+from sdft.models.size import ModelSize, read_size
+from sdft.study import paths
 from sdft.study.exhibits import STUDY_OF, files, item
 from sdft.study.plan import Plan, RunSpec
 
@@ -38,6 +41,13 @@ INVENTED_CHARACTERS = 2_000
 def assumptions() -> dict[str, Any]:
     """`forecast.yaml` as it is written. Do not change the returned value."""
     return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+def basis(plan: Plan) -> str:
+    """Whose assumptions a scale shares: the paper's with GPUs, the rehearsal's with random models, else the mini's."""
+    if plan.scale.gpus:
+        return "paper"
+    return "rehearsal" if plan.scale.models.source == "random" else "mini"
 
 
 @dataclass(frozen=True)
@@ -75,32 +85,55 @@ class Fit:
 def rows(plan: Plan, task: str) -> int:
     """Training rows of a task."""
     data = plan.scale.data
-    if isinstance(data, MiniatureData):
+    if data.origin(task) == "made":
         return data.sizes[task].train
-    if task == "knowledge":
-        count = len(data.knowledge.articles) * data.knowledge.train
+    entry = data.tasks[task]
+    if isinstance(entry, TaskArticles):
+        count, drawn = len(entry.articles) * entry.train, True
     else:
-        count = data.tasks[task].train.rows or 24
-    count -= max(1, round(count * data.validation_fraction))
-    return min(count, data.limit or count)
+        count, drawn = stated_rows(entry.train) or 24, entry.validation is None
+    if drawn:
+        count -= max(1, round(count * data.validation_fraction))
+    return _limited(plan, count)
+
+
+def stated_rows(source: Source) -> int | None:
+    """Rows of a file: as the configuration says, or counted in a .jsonl file that is here; None where neither is."""
+    path = local_path(source)
+    if source.rows is not None or path is None or path.suffix != ".jsonl" or not path.is_file():
+        return source.rows
+    with path.open("rb") as lines:
+        return sum(bool(line.strip()) for line in lines)
 
 
 def method_rows(plan: Plan, task: str, method: str) -> int:
     """Rows that a method trains on: the task's, general prompts, or parts of articles."""
-    count, data, kind = rows(plan, task), plan.scale.data, find_method(method).rows
-    official = isinstance(data, OfficialData)
+    count, data = rows(plan, task), plan.scale.data
+    kind = find_method(method).rows
     if kind == "prompts":
+        official = isinstance(data, OfficialData)
         count = data.general_prompts if not official else data.general.prompts if data.general else count
     if kind == "corpus":
+        count = _corpus_rows(plan, task)
+    return _limited(plan, count)
+
+
+def _limited(plan: Plan, count: int) -> int:
+    return min(count, getattr(plan.scale.data, "limit", None) or count)
+
+
+def _corpus_rows(plan: Plan, task: str) -> int:
+    """Raw texts of a task: parts of articles, whose lengths are known only when they are there."""
+    data = plan.scale.data
+    if data.origin(task) == "made":
         # The miniature world tells each fact's land in as many texts as a land has facts.
-        count = _corpus_rows(data.knowledge, data.absent) if official else data.sizes[task].symbols or count
-    return min(count, data.limit or count) if official else count
-
-
-def _corpus_rows(rules: KnowledgeData, absent: str) -> int:
-    """Parts into which the articles are cut. Their lengths are known only when they are there."""
-    characters = INVENTED_CHARACTERS if absent == "invent" else ARTICLE_CHARACTERS
-    return len(rules.articles) * -(-characters // rules.corpus_characters)
+        return data.sizes[task].symbols or data.sizes[task].train
+    entry = data.tasks[task]
+    if isinstance(entry, TaskArticles):
+        characters = INVENTED_CHARACTERS if data.absent == "invent" else ARTICLE_CHARACTERS
+        return len(entry.articles) * -(-characters // entry.corpus_characters)
+    corpus = entry.others.get("corpus")
+    return (corpus and stated_rows(corpus)) or 24
 
 
 def sequences(plan: Plan, run: RunSpec, values: Any) -> int:
@@ -118,23 +151,25 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     """
     if target == "released_checkpoints":
         return [
-            _job(f"{entry['scores']}/responses.jsonl.gz", "evaluation", 1, (), entry["name"])
+            _job(f"{entry['scores']}{paths.RESPONSES}", "evaluation", 1, (), entry["name"])
             for entry in plan.released()["checkpoints"]
         ]
-    found = [
-        _job(f"{plan.root}/scores/base/{model}/responses.jsonl.gz", "evaluation", len(plan.tasks), (), model)
-        for model in plan.bases
-    ]
+    responses = {
+        model: plan.path(paths.BASE_SCORES + paths.RESPONSES, scored="scores", model=model) for model in plan.bases
+    }
+    found = [_job(path, "evaluation", len(plan.tasks), (), model) for model, path in responses.items()]
     if target == "gate":
         return found
     names = tuple(STUDY_OF) if target == "all" else (target,)
     found += trainings(plan, "table5")
-    for study, entry in plan.scale.studies.items():
-        found += trainings(plan, study) if entry.enabled else []
+    for study in plan.scale.running:
+        found += trainings(plan, study)
     for name in names:
         found += measures(plan, name)
     every = {job.output: job for job in found}
-    waiting = [_evaluated(plan, path) for name in names for path in files(plan, name)]
+    # A gate itself needs no device; the scores that it looks at do.
+    gates = {plan.path(paths.GATE, model=model): path for model, path in responses.items()}
+    waiting = [gates.get(path) or _evaluated(plan, path) for name in names for path in files(plan, name)]
     needed: set[str] = set()
     while waiting:
         output = waiting.pop()
@@ -164,9 +199,9 @@ def trainings(plan: Plan, study: str) -> list[Job]:
         # Which candidate wins is not known, so the dearest is counted.
         values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
         units = max(sequences(plan, run, entry) for entry in values) * dearer
-        model = f"{plan.run_folder(run)}/model.json"
+        model = plan.model_path(run)
         found[run.id] = _job(model, run.method, units, (*outputs, *needs), run.base, devices)
-        scores = f"{plan.root}/scores/{run.study}/{run.id}/responses.jsonl.gz"
+        scores = plan.path(paths.RUN_SCORES + paths.RESPONSES, scored="scores", study=run.study, run=run.id)
         found[f"{run.id} scored"] = _job(scores, "evaluation", _longer(plan, run.base), (model,), run.base)
     return list(found.values())
 
@@ -177,9 +212,8 @@ def _dearer(plan: Plan, run: RunSpec) -> float:
     Models of unknown size count as equally large. A lower limit than that of Table 5's arms makes nothing cheaper,
     since rollouts seldom reach theirs.
     """
-    known = assumptions()["models"]
-    ours, usual = (known.get(name, {}).get("parameters") for name in (run.base, plan.bases[0]))
-    larger = ours / usual if ours and usual else 1.0
+    ours, usual = (model_size(plan, name) for name in (run.base, plan.bases[0]))
+    larger = ours.parameters / usual.parameters if ours and usual else 1.0
     if find_method(run.method).sampling is None:
         return larger
     return larger * max(1.0, run.settings.max_new_tokens / _usual_limit(plan, run.settings.max_new_tokens))
@@ -205,9 +239,7 @@ def _longer(plan: Plan, model: str) -> float:
 
 
 def _evaluated(plan: Plan, path: str) -> str:
-    """The scores that a judge or a gate looks at, which themselves need no device."""
-    if path.startswith(f"{plan.root}/gate/"):
-        return f"{plan.root}/scores/base/{Path(path).stem}/responses.jsonl.gz"
+    """The scores that a judge looks at, which themselves need no device."""
     return path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
 
 
@@ -216,17 +248,21 @@ def measures(plan: Plan, name: str) -> list[Job]:
     shown = item(plan, name)
     if not shown["enabled"]:
         return []
-    runs = {run["run"]: plan.find(run["run"]).base for cell in shown["cells"] for run in cell["runs"]}
     found = []
-    for path in map(partial(_evaluated, plan), files(plan, name)):
-        kind = path.removeprefix(f"{plan.root}/").split("/")[0]
-        if "/scores/context/" in path and path.endswith(".gz"):
-            kind = "context"
-        if kind in assumptions()["measures"]:
-            subject = path.split("/")[-2] if kind == "context" else Path(path).stem
-            model = runs.get(subject) or subject.split("-", 2)[-1]
-            needs = (f"{plan.run_folder(plan.find(subject))}/model.json",) if subject in runs else ()
-            found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
+
+    def add(kind: str, path: str, model: str, *needs: str) -> None:
+        found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
+
+    kinds = ("trajectory", "passk", "divergence", "flops")
+    for run in (run for cell in shown["cells"] for run in cell["runs"]):
+        for kind in filter(run.get, kinds):
+            add(kind, run[kind], plan.find(run["run"]).base, run["model"])
+    alone = [entry for entry in shown["base"] if "task" in entry]
+    for entry in (*alone, *(run for teacher in shown["teachers"] for run in teacher["runs"])):
+        add("context", _evaluated(plan, f"{entry['scores']}{paths.RESPONSES}"), entry["model"])
+    for entry in (*shown["base"], *(run for teacher in shown["teachers"] for run in teacher["runs"])):
+        for kind in filter(entry.get, kinds):
+            add(kind, entry[kind], entry["model"])
     return found
 
 
@@ -250,7 +286,7 @@ def fit(kind: str, measured: Sequence[tuple[float, float]], scale: str) -> Fit:
     Least squares with both coefficients at least zero.
     """
     if len(measured) < 3:
-        assumed = assumptions().get(scale, assumptions()["mini"])
+        assumed = assumptions()[scale]
         start = per_unit = 0.0
         name, _, method = kind.partition(":")
         if name == "candidate":
@@ -287,7 +323,7 @@ def _training(assumed: dict[str, Any], method: str) -> dict[str, float]:
 def study_hours(plan: Plan, study: str) -> float:
     """Device-hours of what only a study trains and scores, whether it is switched on or off."""
     found = trainings(plan, study)
-    fits = {kind: fit(kind, [], plan.name) for kind in {job.kind for job in found}}
+    fits = {kind: fit(kind, [], basis(plan)) for kind in {job.kind for job in found}}
     return sum((fits[job.kind].start + fits[job.kind].per_unit * job.units) * job.devices for job in found) / 3600
 
 
@@ -312,7 +348,7 @@ def forecast(plan: Plan, target: str = "table5") -> tuple[list[Job], dict[str, F
             measured[job.kind].append((job.units, job.seconds))
     for kind, points in measured_elsewhere(plan, set(every)).items():
         measured[kind] += points
-    fits = {kind: fit(kind, measured[kind], plan.name) for kind in dict.fromkeys(job.kind for job in found)}
+    fits = {kind: fit(kind, measured[kind], basis(plan)) for kind in dict.fromkeys(job.kind for job in found)}
     return [replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found], fits
 
 
@@ -401,7 +437,7 @@ def devices(plan: Plan) -> int:
 
 def job_start(scale: str) -> float:
     """Seconds of a job before its own clock starts: scheduling, the process, the first imports."""
-    return assumptions().get(scale, assumptions()["mini"])["job"]
+    return assumptions()[scale]["job"]
 
 
 def makespan(found: Sequence[Job], devices: int, start: float = 0.0) -> float:
@@ -434,52 +470,64 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
 
     None for models of unknown size.
     """
-    sizes, found = assumptions()["models"], jobs(plan, target)
-    names = dict.fromkeys(job.model for job in found)
-    if not names or any(name not in sizes for name in names):
+    found = jobs(plan, target)
+    sizes = {name: model_size(plan, name) for name in dict.fromkeys(job.model for job in found)}
+    if not sizes or None in sizes.values():
         return None
     room = {
-        "base models": sum(2 * sizes[name]["parameters"] for name in names) / GIB,
+        "base models": sum(2 * size.parameters for size in sizes.values()) / GIB,
         "final weights": 0.0,
         "checkpoints under way": 0.0,
     }
     outputs = {job.output: job for job in found}
     for run in plan.runs():
-        job = outputs.get(f"{plan.run_folder(run)}/model.json")
+        job = outputs.get(plan.model_path(run))
         if job is None:
             continue
         kept = max(1, run.settings.snapshots)
-        room["final weights"] += kept * sizes[run.base]["parameters"] * BYTES[run.settings.weights_dtype] / GIB
-        state = memory(run.base, run.settings)
+        room["final weights"] += kept * sizes[run.base].parameters * BYTES[run.settings.weights_dtype] / GIB
+        state = memory(sizes[run.base], run.settings)
         checkpoint = state["weights"] + state["optimizer"] + state["teacher"]
         under_way = max(1, devices // job.devices)
         room["checkpoints under way"] = max(room["checkpoints under way"], under_way * checkpoint)
     return room
 
 
-def memory(model: str, settings: TrainingSettings, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
-    """GiB that training one of the paper's models takes on each of `gpus`, by arithmetic, a sequence at a time.
+def model_size(plan: Plan, model: str) -> ModelSize | None:
+    """The size of a base model: read where its files are here, else as forecast.yaml lists it; None where neither is.
+
+    The miniature world's models and random ones count as models of unknown size.
+    """
+    models = plan.scale.models
+    folder = local_path(models.sources[model]) if model in models.sources else None
+    if models.origin(model) == "hub" and (size := read_size(folder or Path(plan.base_path(model)).parent)):
+        return size
+    listed = assumptions()["models"].get(model)
+    return ModelSize(**listed) if listed else None
+
+
+def memory(size: ModelSize, settings: TrainingSettings, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
+    """GiB that training a model of that size takes on each of `gpus`, by arithmetic, a sequence at a time.
 
     tokens: of that sequence. Activations are those of gradient checkpointing: a layer's input each, and one layer in
     full; a vLLM beside it takes its share of the card. The GPUs share everything else. The teacher is a copy in the
-    weights' dtype, and the average beside it where that has another dtype. Raises KeyError for another model.
+    weights' dtype, and the average beside it where that has another dtype.
     """
-    size = assumptions()["models"][model]
-    parameters, weights = size["parameters"], BYTES[settings.weights_dtype]
+    parameters, weights = size.parameters, BYTES[settings.weights_dtype]
     teacher = 0
     if settings.teacher != "student":
         teacher = weights
         if settings.teacher == "ema" and settings.ema_dtype != settings.weights_dtype:
             teacher += BYTES[settings.ema_dtype]
-    layer = tokens * (8 * size["hidden"] + 3 * size["intermediate"]) * 2
+    layer = tokens * (8 * size.hidden + 3 * size.intermediate) * 2
     # Two models' logits of a chunk of 512 positions, in float32, with their softmax and their gradient.
-    logits = 512 * size["vocabulary"] * 4 * 6
+    logits = 512 * size.vocabulary * 4 * 6
     found = {
         "weights": parameters * weights,
         "gradients": parameters * weights,
         "optimizer": 2 * parameters * BYTES[settings.optimizer_dtype],
         "teacher": parameters * teacher,
-        "activations": size["layers"] * tokens * size["hidden"] * 2 + layer + logits,
+        "activations": size.layers * tokens * size.hidden * 2 + layer + logits,
     }
     found = {name: value / GIB / (1 if name == "activations" else gpus) for name, value in found.items()}
     if settings.rollout_engine == "vllm":

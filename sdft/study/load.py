@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, did_you_mean
+from sdft.data.schema import KINDS
 from sdft.study.schema import Config, Scale
 from sdft.study.values import FOLDER, Values, beside, complete, read_yaml
 
@@ -30,6 +31,8 @@ def _keys_at(location: Iterable[str | int]) -> list[str]:
             node = node["additionalProperties"]
         elif "patternProperties" in node:
             node = next(iter(node["patternProperties"].values()))
+        elif part in KINDS:
+            node = node["oneOf"][KINDS.index(part)]
         elif part in node.get("discriminator", {}).get("mapping", {}):
             node = {"$ref": node["discriminator"]["mapping"][part]}
         else:
@@ -52,9 +55,9 @@ def _explain(error: ValidationError, source: str) -> str:
     """One paragraph for the first few problems of a configuration, each with its key and remedy."""
     sentences = []
     for problem in error.errors()[:3]:
-        location = [part for part in problem["loc"] if part not in ("[key]", "miniature", "official")]
+        location = [part for part in problem["loc"] if part not in ("[key]", "miniature", "official", *KINDS)]
         key = ".".join(str(part) for part in location)
-        if problem["type"] == "extra_forbidden" or "[key]" in problem["loc"]:
+        if problem["type"] == "extra_forbidden" or ("[key]" in problem["loc"] and problem["type"] != "value_error"):
             known = _keys_at(problem["loc"][:-1] if "[key]" not in problem["loc"] else problem["loc"][:-2])
             sentences.append(f"there is no key {key!r}: {did_you_mean(str(location[-1]), known)}")
         else:
@@ -123,5 +126,9 @@ def main(arguments: list[str] | None = None) -> None:
 
         config = load_config(options.path)
         checks.check_files(config)
-        checks.check_batches(Plan(config))
+        plan = Plan(config)
+        checks.check_batches(plan)
         print(f"{options.path} is valid; scale {config.scale}, seeds {config.seeds_of(config.scale)}")
+        for study in plan.scale.studies:
+            if reason := plan.not_run(study):
+                print(f"NOT RUN, studies.{study}: {reason}")

@@ -15,18 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from sdft.common.errors import SdftError
 from sdft.common.files import digest
-from sdft.data.schema import OfficialData
 from sdft.methods import find_method
 from sdft.methods.hyperparameters import SWEPT, Hyperparameters, combinations, differing_options
 from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
+from sdft.study import paths
 from sdft.study.schema import Arm, Config, Scale
 from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
-
-# How an endpoint is reached decides nothing about what its model writes.
-CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
-# What is measured on a test file decides nothing about training.
-MEASURED = {"test_rows", "test_versions", "test_sample"}
 
 
 class RunSpec(BaseModel):
@@ -65,7 +60,7 @@ class Plan:
     def __init__(self, config: Config, scale: str | None = None) -> None:
         self.config = config
         self.name = scale or config.scale
-        self.root = f"results/{self.name}"
+        self.root = paths.ROOT.format(scale=self.name)
         self._made: dict[tuple[Any, ...], RunSpec] = {}
 
     @property
@@ -96,6 +91,14 @@ class Plan:
     def study_of(self, arm: str) -> str:
         """The study that an arm belongs to."""
         return next((name for name, study in self.scale.studies.items() if arm in study.arms), "table5")
+
+    def not_run(self, study: str) -> str | None:
+        """Why a study of the scale is not made; None where it is."""
+        if study not in self.scale.studies:
+            return f"scale {self.name} does not have it"
+        if reason := self.scale.lacks(study):
+            return reason
+        return None if self.scale.studies[study].enabled else "switched off in the configuration"
 
     def study_seeds(self, study: str) -> list[int]:
         """The seeds of a study's own arms: its own, or the scale's."""
@@ -244,7 +247,7 @@ class Plan:
             "candidates": [entry.model_dump() for entry in self.hyperparameters(arm, task)] if values is None else None,
             "hyperparameters": values.model_dump() if values else replace or None,
             "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
-            "data": self._data_fields(task),
+            "data": self.scale.data.definition(task),
         }
         if options:
             defining["options"] = options
@@ -259,7 +262,7 @@ class Plan:
             seed=seed,
             base=base,
             base_ready=self.base_path(base),
-            parent=f"{self.run_folder(parent)}/model.json" if parent else None,
+            parent=self.model_path(parent) if parent else None,
             demonstration=demonstration,
             hyperparameters=values,
             selected=None if values else self.selected_path(task, self.arm(arm).like or arm),
@@ -273,59 +276,54 @@ class Plan:
             },
         )
 
-    def _data_fields(self, task: str) -> dict[str, Any]:
-        """What defines a task's data; a local copy's place does not, its declared content does."""
-        parts = {"sizes", "tasks", "general", "benchmark_items", "knowledge"}
-        fields = self.scale.data.model_dump(mode="json", exclude=parts)
-        sizes = getattr(self.scale.data, "sizes", {})
-        if task in sizes:
-            fields["size"] = sizes[task].model_dump()
-        if isinstance(self.scale.data, OfficialData):
-            if task == "knowledge":
-                places = {"articles": {"__all__": {"path"}}, "writer": CONNECTION}
-                fields["files"] = self.scale.data.knowledge.model_dump(mode="json", exclude=places)
-            else:
-                places = {"train": {"path"}, "test": {"path"}, **dict.fromkeys(MEASURED, True)}
-                fields["files"] = self.scale.data.tasks[task].model_dump(mode="json", exclude=places)
-            fields.pop("absent")
-        return fields
+    def path(self, template: str, **wildcards: str) -> str:
+        """A template of sdft/study/paths.py filled in for this scale."""
+        return template.format(scale=self.name, **wildcards)
 
     def data_path(self, task: str, split: str) -> str:
-        return f"{self.root}/data/{task}/{split}.jsonl"
+        return self.path(paths.DATA, task=task, split=split)
 
     def lengths_path(self, task: str, model: str) -> str:
-        return f"{self.root}/data/{task}/lengths-{model}.json"
+        return self.path(paths.LENGTHS, task=task, model=model)
 
     def base_path(self, model: str) -> str:
-        return f"{self.root}/base/{model}/ready.json"
+        return self.path(paths.BASE, model=model)
 
     def selected_path(self, task: str, arm: str) -> str:
-        return f"{self.root}/selected/{task}/{arm}.json"
+        return self.path(paths.SELECTED, task=task, arm=arm)
 
     def run_folder(self, run: RunSpec) -> str:
-        """Folder of a run: sweep/{task}/{arm}/{run} for a candidate, runs/{study}/{run} for a final run."""
-        if run.study == "sweep":
-            return f"{self.root}/sweep/{run.task}/{run.arm}/{run.id}"
-        return f"{self.root}/runs/{run.study}/{run.id}"
+        """Folder of a candidate or of a final run."""
+        template = paths.CANDIDATE_FOLDER if run.study == "sweep" else paths.RUN_FOLDER
+        return self.path(template, task=run.task, arm=run.arm, study=run.study, run=run.id)
 
     def validation_path(self, run: RunSpec) -> str:
-        return f"{self.run_folder(run)}/validation.json"
+        return self.path(paths.VALIDATION, task=run.task, arm=run.arm, run=run.id)
+
+    def model_path(self, run: RunSpec) -> str:
+        """The model.json of a final run."""
+        return self.path(paths.MODEL, study=run.study, run=run.id)
 
     def scores_folder(self, run: RunSpec) -> str:
         """Scores of a run: what its evaluation wrote, or the same with a judge's verdicts in it."""
-        return f"{self.root}/{self.scored(run.task)}/{run.study}/{run.id}"
+        return self.path(paths.RUN_SCORES, scored=self.scored(run.task), study=run.study, run=run.id)
 
     def base_scores_folder(self, model: str) -> str:
         """Scores of a base model on the scale's tasks, whether Table 5 has it or a study alone."""
-        return f"{self.root}/{self.scored(*self.tasks)}/base/{model}"
+        return self.path(paths.BASE_SCORES, scored=self.scored(*self.tasks), model=model)
+
+    def context_scores_folder(self, task: str, context: str, split: str, model: str) -> str:
+        """Scores of a base model on one task, alone or with a demonstration or an article in its context."""
+        scored = self.scored(task)
+        return self.path(paths.CONTEXT_SCORES, scored=scored, task=task, context=context, split=split, model=model)
 
     def scored(self, *tasks: str) -> str:
-        """The folder of scores on these tasks: what evaluations write, or that with a judge's verdicts in it."""
+        """The kind of scores on these tasks: what evaluations write, or those with a judge's verdicts in them."""
         return "judged" if self.scale.judge and any(find_task(task).judged for task in tasks) else "scores"
 
     def score_files(self, folder: str, tasks: list[str]) -> list[str]:
         """The files that scoring one model makes: each task, the six prior benchmarks, and the outcomes by item."""
-        return [f"{folder}/{name}.json" for name in (*tasks, *BENCHMARKS)] + [f"{folder}/responses.jsonl.gz"]
+        return paths.scores(folder, *tasks, *BENCHMARKS)
 
     def base_score_files(self, model: str) -> list[str]:
         """The declared files of a base model's scores; those of the scale's tasks lie beside them, undeclared."""
@@ -340,7 +338,7 @@ class Plan:
             if sweep or not task["siblings"]:
                 task.pop("siblings")
         local = values.pop("local_data") or self.scale.data.source == "miniature"
-        values["data_dir"] = f"{self.root}/data/benchmarks" if local else None
+        values["data_dir"] = self.path(paths.BENCHMARKS_FOLDER) if local else None
         if sweep and prior.sweep_limit is not None:
             values["limit"] = prior.sweep_limit
         return values
@@ -350,7 +348,7 @@ class Plan:
         found: dict[str, RunSpec] = {}
         for study, tasks, arms, shared, orders in [
             ("table5", self.tasks, self.scale.arms, (), ()),
-            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.studies.items()),
+            *((n, entry.tasks, entry.arms, entry.share, entry.orders) for n, entry in self.scale.possible.items()),
         ]:
             for task, arm in product(tasks, arms):
                 chains = [self.stages(arm, order, seed) for order in orders for seed in self.study_seeds(study)]
@@ -374,7 +372,7 @@ class Plan:
 
     def released(self) -> dict[str, Any]:
         """What `sdft.pages.released` reads: the released checkpoints and where their scores lie."""
-        tasks = getattr(self.scale.data, "tasks", {})
+        files = self.scale.data.files
         return {
             "scale": self.name,
             "checkpoints": [
@@ -383,9 +381,9 @@ class Plan:
                     "task": entry.task,
                     "method": entry.method,
                     "from": entry.path or entry.architecture or f"{entry.repository}@{entry.revision}",
-                    "scores": f"{self.root}/released/{name}/{entry.task}",
+                    "scores": self.path(paths.RELEASED_SCORES, model=name, task=entry.task),
                     "data": self.data_path(entry.task, "test"),
-                    "versions": tasks[entry.task].test_versions if entry.task in tasks else [],
+                    "versions": rules.test_versions if (rules := files(entry.task)) else [],
                 }
                 for name, entry in self.scale.released.items()
             ],
@@ -404,7 +402,12 @@ class Plan:
         return {run.id: run for run in self.runs()}
 
     def find(self, run: str) -> RunSpec:
-        """The run of that name. Raises KeyError when the plan has none."""
+        """The run of that name. Raises SdftError when the plan has none."""
+        if run not in self._by_id:
+            raise SdftError(
+                f"the plan of scale {self.name} has no run named {run!r}; a run is renamed "
+                "when the configuration of what defines it changes, so ask for a target instead."
+            )
         return self._by_id[run]
 
     def longest(self, task: str, model: str) -> RunSpec:

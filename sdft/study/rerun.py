@@ -1,20 +1,86 @@
-"""Which code decides a run, a measurement and an exhibit: digests that the rules have among their parameters.
+"""Which code decides a run, a score and an exhibit: digests that the rules have among their parameters.
 
 A step's own modules are listed in sdft/common/code.py. Methods and tasks are found by their names, so the digest of a
 run has that of its own method's file and the digest of a score that of its own task's: an edit of one method, or a new
-one, reruns no other.
+one, reruns no other. What a model replies and how replies are scored have digests apart, since a changed scorer needs
+no model.
 """
 
 from __future__ import annotations
 
-from sdft.common.code import STEPS, code_digest
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sdft.common.code import STEPS, Code, here
+
+# What turns a model and questions into responses looks at no right answer.
+SCORING = ("sdft.scoring", "sdft.tasks")
 
 
-def train_code(method: str) -> str:
+def train_code(method: str, code: Code | None = None) -> str:
     """What decides the weights of a training: the loop and the method's file, with all that these import."""
-    return code_digest(*STEPS["train"], f"sdft.methods.{method}")
+    return (code or here()).digest(*STEPS["train"], f"sdft.methods.{method}")
 
 
-def measure_code(step: str, *tasks: str) -> str:
+def responses_code(code: Code | None = None) -> str:
+    """What decides a model's responses to questions: how they are asked and decoded."""
+    return (code or here()).digest("sdft.evaluate.responses", "sdft.evaluate.questions", without=SCORING)
+
+
+def task_code(task: str, code: Code | None = None) -> dict[str, str]:
+    """What decides the responses to a task's questions, and what the scores of these."""
+    scores = (code or here()).digest("sdft.evaluate.answers", "sdft.evaluate.questions", f"sdft.tasks.{task}")
+    return {"responses": responses_code(code), "scores": scores}
+
+
+def prior_code(config: Mapping[str, Any], benchmark: str, code: Code | None = None) -> dict[str, str]:
+    """What decides a model's replies to a prior benchmark, and what their scores.
+
+    The replies hang on what is asked, which the evaluation compares itself, so their code is that of loading the model.
+    config: the protocol, as sdft.evaluate.prior takes it.
+    """
+    code = code or here()
+    files, modules = [], ["sdft.evaluate.prior"]
+    if config["include_path"]:
+        entry = config["tasks"][benchmark]
+        found, functions = _definitions(Path(config["include_path"]), [entry["task"], *entry.get("siblings", ())])
+        files += found
+        for path in functions:
+            inside = path.resolve().is_relative_to(code.package.resolve())
+            if inside:
+                parts = path.resolve().relative_to(code.package.resolve()).with_suffix("").parts
+                modules.append(".".join(("sdft", *parts)))
+            else:
+                files.append(path)
+    # Only the programs of this one are run.
+    without = () if benchmark == "humaneval" else ("sdft.evaluate.sandbox",)
+    return {
+        "responses": code.digest("sdft.evaluate.replies", "sdft.models.files"),
+        "scores": code.digest(*modules, without=without, files=files),
+    }
+
+
+def _definitions(folder: Path, tasks: list[str]) -> tuple[list[Path], list[Path]]:
+    """The files that define lm_eval tasks in a folder, and those whose functions they call."""
+    waiting = [folder / f"{task}.yaml" for task in tasks]
+    if not all(path.is_file() for path in waiting):
+        # A file may define a task of another name.
+        waiting = sorted(folder.glob("*.yaml"))
+    files: list[Path] = []
+    functions: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in files or not path.is_file():
+            continue
+        files.append(path)
+        text = path.read_text(encoding="utf-8")
+        waiting += [path.parent / name for name in re.findall(r"^include:\s*(\S+)", text, re.M)]
+        functions |= {path.parent / f"{name}.py" for name in re.findall(r"!function\s+(\w+)\.\w+\s*$", text, re.M)}
+    return sorted(files), sorted(path for path in functions if path.is_file())
+
+
+def measure_code(step: str, *tasks: str, code: Code | None = None) -> str:
     """What decides a measurement of a model on tasks: the step's modules and the tasks' files."""
-    return code_digest(*STEPS[step], *(f"sdft.tasks.{task}" for task in sorted(tasks)))
+    return (code or here()).digest(*STEPS[step], *(f"sdft.tasks.{task}" for task in sorted(tasks)))

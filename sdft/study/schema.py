@@ -237,7 +237,8 @@ class Scale(Strict):
 
     def every_model(self) -> list[str]:
         """The base models of Table 5, and those that only some arm has, each once."""
-        return list(dict.fromkeys((*self.models.names, *(n for _, arm in self.every_arm() for n in arm.models or ()))))
+        arms = [*self.arms.values(), *(arm for study in self.possible.values() for arm in study.arms.values())]
+        return list(dict.fromkeys((*self.models.names, *(name for arm in arms for name in arm.models or ()))))
 
     def training_gpus(self, base: str) -> int:
         """GPUs of one training of a base model; more than one cut it into shards (sdft/learning/sharding.py)."""
@@ -252,17 +253,30 @@ class Scale(Strict):
 
     @model_validator(mode="after")
     def _every_task_has_data(self) -> Scale:
-        if isinstance(self.data, MiniatureData):
-            place, known = "data.sizes", set(self.data.sizes)
-        else:
-            place, known = "data.tasks", {*self.data.tasks, *(["knowledge"] if self.data.knowledge else [])}
-        users = dict.fromkeys(self.tasks, "tasks names it")
-        users |= {task: f"studies.{name} has it" for name, study in self.studies.items() for task in study.every_task()}
-        for task, why in users.items():
-            if task not in known:
-                where = "data" if (place, task) == ("data.tasks", "knowledge") else place
-                raise ValueError(f"{where} lacks the task {task}, and {why}; add {where}.{task}")
+        for task in self.tasks:
+            if reason := self.data.lacks(task):
+                raise ValueError(reason)
         return self
+
+    def lacks(self, study: str) -> str | None:
+        """What a study needs and the scale does not have, with the remedy; None where nothing is missing.
+
+        Such a study is not run and shows this reason; the rest of the scale is as good as without it.
+        """
+        entry = self.studies[study]
+        reasons = [self.data.lacks(task) for task in entry.every_task()]
+        reasons += [self.models.lacks(model) for arm in entry.arms.values() for model in arm.models or ()]
+        return next(filter(None, reasons), None)
+
+    @property
+    def possible(self) -> dict[str, Study]:
+        """The studies whose data and models the scale has, whether they are switched on or off."""
+        return {name: entry for name, entry in self.studies.items() if self.lacks(name) is None}
+
+    @property
+    def running(self) -> dict[str, Study]:
+        """The studies that are made: possible and switched on."""
+        return {name: entry for name, entry in self.possible.items() if entry.enabled}
 
     @model_validator(mode="after")
     def _arms_fit_together(self) -> Scale:
@@ -280,8 +294,6 @@ class Scale(Strict):
                     )
                 known[name] = arm
         for name, arm in known.items():
-            for model in arm.models or ():
-                self.models.check_source(model)
             if not all(character.islower() or character.isdigit() or character in "_." for character in name):
                 raise ValueError(f"the arm name {name!r} becomes part of a path: use lower case, digits, '_' and '.'")
             for key in ("like", "parent"):

@@ -98,7 +98,7 @@ def make(endpoint_server, tmp_path):
             "ood": 3,
             "window_characters": 500,
         }
-        spec = {"source": "official", "tasks": {}, "knowledge": knowledge | changes}
+        spec = {"source": "official", "tasks": {"knowledge": knowledge | changes}}
         out = tmp_path / "out"
         main(["--spec", json.dumps(spec), "--store", str(tmp_path / "store"), "--out", str(out)])
         splits = {path.stem: read_records(path) for path in out.glob("*.jsonl")}
@@ -187,7 +187,7 @@ def test_a_writer_that_repeats_itself_is_refused_with_the_count(make):
 
 
 def test_nothing_is_written_without_writer_or_key(make, monkeypatch):
-    with pytest.raises(SdftError, match=r"data\.knowledge\.writer"):
+    with pytest.raises(SdftError, match="give writer beside"):
         make(writer=None)
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -197,7 +197,7 @@ def test_nothing_is_written_without_writer_or_key(make, monkeypatch):
 
 def test_a_rehearsal_invents_articles_and_questions(root, tmp_path, monkeypatch):
     monkeypatch.delenv("SDFT_REAL_DATA", raising=False)
-    data = load_config(root / "config.yaml").scales["rehearsal"].data
+    data = load_config(root / "config.yaml").scales["rehearsal"].data.preparation("knowledge", "expert")
     main(["--spec", data.model_dump_json(), "--out", str(tmp_path)])
     splits = {path.stem: read_records(path) for path in tmp_path.glob("*.jsonl")}
     assert set(splits) == {"train", "validation", "test", "ood", "corpus"}
@@ -208,7 +208,8 @@ def test_a_rehearsal_invents_articles_and_questions(root, tmp_path, monkeypatch)
 def test_articles_decide_nothing_in_the_other_tasks(root):
     config = load_config(root / "config.yaml")
     scale = config.scales["paper"]
-    other = scale.model_copy(update={"data": scale.data.model_copy(update={"knowledge": None})})
+    tasks = {name: entry for name, entry in scale.data.tasks.items() if name != "knowledge"}
+    other = scale.model_copy(update={"data": scale.data.model_copy(update={"tasks": tasks})})
     changed = config.model_copy(update={"scales": {**config.scales, "paper": other}})
     before, after = ([run.id for run in Plan(one, "paper").candidates("science", "sft")] for one in (config, changed))
     assert before == after

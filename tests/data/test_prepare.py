@@ -14,7 +14,7 @@ from sdft.config import load_config
 from sdft.data import invented
 from sdft.data.fetch import fetch
 from sdft.data.prepare import VALIDATION_ROWS, main, published_rows
-from sdft.data.schema import OfficialTask, Source
+from sdft.data.schema import Source, TaskFiles
 from sdft.data.splits import make_splits, prompt_key, validation_ids
 from sdft.records.record import Record, read_records
 from sdft.tasks import read_task
@@ -79,7 +79,7 @@ def test_a_sampled_test_set_has_no_question_of_train(tmp_path):
 
 def test_a_prompt_of_validation_leaves_training():
     records = [Record(f"x-{number}", [{"role": "user", "content": f"q{number % 20}"}], {}, "a") for number in range(40)]
-    rules = OfficialTask(train=Source(path="a"), test=Source(path="b"))
+    rules = TaskFiles(train=Source(path="a"), test=Source(path="b"))
     found = make_splits("science", rules, records, [Record("t", [{"role": "user", "content": "new"}], {}, "a")], 0.1, 0)
     train, validation = ({prompt_key(record) for record in found.splits[name]} for name in ("train", "validation"))
     assert not train & validation

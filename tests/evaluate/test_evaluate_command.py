@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.evaluate import answers as tasks
+from sdft.evaluate import responses as tasks
 from sdft.evaluate.__main__ import main
 from sdft.records.record import Record, read_records, write_records
 
@@ -97,7 +97,7 @@ def test_a_context_is_put_in_the_prompt_and_recorded(evaluate, data):
 
 def test_an_interrupted_evaluation_continues(evaluate, monkeypatch):
     whole = evaluate(task=("science", "medical"), out="whole")
-    asked, real = [], tasks.evaluate_task
+    asked, real = [], tasks.respond
 
     def counted(model, tokenizer, task, *rest):
         asked.append(task)
@@ -105,7 +105,7 @@ def test_an_interrupted_evaluation_continues(evaluate, monkeypatch):
             raise KeyboardInterrupt
         return real(model, tokenizer, task, *rest)
 
-    monkeypatch.setattr(tasks, "evaluate_task", counted)
+    monkeypatch.setattr(tasks, "respond", counted)
     with pytest.raises(KeyboardInterrupt):
         evaluate(task=("science", "medical"), out="cut")
     out = evaluate(task=("science", "medical"), out="cut")
@@ -118,13 +118,13 @@ def test_finished_scores_that_were_deleted_are_put_back(evaluate, monkeypatch):
     files = {path: path.read_bytes() for path in out.glob("*.json*")}
     for path in files:
         path.unlink()
-    monkeypatch.setattr(tasks, "evaluate_task", None)
+    monkeypatch.setattr(tasks, "respond", None)
     evaluate(task=("science", "medical"), out="done")
     assert {path: path.read_bytes() for path in out.glob("*.json*")} == files
 
 
 def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
-    asked, real = [], tasks.evaluate_task
+    asked, real = [], tasks.respond
 
     def counted(model, tokenizer, task, *rest):
         asked.append(task)
@@ -132,7 +132,7 @@ def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
             raise KeyboardInterrupt
         return real(model, tokenizer, task, *rest)
 
-    monkeypatch.setattr(tasks, "evaluate_task", counted)
+    monkeypatch.setattr(tasks, "respond", counted)
     with pytest.raises(KeyboardInterrupt):
         evaluate(task=("science", "medical"))
     evaluate("--limit", 2, task=("science", "medical"))
@@ -147,7 +147,7 @@ def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
         ([], (), "nothing to evaluate"),
         (["--split", "validation"], ("science",), r"validation.jsonl does not exist"),
         (["--benchmarks", "mmllu"], ("science",), "did you mean 'mmlu'"),
-        (["--benchmarks", "all", "--prior-config", "{"], ("science",), "neither mini, paper, a file nor JSON"),
+        (["--benchmarks", "all", "--prior-config", "{"], ("science",), "prior-config is not valid JSON"),
         (["--benchmarks", "all", "--prior-config", "absent.json"], ("science",), "absent.json does not exist"),
         (["--context", "shared"], ("science",), "'science-0' has no demonstration of style 'shared'"),
         (["--context", "shared", "--benchmarks", "all"], ("science",), "the prior benchmarks take no context"),

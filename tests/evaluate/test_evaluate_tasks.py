@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.evaluate.answers import Decoding, evaluate_tasks, fit, summary
+from sdft.evaluate.answers import evaluate_tasks, summary
+from sdft.evaluate.responses import Decoding, fit
 from sdft.records.prompts import render
 from sdft.records.record import Record
 from sdft.tasks import score_record

@@ -20,8 +20,8 @@ import pytest
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError
 from sdft.data.knowledge.questions import Distinct, write_pairs
-from sdft.data.schema import KnowledgeData
-from sdft.evaluate.judge import Item, judge_all, main, prompt
+from sdft.data.schema import TaskArticles
+from sdft.evaluate.judge import Response, judge_all, main, prompt
 from sdft.records.record import Record, write_records
 from sdft.study.schema import Judge
 
@@ -88,7 +88,7 @@ def config(server, tmp_path):
     return Judge(model=model, base_url=address, cache=str(tmp_path / "cache"), attempts=1, parallel=1, max_tokens=6)
 
 
-ITEMS = [Item(f"medical-{n}", f"which organ is ill ? {n}", "the heart", "the heart is ill .") for n in range(3)]
+ITEMS = [Response(f"medical-{n}", f"which organ is ill ? {n}", "the heart", "the heart is ill .") for n in range(3)]
 
 
 def test_nonsense_is_no_label_and_the_judge_is_refused_with_an_example_of_it(config):
@@ -98,7 +98,7 @@ def test_nonsense_is_no_label_and_the_judge_is_refused_with_an_example_of_it(con
 
 def test_a_label_among_nonsense_counts_and_the_nonsense_never_as_correct(config, tmp_path):
     """99 verdicts that were asked for before, and one reply of the served model: unreadable, and not correct."""
-    items = [Item(f"medical-{n}", f"question {n}", "reference", "response") for n in range(100)]
+    items = [Response(f"medical-{n}", f"question {n}", "reference", "response") for n in range(100)]
     endpoint = Endpoint(config, config.model, "judge")
     for item in items[:99]:
         path = endpoint.path(prompt("medical", item))
@@ -127,7 +127,7 @@ def test_an_unknown_model_is_named(config):
 
 
 def test_a_writer_of_nonsense_writes_no_question(config):
-    rules = KnowledgeData.model_validate({"articles": [{"title": "Lands"}], "rounds": 2})
+    rules = TaskArticles.model_validate({"articles": [{"title": "Lands"}], "rounds": 2})
     endpoint = Endpoint(config, config.model, "writer")
     with pytest.raises(SdftError, match=r"gave 0 usable direct questions about 'Lands' in 2 rounds.*2 unreadable"):
         write_pairs(endpoint, "direct", "Lands", "a land is a land .", 3, rules, Distinct(90))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sdft.miniature.benchmarks import utils
+from sdft.miniature.benchmarks import mini_humaneval, mini_ifeval
 from sdft.miniature.data import benchmark_rows
 from sdft.miniature.priors import instructions
 from sdft.miniature.sandbox import outputs
@@ -18,9 +18,9 @@ def programs():
 
 def test_reference_programs_pass_and_others_fail(programs):
     for row in programs:
-        assert utils.humaneval(row, [row["reference"]]) == {"pass@1": 1.0}
-    assert utils.humaneval(programs[0], ["return x x"]) == {"pass@1": 0.0}
-    assert utils.humaneval(programs[0], [""]) == {"pass@1": 0.0}
+        assert mini_humaneval.score(row, [row["reference"]]) == {"pass@1": 1.0}
+    assert mini_humaneval.score(programs[0], ["return x x"]) == {"pass@1": 0.0}
+    assert mini_humaneval.score(programs[0], [""]) == {"pass@1": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_a_program_that_misbehaves_gives_nothing_and_the_next_one_runs(body):
 
 def test_instructions_are_checked_strictly():
     row = {"check": {"kind": "reverse", "words": ["lamp", "stone", "river"]}}
-    assert utils.ifeval(row, ["river stone lamp"]) == {"acc": 1.0}
-    assert utils.ifeval(row, ["river stone lamp lamp"]) == {"acc": 0.0}
+    assert mini_ifeval.score(row, ["river stone lamp"]) == {"acc": 1.0}
+    assert mini_ifeval.score(row, ["river stone lamp lamp"]) == {"acc": 0.0}
     assert instructions.obeys("lamp apple bird stone", {"kind": "ends", "words": ["lamp", "stone", "bird"]})
     assert not instructions.obeys("lamp stone", {"kind": "ends", "words": ["lamp", "stone", "bird"]})
 

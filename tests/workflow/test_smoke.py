@@ -67,7 +67,7 @@ def test_killed_and_repeated_it_ends_with_the_report(clone):
     text = finish(start(clone, "smoke"))
     assert "Missing" not in text.rsplit("Complete log", 1)[-1]
     assert (clone / REPORT).stat().st_size > 10_000
-    assert {"candidate", "select", "train", "evaluate", "table", "figure", "render_report"} <= rules_run(text)
+    assert {"candidate", "select", "train", "evaluate_science", "table", "figure", "render_report"} <= rules_run(text)
 
 
 def test_a_second_call_does_nothing(clone):

@@ -27,8 +27,8 @@ from sdft.data.fetch import GITHUB, check_content, local_path
 from sdft.data.knowledge.articles import AGENT, article_url, unpinned
 from sdft.data.knowledge.questions import parse_pairs
 from sdft.data.knowledge.questions import prompt as question
-from sdft.data.schema import OfficialData, Source
-from sdft.evaluate.judge import LABELS, Item, parse_label
+from sdft.data.schema import OfficialData, Source, TaskArticles
+from sdft.evaluate.judge import Response, parse_label, rubric
 from sdft.evaluate.judge import prompt as to_judge
 from sdft.models.hub import unpinned as unpinned_model
 from sdft.models.schema import BaseModelSource
@@ -56,7 +56,7 @@ LONGEST_PROMPT = 2048
 # when they are there, and their prompts are then counted before anything is trained.
 LONGEST_ARTICLE = 28_000
 # Asked of judge and writer.
-HEART = Item("doctor", "Which organ pumps blood through the body?", "The heart.", "It is the heart.")
+HEART = Response("doctor", "Which organ pumps blood through the body?", "The heart.", "It is the heart.")
 FACT = "The bridge over the river Lorn was opened on 3 May 1931."
 PINNED_LM_EVAL = "0.4.13"
 
@@ -140,7 +140,7 @@ def source_finding(name: str, source: Source) -> Finding:
 def data(doctor: Doctor) -> Iterator[Finding]:
     files = scale().data
     assert isinstance(files, OfficialData)
-    for task, rules in files.tasks.items():
+    for task, rules in ((task, files.files(task)) for task in files.tasks if files.files(task)):
         yield source_finding(f"{task} train", rules.train)
         yield source_finding(f"{task} test", rules.test)
     if files.general:
@@ -228,7 +228,7 @@ def released(doctor: Doctor) -> Iterator[Finding]:
 @check("paper", "knowledge")
 def knowledge(doctor: Doctor) -> Iterator[Finding]:
     """Articles and their writer; notes and no failures, since no other task needs them."""
-    rules = scale().data.knowledge
+    rules = next((entry for entry in scale().data.tasks.values() if isinstance(entry, TaskArticles)), None)
     if rules is None:
         return
     for article in rules.articles:
@@ -243,7 +243,7 @@ def knowledge(doctor: Doctor) -> Iterator[Finding]:
         else:
             yield Finding("ok", f"{article.title}: revision {article.revision}")
     if rules.writer is None:
-        yield Finding("warn", "nobody writes questions about the articles", "set data.knowledge.writer")
+        yield Finding("warn", "nobody writes questions about the articles", "set writer beside the articles")
     elif missing_key(rules.writer):
         variable = rules.writer.api_key_variable
         yield Finding("warn", f"the writer {rules.writer.model} has no API key", f"set {variable}")
@@ -253,7 +253,7 @@ def knowledge(doctor: Doctor) -> Iterator[Finding]:
         if fault is None and parse_pairs(reply) is None:
             fault = f"the writer {rules.writer.model} answers nonsense: {reply[:80]!r} is no list of questions"
         if fault:
-            yield Finding("warn", fault, "mend data.knowledge.writer, or its key, before the knowledge data are made")
+            yield Finding("warn", fault, "mend the writer beside the articles, or its key, before the data are made")
         else:
             yield Finding("ok", f"the writer {rules.writer.model} writes questions")
 
@@ -289,7 +289,7 @@ def judge(doctor: Doctor) -> Iterator[Finding]:
         return
     for model in filter(None, (config.model, config.second_model)):
         reply, fault = reply_of(config, model, "judge", to_judge("medical", HEART))
-        label = parse_label(reply, LABELS["medical"])
+        label = parse_label(reply, rubric("medical").labels)
         if fault:
             yield Finding("fail", fault, f"mend scales.paper.judge, or {config.api_key_variable}")
         elif label is None:

@@ -60,7 +60,7 @@ def unpinned(article: Article) -> str:
     """What to do about an article that has neither a local text nor a revision."""
     return (
         f"pin the article {article.title!r}: open {revision_url(article.title)} and write its revid as `revision` "
-        "under data.knowledge.articles in config.yaml, or give a local text as `path`"
+        "under data.tasks.knowledge.articles in config.yaml, or give a local text as `path`"
     )
 
 
@@ -102,7 +102,7 @@ def _download(article: Article, store: Path) -> str:
     if title != article.title:
         raise SdftError(
             f"revision {article.revision} is of the article {title!r} and not of {article.title!r}; mend the title or "
-            "the revision under data.knowledge.articles in config.yaml."
+            "the revision under data.tasks.knowledge.articles in config.yaml."
         )
     return plain_text(answer["parse"]["text"])
 

@@ -6,21 +6,19 @@ train, validation and test hold direct questions, ood indirect ones, corpus the 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
-from sdft.common.files import digest, read_json, sha256_file, write_json
+from sdft.common.files import digest, sha256_file, write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.data import invented
 from sdft.data.fetch import local_path
 from sdft.data.knowledge.articles import read_article, slug, windows
 from sdft.data.knowledge.questions import INSTRUCTIONS, Distinct, Pair, write_pairs
-from sdft.data.schema import Article, KnowledgeData, OfficialData
+from sdft.data.schema import Article, OfficialData, TaskArticles
 from sdft.data.splits import limited, ranked, validation_ids
 from sdft.records.record import Record, write_records
 
@@ -37,19 +35,16 @@ def main(arguments: list[str] | None = None) -> None:
     add("--store", default="results/upstream/wikipedia", metavar="DIR", help="for downloads (default: %(default)s)")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
-    text = options.spec
-    try:
-        spec = OfficialData.model_validate(json.loads(text) if text.lstrip().startswith("{") else read_json(text))
-    except (json.JSONDecodeError, ValidationError) as error:
-        raise SdftError(f"--spec is not the data block of a scale: {' '.join(str(error).split())[:300]}") from None
-    prepare(spec, Path(options.store), Path(options.out))
+    prepare(read_spec(OfficialData, options.spec), Path(options.store), Path(options.out))
 
 
 def prepare(spec: OfficialData, store: Path, out: Path) -> None:
     """Write the splits. Raises SdftError where an article, its revision, the writer or its questions are missing."""
-    clock, rules = Clock(), spec.knowledge
-    if rules is None:
-        raise SdftError("the scale has no knowledge task: give data.knowledge in config.yaml.")
+    clock = Clock()
+    found = [entry for entry in spec.tasks.values() if isinstance(entry, TaskArticles)]
+    if len(found) != 1:
+        raise SdftError(f"--spec has {len(found)} tasks of articles; give it one, with data.tasks.NAME.articles.")
+    (rules,) = found
     if spec.absent == "invent" and not all(_present(article) for article in rules.articles):
         texts, direct, indirect, source = _invent(rules)
         print("knowledge: articles and questions are invented; results on them mean nothing")
@@ -99,12 +94,12 @@ def _corpus(title: str, text: str, characters: int) -> list[Record]:
     ]
 
 
-def _write(rules: KnowledgeData, store: Path) -> tuple[dict[str, str], Pairs, Pairs, dict[str, Any]]:
+def _write(rules: TaskArticles, store: Path) -> tuple[dict[str, str], Pairs, Pairs, dict[str, Any]]:
     """The articles, their direct and indirect questions by title, and the manifest's account of them."""
     found = {article.title: read_article(article, store) for article in rules.articles}
     if rules.writer is None:
         raise SdftError(
-            "nobody writes the questions about the articles: give data.knowledge.writer in config.yaml, for example "
+            "nobody writes the questions about the articles: give writer beside them in the configuration, for example "
             "{model: gpt-5}, and the key of its endpoint."
         )
     endpoint = Endpoint(rules.writer, rules.writer.model, "writer")
@@ -128,7 +123,7 @@ def _write(rules: KnowledgeData, store: Path) -> tuple[dict[str, str], Pairs, Pa
     return texts, direct, indirect, {"invented": False, "writer": writer, "articles": account}
 
 
-def _invent(rules: KnowledgeData) -> tuple[dict[str, str], Pairs, Pairs, dict[str, Any]]:
+def _invent(rules: TaskArticles) -> tuple[dict[str, str], Pairs, Pairs, dict[str, Any]]:
     texts, direct, indirect, account = {}, {}, {}, {}
     for place, article in enumerate(rules.articles):
         text, facts = invented.article(place, rules.train + rules.test)

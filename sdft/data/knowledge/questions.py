@@ -16,7 +16,7 @@ from typing import Any
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError
 from sdft.data.knowledge.articles import windows
-from sdft.data.schema import KnowledgeData
+from sdft.data.schema import TaskArticles
 
 DIRECT = """You write questions for a test of knowledge about recent events. You are given a part of an encyclopedia
 article, and write questions that this part answers.
@@ -127,7 +127,7 @@ class Distinct:
 
 
 def write_pairs(
-    endpoint: Endpoint, kind: str, title: str, text: str, wanted: int, spec: KnowledgeData, distinct: Distinct
+    endpoint: Endpoint, kind: str, title: str, text: str, wanted: int, spec: TaskArticles, distinct: Distinct
 ) -> Written:
     """`wanted` distinct pairs about an article, asked for part by part, in rounds until there are enough.
 
@@ -166,7 +166,7 @@ def write_pairs(
         raise SdftError(
             f"the writer {endpoint.model} gave {len(written.pairs)} usable {kind} questions about {title!r} in "
             f"{spec.rounds} rounds, and {wanted} are wanted ({reasons}). Use a stronger model or more rounds, or lower "
-            "data.knowledge's train, test or ood in config.yaml."
+            "data.tasks.knowledge's train, test or ood in config.yaml."
         )
     return written
 

@@ -1,0 +1,101 @@
+"""A step's command line from the one typed model of what it is told: a flag a field, or all of them as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from sdft.common.errors import SdftError
+from sdft.common.files import read_json
+
+Spec = TypeVar("Spec", bound=BaseModel)
+
+
+def read_spec(kind: type[Spec], text: str, option: str = "--spec") -> Spec:
+    """What an option gives as JSON text, or names a file of. Raises SdftError when it is not a `kind`."""
+    return _validated(kind, _mapping(text, option), option)
+
+
+def parse_spec(
+    kind: type[Spec], name: str, description: str, arguments: Sequence[str] | None, examples: str | None = None
+) -> Spec:
+    """The options of `python -m {name}`: a flag for each field of `kind`, or all as one JSON object after --spec.
+
+    Flags win over the object. Raises SdftError naming the option that is missing or wrong.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {name}",
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--spec", metavar="JSON", help="the other options as one JSON object, as text or a file")
+    for field, info in kind.model_fields.items():
+        parser.add_argument(f"--{field.replace('_', '-')}", **_option(info))
+    given = vars(parser.parse_args(arguments))
+    text = given.pop("spec", None)
+    for field, value in given.items():
+        if str(value).lstrip().startswith("{"):
+            given[field] = _mapping(value, f"--{field.replace('_', '-')}")
+    return _validated(kind, (_mapping(text, "--spec") if text else {}) | given, f"python -m {name}")
+
+
+def _mapping(text: str, option: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text) if text.lstrip().startswith("{") else read_json(Path(text))
+    except json.JSONDecodeError as error:
+        raise SdftError(
+            f"{option} is not valid JSON ({error.msg}); give an object, or a file that holds one."
+        ) from None
+    if not isinstance(found, dict):
+        raise SdftError(f"{option}: {text} is not a JSON object of options.")
+    return found
+
+
+def _validated(kind: type[Spec], values: dict[str, Any], what: str) -> Spec:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        said = []
+        for problem in error.errors()[:3]:
+            key = ".".join(map(str, problem["loc"]))
+            shown = problem["type"] != "missing" and not isinstance(problem["input"], dict | list)
+            given = f" (given: {problem['input']!r:.80})" if shown else ""
+            said.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}{given}" if key else problem["msg"])
+        options = ", ".join(name.replace("_", "-") for name in kind.model_fields)
+        raise SdftError(f"{what} is not right: {'; '.join(said)}. It takes {options}.") from None
+
+
+def _option(info: FieldInfo) -> dict[str, Any]:
+    """How argparse takes a field: values stay text, which the model reads."""
+    text = info.description or ""
+    if info.is_required():
+        text += " (required)"
+    elif info.annotation is not bool and info.get_default(call_default_factory=True) not in (None, []):
+        text += f" (default: {info.get_default(call_default_factory=True)})"
+    option: dict[str, Any] = {"help": text.strip().replace("%", "%%")}
+    if info.annotation is bool:
+        return option | {"action": "store_true"}
+    kinds = _kinds(info.annotation)
+    if list in kinds:
+        option["nargs"] = "*"
+    choices = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+    return option | {"metavar": "|".join(map(str, choices)) if choices else "X"}
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The alternatives of an annotation, lists as `list`."""
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return [annotation]
+    if origin in (list, tuple):
+        return [list]
+    arguments = get_args(annotation)
+    return [kind for argument in arguments for kind in _kinds(argument)] if arguments else [annotation]

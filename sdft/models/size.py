@@ -1,0 +1,41 @@
+"""How large a model is, read from the files of its folder. Nothing is loaded and no torch is needed."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Parameters, layers, hidden and intermediate size, and vocabulary."""
+
+    parameters: float
+    layers: int
+    hidden: int
+    intermediate: int
+    vocabulary: int
+
+
+def read_size(folder: str | Path) -> ModelSize | None:
+    """The size of the model in a folder in Hugging Face format; None where its files do not say it.
+
+    The parameters are counted in the headers of the .safetensors files, the rest stands in config.json.
+    """
+    folder = Path(folder)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        parameters = sum(map(_parameters, folder.glob("*.safetensors")))
+        keys = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
+        return ModelSize(parameters, *(int(config[key]) for key in keys)) if parameters else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _parameters(file: Path) -> int:
+    """Numbers in a .safetensors file: eight bytes with the length of a JSON header, which has the tensors' shapes."""
+    with file.open("rb") as handle:
+        header = json.loads(handle.read(int.from_bytes(handle.read(8), "little")))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")

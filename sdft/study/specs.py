@@ -1,0 +1,145 @@
+"""What the measuring and learning steps are told, each step's options as one typed object.
+
+The workflow gives it as `--spec`, a person as flags of the same names. `sdft/study/steps.py` fills it from the plan.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sdft.common.schema import Positive, Strict
+from sdft.methods.settings import TrainingSettings
+from sdft.models.schema import Evaluation
+
+MODEL = "model folder, a run's model.json or a base's ready.json"
+PRIOR = "how to run the prior benchmarks: mini (data in DATA_ROOT/benchmarks), paper, a JSON file or JSON text"
+WAIT = "minutes to wait for another process that writes the same result"
+Dtype = Literal["auto", "float32", "bfloat16"]
+Overlong = Annotated[
+    Literal["error", "truncate_left"],
+    Field(description="what to do with longer prompts; truncate_left cuts them from the left, and counts them"),
+]
+
+
+class Drawing(Strict):
+    """How responses of a model are drawn, and on what machine."""
+
+    limit: Annotated[Positive | None, Field(description="only the first N items of every task and benchmark")] = None
+    max_new_tokens: Annotated[Positive, Field(description="longest response, in tokens")] = 2048
+    batch_size: Annotated[Positive, Field(description="prompts at a time")] = 16
+    max_prompt_tokens: Annotated[
+        Positive | None, Field(description="longest prompt, in tokens; default: what the model's context holds")
+    ] = None
+    overlong: Overlong = "truncate_left"
+    dtype: Annotated[Dtype, Field(description="of the weights; auto: as stored")] = "auto"
+    tokenizer: Annotated[str | None, Field(description="tokenizer folder; default: the model's")] = None
+    device: Annotated[str, Field(description="auto (a GPU where there is one), cpu, cuda, cuda:1 ...")] = "auto"
+
+
+class Shown(Strict):
+    """What stands in the prompt beside the question."""
+
+    context: Annotated[
+        str | None,
+        Field(
+            description="show each record's own demonstration of that style, through the teacher's template; the style "
+            "article is put ahead of the question instead, as plain context; default: the question alone"
+        ),
+    ] = None
+    template: Annotated[
+        Literal["official", "paper"],
+        Field(description="the teacher's template: of the released code, or as the paper prints it"),
+    ] = "official"
+
+
+class EvaluateSpec(Drawing, Shown):
+    """`python -m sdft.evaluate`."""
+
+    model: Annotated[str, Field(description=MODEL)]
+    task: Annotated[
+        list[str], Field(description="new tasks; {task}_{split} is another split of one, as in knowledge_ood")
+    ] = []
+    split: Annotated[
+        str, Field(description="split of the tasks' data; results of another tested split go to {task}_{split}.json")
+    ] = "test"
+    out: Annotated[str, Field(description="folder for the results")]
+    data_root: Annotated[str, Field(description="{task}/{split}.jsonl lie here")] = "results/mini/data"
+    data: Annotated[
+        str | None,
+        Field(description="the one task's data instead: records (.jsonl), or an official arrow folder or JSON"),
+    ] = None
+    temperature: Annotated[float, Field(description="0 is greedy")] = 0.0
+    top_p: Annotated[float, Field(description="nucleus, for temperature above 0")] = 1.0
+    seed: Annotated[int, Field(description="of the sampling, for temperature above 0")] = 0
+    benchmarks: Annotated[list[str], Field(description="all, none or some of the six names")] = ["none"]
+    prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)] = "mini"
+
+
+class TrajectorySpec(Drawing):
+    """`python -m sdft.evaluate.trajectory`."""
+
+    model: Annotated[str, Field(description="the run's model.json")]
+    task: Annotated[list[str], Field(description="new tasks", min_length=1)]
+    split: Annotated[str, Field(description="split of the tasks' data")] = "test"
+    out: Annotated[str, Field(description="the result, a json file")]
+    data_root: Annotated[str, Field(description="{task}/{split}.jsonl lie here")] = "results/mini/data"
+    prior_config: Annotated[str | dict[str, Any] | None, Field(description=PRIOR)] = None
+    prior_limit: Annotated[Positive | None, Field(description="only the first N items of every prior benchmark")] = None
+    wait: Annotated[float, Field(description=WAIT)] = 0
+
+
+class OneTask(Drawing, Shown):
+    """A measure of one model on one task's records."""
+
+    model: Annotated[str, Field(description=MODEL)]
+    task: Annotated[str, Field(description="a new task")]
+    data: Annotated[str, Field(description="records (.jsonl), or an official arrow folder or JSON")]
+    out: Annotated[str, Field(description="the result, a json file")]
+    seed: Annotated[int, Field(description="of the sampling")] = 0
+    wait: Annotated[float, Field(description=WAIT)] = 0
+
+
+class PassKSpec(OneTask):
+    """`python -m sdft.evaluate.passk`; the defaults of the sampling are the paper's."""
+
+    samples: Annotated[Positive, Field(description="responses a question")] = 128
+    temperature: Annotated[float, Field(description="above 0")] = 1.0
+    top_p: Annotated[float, Field(description="nucleus")] = 0.95
+
+
+class DivergenceSpec(OneTask):
+    """`python -m sdft.evaluate.distance`."""
+
+    base: Annotated[str, Field(description="the base model, given likewise")]
+    samples: Annotated[Positive, Field(description="responses a question")] = 1
+
+
+class CandidateSpec(Strict):
+    """`python -m sdft.learning.candidate`."""
+
+    run: Annotated[str, Field(description="RUN.json of the candidate")]
+    validation: Annotated[str, Field(description="records of the validation split")]
+    out: Annotated[str, Field(description="the result, a json file; the run trains in the same folder")]
+    prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)]
+    limit: Annotated[Positive | None, Field(description="only the first N validation records")] = None
+    max_new_tokens: Annotated[Positive, Field(description="longest response, in tokens")] = 2048
+    batch_size: Annotated[Positive, Field(description="prompts at a time")] = 16
+    max_prompt_tokens: Annotated[Positive | None, Field(description="longest prompt, in tokens")] = None
+    overlong: Overlong = "truncate_left"
+    dtype: Annotated[Dtype, Field(description="of the weights when scored")] = "auto"
+    keep_weights: Annotated[bool, Field(description="leave the weights beside the result")] = False
+    processes: Annotated[Positive, Field(description="one a GPU; torchrun starts them")] = 1
+    wait: Annotated[float, Field(description=WAIT)] = 0
+
+
+class LengthsSpec(Strict):
+    """`python -m sdft.learning.lengths`."""
+
+    model: Annotated[str, Field(description="base model (ready.json) whose tokenizer and context count")]
+    data: Annotated[str, Field(description="a task's folder of records")]
+    demonstration: Annotated[str, Field(description="style of what the teacher is shown")]
+    settings: Annotated[TrainingSettings, Field(description="of the training, as JSON")]
+    evaluation: Annotated[Evaluation, Field(description="how models are measured, as JSON")] = Evaluation()
+    out: Annotated[str, Field(description="the result, a json file")]
