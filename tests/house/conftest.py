@@ -1,4 +1,4 @@
-"""A finished study in a folder of its own, which the tests here add to: two methods, one task, one local model."""
+"""A finished study in a folder of its own, which the tests here add to and edit."""
 
 from __future__ import annotations
 
@@ -12,26 +12,30 @@ from pathlib import Path
 import pytest
 import yaml
 
-OWN = ("Snakefile", "config.yaml", "config", "rules", "sdft", "notebooks", "workflow_scripts")
+OWN = ("Snakefile", "config.yaml", "config", "rules", "sdft", "notebooks", "workflow_scripts", "envs")
 ITEMS = ("tables/table5/verdict.json", "figures/figure4.json", "claims/ledger.json")
-GRID = {"learning_rate": [1e-3], "epochs": [1], "batch_size": [8]}
+GRID = {"learning_rate": [1e-3], "epochs": [1], "batch_size": [16]}
 STUDY = {
     "evidence": "none",
     "notice": "A test of the wiring.",
     "incomparable": "a test of the wiring",
     "seeds": [0],
     "tasks": ["science"],
-    "demonstration": "expert",
-    "models": {"source": "hub", "names": ["first"], "sources": {"first": {"path": "models/first"}}},
+    "demonstration": "shared",
+    "models": {"source": "released", "path": "released/mini", "names": ["xs-s0"]},
     "data": {
-        "source": "official",
-        "tasks": {"science": {"train": {"path": "rows/science.jsonl"}, "test": {"path": "rows/science-test.jsonl"}}},
+        "source": "miniature",
+        "sizes": {"science": {"train": 32, "validation": 16, "test": 16}},
+        "benchmark_items": 12,
+        "general_prompts": 32,
     },
-    "training": {"max_new_tokens": 4, "compute_dtype": "float32", "warmup_steps": 1},
-    "evaluation": {"max_new_tokens": 4, "batch_size": 8, "dtype": "float32"},
-    "prior": {"like_scale": "rehearsal"},
+    "training": {"max_new_tokens": 12, "compute_dtype": "float32", "warmup_steps": 1},
+    "evaluation": {"max_new_tokens": 12, "batch_size": 16, "dtype": "float32"},
+    "prior": {"like_scale": "mini"},
     "arms": {"sft": {"method": "sft", "grid": GRID}, "sdft": {"method": "sdft", "grid": {**GRID, "ema_rate": [0.05]}}},
 }
+# Where training and measuring leave what they made; tables, figures and the ledger are only drawn from it.
+MADE = ("data", "base", "sweep", "selected", "runs", "scores")
 
 
 class House:
@@ -60,13 +64,28 @@ class House:
     def make(self) -> None:
         self.snakemake()
 
-    def planned(self) -> list[str]:
-        """The files that a call would make, by a dry run; each is named after what it belongs to."""
-        return re.findall(r"^    output: (.*?)(?:,|$)", self.snakemake("-n"), flags=re.M)
+    def planned(self) -> list[tuple[str, str]]:
+        """What a call would do, by a dry run: (rule, first output) of each job."""
+        found = re.findall(
+            r"^(?:local)?rule (\w+):\n(?:    (?!output).*\n)*    output: ([^,\n]+)", self.snakemake("-n"), flags=re.M
+        )
+        return [(rule, path.removeprefix("results/house/")) for rule, path in found]
 
-    def planned_rules(self) -> set[str]:
-        """Rules of which a call would run jobs."""
-        return set(re.findall(r"^(?:local)?rule (\w+):$", self.snakemake("-n"), flags=re.M))
+    def remade(self) -> list[tuple[str, str]]:
+        """Of what is planned, the training and measuring."""
+        return [(rule, path) for rule, path in self.planned() if path.startswith(MADE)]
+
+    def times(self) -> dict[str, int]:
+        """When each file of training and measuring was written."""
+        return {
+            str(path.relative_to(self.results)): path.stat().st_mtime_ns
+            for part in MADE
+            for path in (self.results / part).rglob("*")
+            if path.is_file()
+        }
+
+    def text(self, item: str) -> str:
+        return (self.results / item).read_text()
 
     def configure(self, change) -> None:
         """Let `change` alter the values of the study."""
@@ -81,41 +100,18 @@ class House:
         assert text.count(old) == 1, (path, old, text.count(old))
         (self.folder / path).write_text(text.replace(old, new))
 
-    def runs(self) -> set[str]:
-        """Names of all trained runs and candidates."""
-        return {path.parent.name for path in self.results.rglob("run.json")}
-
-
-def write_rows(path: Path, count: int, offset: int) -> None:
-    """Science questions in the form of sdft/records/jsonl.py."""
-    import json
-
-    rows = [
-        {"prompt": f"Question w{n} ?", "demonstration": f"w{n} so <answer>A</answer>", "answer": "A"}
-        for n in range(offset, offset + count)
-    ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, root):
     """The study, finished once for all tests, and not to be changed."""
-    from sdft.models.hub import invent_tokenizer
-    from sdft.models.random_weights import make
-
     folder = tmp_path_factory.mktemp("house") / "repository"
+    folder.mkdir()
     for name in OWN:
         if (root / name).is_dir():
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            folder.mkdir(exist_ok=True)
             shutil.copy2(root / name, folder / name)
     (folder / "released").symlink_to(root / "released")
-    write_rows(folder / "rows/science.jsonl", 24, 0)
-    write_rows(folder / "rows/science-test.jsonl", 8, 100)
-    invent_tokenizer(folder / "models/tokenizer")
-    make("qwen2", folder / "models/tokenizer", folder / "models/first")
     (folder / "config/house.yaml").write_text(yaml.safe_dump(STUDY))
     house = House(folder)
     house.make()
@@ -124,7 +120,7 @@ def finished(tmp_path_factory, root):
 
 @pytest.fixture
 def house(finished, tmp_path):
-    """A copy of the finished study, times included, which a test may change and continue."""
+    """A copy of the finished study, times of its files included, which a test may change and continue."""
     folder = tmp_path / "repository"
-    shutil.copytree(finished.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("log", "*.log"))
+    shutil.copytree(finished.folder, folder, symlinks=True)
     return House(folder)
