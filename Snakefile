@@ -46,19 +46,19 @@ onstart:
 # Everything: each table and figure of the paper, the ledger of its claims, and the reports.
 rule all:
     input:
-        steps.target_files(PLAN, *exhibits.STUDY_OF, "claims", "report", "results"),
+        steps.target_files(PLAN, *exhibits.names(), "claims", "report", "results"),
     localrule: True
 
 
 rule tables:
     input:
-        steps.target_files(PLAN, *exhibits.TABLES),
+        steps.target_files(PLAN, *exhibits.names("table")),
     localrule: True
 
 
 rule figures:
     input:
-        steps.target_files(PLAN, *exhibits.FIGURES),
+        steps.target_files(PLAN, *exhibits.names("figure")),
     localrule: True
 
 
@@ -91,7 +91,7 @@ rule smoke:
 
 
 # A table or figure alone, by its name.
-for entry in exhibits.STUDY_OF:
+for entry in exhibits.names():
     if entry != "table5":
 
         rule:

@@ -6,9 +6,9 @@ from sdft.study.forecast import check_budget, device_hours, forecast
 
 # What the budget knows each target by; a target of several tables or figures is theirs.
 BUDGETED = {
-    **{name: (name,) for name in ("all", "gate", "released_checkpoints", *exhibits.STUDY_OF)},
-    "tables": exhibits.TABLES,
-    "figures": exhibits.FIGURES,
+    **{name: (name,) for name in ("all", "gate", "released_checkpoints", *exhibits.names())},
+    "tables": exhibits.names("table"),
+    "figures": exhibits.names("figure"),
     "claims": ("all",),
     "report": ("all",),
 }

@@ -11,12 +11,12 @@ sys.path.insert(0, workflow.basedir)
 from sdft.common.code import step_code
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
-from sdft.study import exhibits, paths, steps
+from sdft.study import exhibits, paths, rerun, steps
 from sdft.study.checks import check_batches, check_files
 from sdft.study.plan import Plan
 from sdft.study.schema import STUDIES
 from sdft.study.values import beside
-from sdft.tasks import find_task, task_names
+from sdft.tasks import find_task, task_names, tested
 from sdft.tasks.benchmarks import BENCHMARKS
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
@@ -48,8 +48,8 @@ wildcard_constraints:
     measured="|".join(STUDIES),
     run="[a-z0-9_.-]+",
     model="[A-Za-z0-9_.-]+",
-    table="|".join(exhibits.TABLES),
-    figure="|".join(exhibits.FIGURES),
+    table="|".join(exhibits.names("table")),
+    figure="|".join(exhibits.names("figure")),
     context="[a-z_]+",
     split="[a-z]+",
 

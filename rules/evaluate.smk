@@ -12,7 +12,7 @@ for task in task_names():
             planned(steps.run_test_files),
             model=paths.MODEL,
         output:
-            paths.scores(paths.RUN_SCORES, *exhibits.score_names(task), *BENCHMARKS),
+            paths.scores(paths.RUN_SCORES, *tested(task), *BENCHMARKS),
         log:
             paths.log("evaluate/{study}/{run}"),
         wildcard_constraints:
@@ -60,7 +60,7 @@ for task in task_names():
             planned(steps.context_files),
             model=paths.BASE,
         output:
-            paths.scores(paths.CONTEXT_SCORES, *exhibits.score_names(task)),
+            paths.scores(paths.CONTEXT_SCORES, *tested(task)),
         log:
             paths.log("evaluate/context/{task}/{context}/{split}/{model}"),
         wildcard_constraints:

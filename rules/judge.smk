@@ -11,10 +11,10 @@ for task in JUDGED:
         name:
             f"judge_{task}"
         input:
-            scores=paths.scores(paths.RUN_SCORES, *exhibits.score_names(task), *BENCHMARKS),
+            scores=paths.scores(paths.RUN_SCORES, *tested(task), *BENCHMARKS),
             data=planned(steps.run_test_files),
         output:
-            paths.scores(paths.RUN_SCORES, *exhibits.score_names(task), *BENCHMARKS, scored="judged"),
+            paths.scores(paths.RUN_SCORES, *tested(task), *BENCHMARKS, scored="judged"),
         log:
             paths.log("judge/{study}/{run}"),
         wildcard_constraints:
@@ -23,7 +23,7 @@ for task in JUDGED:
             "../envs/evaluate.yaml"
         params:
             config=planned(steps.judge_config),
-            tasks=exhibits.score_names(task),
+            tasks=list(tested(task)),
             scores=subpath(input[0], parent=True),
             folder=subpath(output[0], parent=True),
             code=step_code("judge"),
@@ -35,10 +35,10 @@ for task in JUDGED:
         name:
             f"judge_context_{task}"
         input:
-            scores=paths.scores(paths.CONTEXT_SCORES, *exhibits.score_names(task)),
+            scores=paths.scores(paths.CONTEXT_SCORES, *tested(task)),
             data=planned(steps.context_files),
         output:
-            paths.scores(paths.CONTEXT_SCORES, *exhibits.score_names(task), scored="judged"),
+            paths.scores(paths.CONTEXT_SCORES, *tested(task), scored="judged"),
         log:
             paths.log("judge/context/{task}/{context}/{split}/{model}"),
         wildcard_constraints:
@@ -47,7 +47,7 @@ for task in JUDGED:
             "../envs/evaluate.yaml"
         params:
             config=planned(steps.judge_config),
-            tasks=exhibits.score_names(task),
+            tasks=list(tested(task)),
             scores=subpath(input[0], parent=True),
             folder=subpath(output[0], parent=True),
             code=step_code("judge"),

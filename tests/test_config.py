@@ -114,7 +114,7 @@ def test_general_prompts_are_asked_for_by_the_arm_that_trains_on_them(values):
         (["scales", "mini", "training", "skip_token"], 3, ["scales.mini.training.skip_token", "'skip_tokens'"]),
         (["scales", "mini", "arms", "sft", "grid", "learningrate"], [1e-4], ["'learning_rate'"]),
         (["scales", "mini", "data", "sizes", "scienc"], {"train": 1}, ["'science'"]),
-        (["scales", "papr"], {}, ["scales.papr"]),
+        (["scales", "papr"], {}, ["scales.papr", "did you mean 'paper'?", "like_scale"]),
         (["training", "skip_tokens"], -3, ["training.skip_tokens", "-3"]),
         (["training", "ema_dtype"], "float16", ["training.ema_dtype", "float32"]),
         (["training", "rounding"], "stochastic", ["rounding: stochastic", "all float32", "ema_dtype"]),

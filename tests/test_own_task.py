@@ -12,7 +12,7 @@ from sdft.common.errors import SdftError
 from sdft.config import parse_config
 from sdft.data.prepare import main as prepare
 from sdft.records.record import read_records
-from sdft.study import exhibits
+from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan
 from sdft.study.values import read_values
 
@@ -58,10 +58,10 @@ def test_one_file_and_one_entry_put_a_task_into_every_arm_of_a_scale(root, law, 
     plan = Plan(parse_config(with_task(root, scale, law)), scale)
     trained = {(run.arm, run.seed) for run in plan.runs() if (run.task, run.study) == ("law", "table5")}
     assert trained == {(arm, seed) for arm in plan.arms for seed in plan.seeds}
-    table = exhibits.item(plan, "table5")
-    assert {cell["arm"] for cell in table["cells"] if cell["task"] == "law"} == set(plan.arms)
+    table = exhibit(plan, "table5")
+    assert {cell.arm for cell in table.cells if cell.task == "law"} == set(plan.arms)
     finals = [run for run in plan.runs() if (run.task, run.study) == ("law", "table5")]
-    assert {f"{plan.scores_folder(run)}/law.json" for run in finals} <= set(exhibits.files(plan, "table5"))
+    assert {f"{plan.scores_folder(run)}/law.json" for run in finals} <= set(files(plan, "table5"))
 
 
 @pytest.mark.parametrize("scale", ["mini", "paper"])
@@ -136,8 +136,8 @@ def test_a_study_whose_data_or_models_are_missing_shows_why_and_spoils_nothing(r
     paper["models"]["sources"].pop("Olmo-3-7B-Think")
     plan = Plan(parse_config(values), "paper")
     assert not {"knowledge", "reasoning"} & {run.study for run in plan.runs()}
-    assert "data.tasks.knowledge" in exhibits.item(plan, "table1")["reason"]
-    assert "Olmo-3-7B-Think" in exhibits.item(plan, "table2")["reason"]
-    assert not exhibits.item(plan, "table1")["enabled"]
-    assert exhibits.files(plan, "table1") == exhibits.files(plan, "table2") == []
-    assert exhibits.item(plan, "figure2")["reason"] is None
+    assert "data.tasks.knowledge" in exhibit(plan, "table1").reason
+    assert "Olmo-3-7B-Think" in exhibit(plan, "table2").reason
+    assert not exhibit(plan, "table1").enabled
+    assert files(plan, "table1") == files(plan, "table2") == []
+    assert exhibit(plan, "figure2").enabled

@@ -6,7 +6,8 @@ import pytest
 
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
-from sdft.study.exhibits import STUDY_OF, files, item
+from sdft.study import exhibits
+from sdft.study.exhibits.build import exhibit, files
 from sdft.study.forecast import jobs, rollout_engine
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.values import read_values
@@ -132,9 +133,9 @@ def test_with_fewer_tasks_the_plan_still_has_every_run_that_a_table_or_figure_na
     values["scales"]["mini"]["tasks"] = tasks
     plan = plan_of(values)
     planned = {plan.run_folder(run) for run in plan.runs()}
-    for name in STUDY_OF:
-        for cell in item(plan, name)["cells"]:
-            assert all(plan.find(run["run"]) for run in cell["runs"])
+    for name in exhibits.names():
+        for cell in exhibit(plan, name).cells:
+            assert all(plan.find(run.run) for run in cell.runs)
         assert {path.rsplit("/", 1)[0] for path in files(plan, name) if "/sweep/" in path} <= planned
     # What a run starts from is a run of the plan too, and so is at least one candidate of the sweep that it waits for.
     swept = {plan.selected_path(run.task, run.arm) for run in plan.runs() if run.study == "sweep"}
@@ -146,9 +147,9 @@ def test_with_fewer_tasks_the_plan_still_has_every_run_that_a_table_or_figure_na
 def test_figures_along_training_have_runs_that_keep_snapshots_and_equal_points(values):
     plan = plan_of(values)
     for name in ("figure3", "figure6", "figure8"):
-        for run in (run for cell in item(plan, name)["cells"] for run in cell["runs"]):
-            assert run["trajectory"] in files(plan, name)
-            assert plan.find(run["run"]).settings.snapshots
+        for run in (run for cell in exhibit(plan, name).cells for run in cell.runs):
+            assert run.trajectory in files(plan, name)
+            assert plan.find(run.run).settings.snapshots
     studies = plan.scale.studies
     assert (studies["teachers"].limit, studies["teachers"].prior_limit) == (
         studies["onpolicy"].limit,
@@ -157,7 +158,7 @@ def test_figures_along_training_have_runs_that_keep_snapshots_and_equal_points(v
 
 
 def test_tables_of_sweeps_know_the_epochs_of_every_task(values):
-    lines = {line["method"]: line["task_epochs"] for line in item(plan_of(values), "table3")["sweeps"]}
+    lines = {line.method: line.task_epochs for line in exhibit(plan_of(values), "table3").sweeps}
     assert lines["sft"] == lines["sdft"] == {"science": [10]}
     assert lines["sft_reinvoke"] == {}
 
@@ -165,10 +166,10 @@ def test_tables_of_sweeps_know_the_epochs_of_every_task(values):
 def test_what_rests_on_the_gated_model_reads_its_gate(values):
     paper = Plan(parse_config(values), "paper")
     for name in ("table5", *(f"figure{k}" for k in (1, 2, 3, 4, 5, 6, 8))):
-        assert item(paper, name)["gate"] == ["results/paper/gate/Qwen2.5-7B-Instruct.json"]
-        assert item(paper, name)["gate"][0] in files(paper, name)
-    assert "gate" not in item(paper, "table2")
-    assert not any("/gate/" in path for name in STUDY_OF for path in files(plan_of(values), name))
+        assert exhibit(paper, name).gate == ["results/paper/gate/Qwen2.5-7B-Instruct.json"]
+        assert exhibit(paper, name).gate[0] in files(paper, name)
+    assert exhibit(paper, "table2").gate == []
+    assert not any("/gate/" in path for name in exhibits.names() for path in files(plan_of(values), name))
 
 
 def test_what_a_base_model_is_shown_has_the_template_of_the_arms_that_are_trained_with_it(values):

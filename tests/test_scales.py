@@ -18,7 +18,7 @@ from sdft.evaluate.prior import MINI, PAPER, check_config
 from sdft.evidence.published import document, lookup
 from sdft.miniature.data import SIZES
 from sdft.miniature.schema import BENCHMARK_ITEMS, GENERAL_PROMPTS
-from sdft.study.exhibits import files, item
+from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan
 from sdft.study.values import read_values
 from sdft.tasks.benchmarks import BENCHMARKS
@@ -174,7 +174,7 @@ def test_every_cell_of_the_knowledge_study_is_judged_on_both_splits_or_none_is(v
     scales = values["scales"] | {"paper": values["scales"]["paper"] | {"judge": judge}}
     plan = Plan(parse_config(values | {"scales": scales}), "paper")
     scores = [path for path in files(plan, name) if path.endswith(("/knowledge.json", "/knowledge_ood.json"))]
-    cells = score_folders(item(plan, name))
+    cells = score_folders(exhibit(plan, name))
     assert sorted(scores) == sorted(f"{cell}/knowledge{split}.json" for cell in cells for split in ("", "_ood"))
     assert {path.split("/")[2] for path in scores} == {folder}
     # The base model with the article (Oracle RAG), and alone.
@@ -183,16 +183,16 @@ def test_every_cell_of_the_knowledge_study_is_judged_on_both_splits_or_none_is(v
 
 def score_folders(found):
     """The folders of every cell's scores, untrained models included."""
-    runs = [run for cell in (*found["cells"], *found["teachers"]) for run in cell["runs"]]
-    return {run["scores"] for run in (*found["base"], *runs)}
+    runs = [run for cell in (*found.cells, *found.contexts) for run in cell.runs]
+    return {run.scores for run in (*found.base, *runs)}
 
 
 def test_table_2_is_olmo_alone_taught_with_answers_and_given_room_to_think(values):
     plan = Plan(parse_config(values | {"seeds": [0, 4]}), "paper")
-    found = item(plan, "table2")
-    assert {entry["model"] for entry in found["base"]} == {"Olmo-3-7B-Think"}
-    assert [cell["arm"] for cell in found["cells"]] == ["sft.answer_only", "sdft.answer_only"]
-    runs = [plan.find(run["run"]) for cell in found["cells"] for run in cell["runs"]]
+    found = exhibit(plan, "table2")
+    assert {entry.model for entry in found.base} == {"Olmo-3-7B-Think"}
+    assert [cell.arm for cell in found.cells] == ["sft.answer_only", "sdft.answer_only"]
+    runs = [plan.find(run.run) for cell in found.cells for run in cell.runs]
     assert [run.seed for run in runs] == [0, 4, 0, 4]
     assert {(run.task, run.base, run.demonstration) for run in runs} == {("medical", "Olmo-3-7B-Think", "answer")}
     # The longest mean that Table 2 prints is 4612 tokens; Table 5's models need no such length.
@@ -205,16 +205,16 @@ def test_table_2_is_olmo_alone_taught_with_answers_and_given_room_to_think(value
 @pytest.mark.parametrize("scale", ["paper", "rehearsal"])
 def test_figure_5_has_the_papers_sizes_with_a_base_model_each(config, scale):
     plan = Plan(config, scale)
-    found = item(plan, "figure5")
-    sizes = list(dict.fromkeys(cell["size"] for cell in found["cells"]))
+    found = exhibit(plan, "figure5")
+    sizes = list(dict.fromkeys(cell.size for cell in found.cells))
     assert sizes == document()["items"]["figure5"]["columns"] == ["3b", "7b", "14b"]
     for size in sizes:
-        cells = [cell for cell in found["cells"] if cell["size"] == size]
-        assert [cell["method"] for cell in cells] == ["sft", "sdft"]
-        seeds = [entry["seed"] for entry in found["base"] if entry["size"] == size]
-        assert seeds == [run["seed"] for run in cells[0]["runs"]] == plan.seeds
+        cells = [cell for cell in found.cells if cell.size == size]
+        assert [cell.method for cell in cells] == ["sft", "sdft"]
+        seeds = [entry.seed for entry in found.base if entry.size == size]
+        assert seeds == [run.seed for run in cells[0].runs] == plan.seeds
     # pass@k is of Table 5's models and of what they started from.
-    measured = [run for cell in found["cells"] if cell["size"] == "7b" for run in cell["runs"]]
+    measured = [run for cell in found.cells if cell.size == "7b" for run in cell.runs]
     assert sum(path.startswith(f"{plan.root}/passk/") for path in files(plan, "figure5")) == len(measured) + len(
         plan.bases
     )
@@ -223,11 +223,11 @@ def test_figure_5_has_the_papers_sizes_with_a_base_model_each(config, scale):
 @pytest.mark.parametrize("scale", ["paper", "rehearsal"])
 def test_figure_2_asks_for_demonstrations_where_the_official_data_has_them(config, scale):
     plan = Plan(config, scale)
-    found = item(plan, "figure2")
-    measured = [*found["base"], *(run for teacher in found["teachers"] for run in teacher["runs"])]
+    found = exhibit(plan, "figure2")
+    measured = [*found.base, *(model for shown in found.contexts for model in shown.runs)]
     # The base model answers the same questions alone, so that the two can be compared.
     asked = {"task": "tooluse", "split": "validation"}
-    assert {entry["scores"] for entry in measured} == {
+    assert {entry.scores for entry in measured} == {
         plan.context_scores_folder(context=context, model=model, **asked)
         for context, model in product(("none", "expert"), plan.bases)
     }

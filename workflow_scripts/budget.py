@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from sdft.common.errors import SdftError, run_main
 from sdft.config import load_config
 from sdft.methods.settings import TrainingSettings
-from sdft.study.exhibits import STUDY_OF
+from sdft.study.exhibits import names
 from sdft.study.forecast import (
     GPU_GIB,
     basis,
@@ -124,7 +124,7 @@ def main() -> int:
         "target",
         nargs="?",
         default="table5",
-        choices=("gate", "released_checkpoints", "all", *STUDY_OF),
+        choices=("gate", "released_checkpoints", "all", *names()),
         help="default: table5",
     )
     add("--config", default="config.yaml", metavar="PATH", help="default: config.yaml")

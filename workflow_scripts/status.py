@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import write_text
 from sdft.config import load_config
-from sdft.study.exhibits import STUDY_OF
+from sdft.study.exhibits import names
 from sdft.study.forecast import Job as Work
 from sdft.study.forecast import basis, device_hours, devices, forecast, job_start, makespan
 from sdft.study.plan import Plan, RunSpec
@@ -36,7 +36,7 @@ from workflow_scripts.slurm_guard import PREFIX
 # A run whose metrics are that many seconds old is not called running, unless SLURM says that it runs.
 FRESH_SECONDS = 600.0
 # What `all` makes is everything of the plan that is switched on.
-TARGETS = ("all", "gate", "released_checkpoints", *STUDY_OF)
+TARGETS = ("all", "gate", "released_checkpoints", *names())
 UNFINISHED = ("running", "interrupted", "queued", "to do")
 # The group of the runs that are on disk and that the plan has no more.
 ELSEWHERE = "other configurations"

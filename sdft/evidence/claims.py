@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from sdft.evidence.names import METHOD_NAMES, PRIOR, TASK_NAMES
-from sdft.evidence.outcomes import Study, paired
+from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
+from sdft.evidence.outcomes import Results
 from sdft.evidence.published import Published, lookup
-from sdft.evidence.quantities import within
+from sdft.evidence.quantities import paired_groups, quantity, within
 from sdft.statistics import Interval, holm, mcnemar_exact, paired_difference, restored_fraction
 
 HEADLINE = "SDFT learns the new task at least as well as SFT while it forgets less of what the base model could do."
@@ -151,10 +151,6 @@ def _ends(low: float | None, high: float | None) -> str:
     return " to ".join(ends)
 
 
-def _benchmarks(claim: Claim) -> tuple[str, ...]:
-    return (claim.task,) if claim.metric == "new_task" else PRIOR
-
-
 def _published(claim: Claim) -> dict[str, Any] | None:
     """The paper's own numbers for the claim, from its printed cells."""
 
@@ -170,15 +166,15 @@ def _published(claim: Claim) -> dict[str, Any] | None:
     return {"value": round(value, 3), "notes": [entry.note for entry in (one, other) if entry.note]}
 
 
-def judge(claim: Claim, study: Study, margin: float) -> dict[str, Any]:
+def judge(claim: Claim, results: Results, margin: float) -> dict[str, Any]:
     """Test one claim: {"id", "statement", "place", "task", "test", "verdict", "reading", "evidence"}.
 
     `margin` and the numbers of the evidence are in percentage points (the restored share is a fraction).
     """
     methods = [claim.one, claim.other, *(["base"] if claim.kind == "restores_part" else [])]
-    cells = [study.cell(claim.task, method) for method in methods]
-    benchmarks = _benchmarks(claim)
-    outcomes = None if None in cells else paired(cells, benchmarks)
+    cells = [results.cell(claim.task, method) for method in methods]
+    measured = quantity(claim.metric, claim.task)
+    outcomes = None if None in cells else paired_groups(cells, measured)
     result = {
         "id": claim.id,
         "statement": claim.statement,
@@ -190,7 +186,7 @@ def judge(claim: Claim, study: Study, margin: float) -> dict[str, Any]:
         absent = [
             METHOD_NAMES[method]
             for method, cell in zip(methods, cells, strict=True)
-            if cell is None or not cell.done(benchmarks)
+            if cell is None or not cell.done(measured.benchmarks)
         ]
         reading = f"No score of {', '.join(absent)}." if absent else "The methods have no seed in common."
         return {**result, "verdict": "NOT RUN", "reading": reading, "evidence": {"published": _published(claim)}}
@@ -253,14 +249,14 @@ def judge(claim: Claim, study: Study, margin: float) -> dict[str, Any]:
     return {**result, "verdict": verdict, "reading": reading, "evidence": evidence}
 
 
-def judge_all(study: Study, margin: float = 1.0) -> list[dict[str, Any]]:
+def judge_all(results: Results, margin: float = 1.0) -> list[dict[str, Any]]:
     """Test every claim of the study's tasks, and add Holm's adjusted p-value to those about a difference.
 
     Verdicts follow from each claim's own interval; `p_holm` says which would survive a correction for all together.
     The claims of "unchanged" are left out of it: for them a small p-value is no support.
     """
-    stated = claims(study.tasks, margin)
-    results = [judge(claim, study, margin) for claim in stated]
+    stated = claims(results.tasks, margin)
+    results = [judge(claim, results, margin) for claim in stated]
     tested = [
         result["evidence"]
         for claim, result in zip(stated, results, strict=True)

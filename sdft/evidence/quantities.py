@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sdft.common.errors import SdftError
-from sdft.evidence.names import METHOD_NAMES, PRIOR, TASK_NAMES, UNITS
+from sdft.evidence.names import PRIOR, TASK_NAMES, UNITS
 from sdft.evidence.outcomes import Cell, Run
 from sdft.evidence.published import lookup
 from sdft.statistics import Interval, average_interval, paired_difference
@@ -191,13 +191,6 @@ def within(interval: Interval, low: float, high: float) -> Interval:
     """
     ends = (end if math.isinf(end) else min(max(end, low), high) for end in (interval.low, interval.high))
     return replace(interval, **dict(zip(("low", "high"), ends, strict=True)))
-
-
-def name_of(cell: Cell) -> str:
-    """How a cell is shown: the plan's label, the method's name for a method's own arm, else the arm."""
-    if cell.label:
-        return cell.label
-    return METHOD_NAMES.get(cell.method, cell.method) if cell.arm in (cell.method, "teacher") else cell.arm
 
 
 @dataclass(frozen=True)

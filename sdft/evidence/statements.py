@@ -19,11 +19,10 @@ from typing import Any
 
 from sdft.evidence.claims import verdict_not_worse, verdict_unchanged
 from sdft.evidence.comparable import missed
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.evidence.quantities import LEVEL, OFFLINE, Comparison, finite
 from sdft.statistics import holm
 
-NO_EVIDENCE = {"smoke": "Smoke test: not evidence.", "rehearsal": "Rehearsal: not evidence."}
 # How near is "nearly": 5 percentage points, about the width of an interval over 500 items.
 NEAR = 5.0
 # How a rule names the correction for several tests; with one test it is that test's own p.
@@ -348,28 +347,22 @@ def holm_text(p: float) -> str:
     return "Holm's p < 0.0001" if p < 1e-4 else f"Holm's p {p:.2g}"
 
 
-def _unlike(study: Study, run: Sequence[Comparison]) -> str | None:
+def _unlike(results: Results, run: Sequence[Comparison]) -> str | None:
     """Why comparisons at paper scale cannot speak about the paper: the judge, or a base model that misses its gate."""
-    if study.scale == "paper" and any(entry.offline for entry in run):
+    if results.beside_paper and any(entry.offline for entry in run):
         return OFFLINE
-    found = (missed(study, entry.benchmarks, entry.sizes) for entry in run)
+    found = (missed(results, entry.benchmarks, entry.sizes) for entry in run)
     return next(filter(None, found), None)
 
 
-def switched_off(study: Study) -> str:
-    """Why a study that is switched off has no numbers, with its cost."""
-    cost = "an unknown number of" if study.cost_hours is None else f"about {study.cost_hours:.3g}"
-    return f"The study is switched off in the configuration; it would cost {cost} device-hours."
-
-
 def conclude(
-    statement: Statement, comparisons: Sequence[Comparison], study: Study, incomparable: str | None = None
+    statement: Statement, comparisons: Sequence[Comparison], results: Results, incomparable: str | None = None
 ) -> dict[str, Any]:
     """A statement's claim: {"id", "item", "statement", "place", "test", "verdict", "reading", "evidence"}.
 
     `incomparable` says why the numbers cannot speak about the paper; they are kept, and the verdict is INCOMPARABLE.
     """
-    run = [entry for entry in comparisons if entry.interval is not None] if study.enabled else []
+    run = [entry for entry in comparisons if entry.interval is not None] if results.enabled else []
     adjusted = dict(zip((id(entry) for entry in run), holm([entry.interval.p for entry in run]), strict=True))
     if statement.kind in ("unchanged", "no_gain"):
         adjusted = dict.fromkeys(adjusted)
@@ -380,8 +373,8 @@ def conclude(
         _evidence(entry, adjusted.get(id(entry)), next(tests) if id(entry) in adjusted else "NOT RUN")
         for entry in comparisons
     ]
-    if not study.enabled:
-        reading = switched_off(study)
+    if not results.enabled:
+        reading = results.exhibit.absence
     elif not run:
         absent = dict.fromkeys(said for entry in comparisons for said in entry.absent)
         reading = f"No result of {', '.join(absent)}." if absent else "Nothing that the statement compares was run."
@@ -397,7 +390,8 @@ def conclude(
     if verdict == "MISMATCH" and not statement.ours:
         reading = f"Against the paper: {reading}"
     if verdict != "NOT RUN":
-        notice = NO_EVIDENCE.get(study.scale) or incomparable or _unlike(study, run)
+        no_evidence = results.exhibit.notice if results.exhibit.evidence == "none" else None
+        notice = no_evidence or incomparable or _unlike(results, run)
         if notice:
             verdict, reading = "INCOMPARABLE", f"{notice} {reading}"
     return {
@@ -414,13 +408,13 @@ def conclude(
 
 
 def conclude_all(
-    study: Study,
+    results: Results,
     item: str,
     comparisons: dict[str, Sequence[Comparison]],
     incomparable: dict[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """The claims of an item, from the comparisons of each of its statements, by id."""
     return [
-        conclude(entry, comparisons.get(entry.id, ()), study, (incomparable or {}).get(entry.id))
+        conclude(entry, comparisons.get(entry.id, ()), results, (incomparable or {}).get(entry.id))
         for entry in statements(item)
     ]

@@ -137,7 +137,7 @@ def count(spec: RunSpec, steps: int) -> dict[str, Any]:
         samples = meter.parts["rollout"]
         meter.parts.clear()
         with meter:
-            entries = [training._step(step) for step in range(steps)]
+            entries = [training.step(step) for step in range(steps)]
     sequences = spec.hyperparameters.batch_size * training.method.samples
     return {
         "run": spec.id,

@@ -111,7 +111,7 @@ def markdown(verdict: dict[str, Any]) -> str:
     rows, scale = verdict["rows"], verdict["scale"]
     header = ["Task", "Method", *METRIC_NAMES.values()]
     body = [[TASK_NAMES[task], name, *map(value_text, cells)] for task, name, cells in lines(rows)]
-    if scale == "paper":
+    if verdict["standing"]["evidence"] == "paper":
         for line, (_, _, cells) in zip(body, lines(rows), strict=True):
             for k, row in enumerate(cells):
                 printed = "" if row["published"] is None else f" (paper {row['published']:.1f})"

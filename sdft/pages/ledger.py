@@ -23,11 +23,11 @@ from sdft.common.files import read_json, write_json, write_text
 from sdft.common.provenance import Clock, manifest
 from sdft.evidence.claims import SENTENCES, claims, points
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
 from sdft.evidence.statements import HOLM, STATEMENTS, combine, conclude, holm_text
-from sdft.evidence.verdicts import NOTICES
 from sdft.pages.tables.sections import comma_separated, escape, markdown_table
+from sdft.study.exhibits.schema import Exhibit
 
 WORDS = ("MATCH", "WITHIN", "DIRECTION", "INCONCLUSIVE", "MISMATCH", "INCOMPARABLE", "NOT RUN", "FROM RELEASE")
 WHICH = {
@@ -56,7 +56,7 @@ def read_verdicts(paths: Sequence[str | Path]) -> dict[str, dict[str, dict[str, 
     for path in paths:
         record = read_json(path)
         item = record.get("table") or record.get("figure") if isinstance(record, dict) else None
-        if not item or "scale" not in record:
+        if not item or not {"scale", "standing"} <= set(record):
             raise SdftError(f"{path} is no verdict of a table or figure; delete it and run the same command again.")
         own = found.setdefault(record["scale"], {})
         if item in own:
@@ -125,7 +125,7 @@ def table5_lines(verdict: dict[str, Any] | None, scale: str) -> list[dict[str, A
 
 def lines_of(scale: str, items: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Every statement at one scale, in the catalogue's order; what has no file is NOT RUN."""
-    empty = Study(table="", scale=scale, tolerance={}, base=(), cells=(), candidates=())
+    empty = Results(Exhibit(name="", scale=scale, study="", evidence="own", notice=""))
     found = {
         claim["id"]: claim for name, record in items.items() if name != "table5" for claim in record.get("claims", ())
     }
@@ -155,6 +155,7 @@ def slips() -> list[dict[str, Any]]:
 def build(verdicts: dict[str, dict[str, dict[str, Any]]], clock: Clock) -> dict[str, Any]:
     """ledger.json: statements with a verdict for each scale, counts, and the paper's discrepancies."""
     scales = sorted(verdicts)
+    standing = {scale: next(iter(verdicts[scale].values()))["standing"] for scale in scales}
     by_scale = {scale: lines_of(scale, verdicts[scale]) for scale in scales}
     statements = []
     for lines in zip(*by_scale.values(), strict=True):
@@ -169,7 +170,8 @@ def build(verdicts: dict[str, dict[str, dict[str, Any]]], clock: Clock) -> dict[
     return {
         "ledger": "claims",
         "scales": scales,
-        "notices": {scale: NOTICES.get(scale, "") for scale in scales},
+        "notices": {scale: entry["notice"] for scale, entry in standing.items()},
+        "standing": standing,
         "counts": counts,
         "statements": statements,
         "discrepancies": slips(),

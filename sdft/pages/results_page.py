@@ -18,19 +18,12 @@ from typing import Any
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_text
 from sdft.evidence.published import document
-from sdft.pages.table5_page import MEANING, badge, inline, label, table
+from sdft.pages.table5_page import MEANING, badge, inline, label, stamp, table
+from sdft.study.exhibits import find, names
 
-# Folder, file and title of what is shown, in the order of the page; the paper's own order, then ours.
-TABLES = {
-    "table1": "Table 1",
-    "table2": "Table 2",
-    "table3": "Table 3",
-    "table4": "Table 4",
-    "ablations": "Appendix A.1",
-    "foreign": "The expert's words",
-    "cost": "Cost",
-}
-FIGURES = {f"figure{k}": f"Figure {k}" for k in range(1, 9)}
+# Titles of what is shown; Table 5 has a page of its own.
+TABLES = {name: find(name).title for name in names("table") if name != "table5"}
+FIGURES = {name: find(name).title for name in names("figure")}
 
 
 @dataclass(frozen=True)
@@ -45,10 +38,15 @@ class Gallery:
     @property
     def scales(self) -> list[str]:
         """The scales of what was found, as the files themselves say."""
+        return list(self.standing)
+
+    @property
+    def standing(self) -> dict[str, dict[str, str]]:
+        """By scale, what its numbers are worth."""
         if self.ledger:
-            return self.ledger["scales"]
+            return self.ledger["standing"]
         found = (*self.tables.values(), *(numbers for numbers, _ in self.figures.values()))
-        return list(dict.fromkeys(record["scale"] for record in found))
+        return {record["scale"]: record["standing"] for record in found}
 
 
 def load(results: str | Path) -> Gallery:
@@ -69,12 +67,9 @@ def load(results: str | Path) -> Gallery:
     )
 
 
-STAMPS = {"rehearsal": "rehearsal: not evidence", "smoke": "smoke test: not evidence"}
-
-
 def header(gallery: Gallery) -> str:
     """What the page is, and how the claims came out."""
-    parts = [f'<p class="stamp">{STAMPS[scale]}</p>' for scale in gallery.scales if scale in STAMPS]
+    parts = list(map(stamp, gallery.standing.values()))
     words = f", scale {escape(' and '.join(gallery.scales))}" if gallery.scales else ""
     parts.append(f"<h1>Every result of the SDFT paper{words}</h1>")
     for scale in gallery.scales if gallery.ledger else ():
@@ -126,7 +121,7 @@ def one_table(gallery: Gallery, name: str) -> str:
         return f'<h2 id="{name}">{escape(TABLES[name])}</h2><p>{badge("NOT RUN")} {_subject(name)}</p>'
     parts = [f'<h2 id="{name}">{escape(verdict["title"])}</h2>']
     if not verdict["enabled"]:
-        parts.append(f"<p>{badge('NOT RUN')} switched off in the configuration{_hours(verdict)}</p>")
+        parts.append(f"<p>{badge('NOT RUN')} {escape(verdict['reason'])}</p>")
     for section in verdict["sections"]:
         words = section.get("words", 1)
         head = f"<h3>{escape(section['title'])}</h3>" if section["title"] else ""
@@ -138,11 +133,6 @@ def one_table(gallery: Gallery, name: str) -> str:
         fragment = f"{head}{shown}<p><small>{escape(section['note'])}</small></p>"
         parts.append(f'<div class="papers">{fragment}</div>' if section.get("paper") else fragment)
     return "".join(parts)
-
-
-def _hours(record: dict[str, Any]) -> str:
-    hours = record.get("cost_hours")
-    return "" if hours is None else f"; about {hours:.3g} device-hours"
 
 
 def _subject(name: str) -> str:

@@ -12,10 +12,13 @@ from typing import Any
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, TASK_NAMES
+from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import document
+from sdft.methods.hyperparameters import in_words
 from sdft.pages.layout import INTERVALS, lines, printed_rows, under, value_text
+from sdft.study.exhibits.schema import Exhibit
 
-NEEDED = ("table", "scale", "notice", "summary", "rows", "claims", "cost", "tolerance", "manifest")
+NEEDED = ("table", "scale", "notice", "standing", "summary", "rows", "claims", "cost", "tolerance", "manifest")
 MEANING = {
     "MATCH": "the interval holds the printed number and was narrow enough to miss it",
     "WITHIN": "inside the declared margin",
@@ -34,7 +37,7 @@ class Evidence:
 
     folder: Path
     verdict: dict[str, Any]
-    plan: dict[str, Any]
+    exhibit: Exhibit
     figure: dict[str, Any]
     drawing: str
 
@@ -56,7 +59,7 @@ def load(results: str | Path) -> Evidence:
     return Evidence(
         folder=folder,
         verdict=verdict,
-        plan=read_json(table / "plan.json"),
+        exhibit=read_results(table / "plan.json").exhibit,
         figure=read_json(folder / "figures/figure4.json"),
         drawing=drawing.read_text(encoding="utf-8"),
     )
@@ -84,21 +87,26 @@ def table(header: Sequence[str], body: Sequence[Sequence[str]], numbers_from: in
     return f'<div class="scroll"><table><thead><tr>{row(header, "th")}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
+def stamp(standing: dict[str, str]) -> str:
+    """The stamp on numbers that are no evidence; empty on others."""
+    return f'<p class="stamp">{escape(standing["notice"])}</p>' if standing["evidence"] == "none" else ""
+
+
 def header(evidence: Evidence) -> str:
     """What was measured, the claim, how it came out, and what it cost."""
     verdict = evidence.verdict
     commit = verdict["manifest"].get("commit") or "unknown"
     changed = " with uncommitted changes" if verdict["manifest"].get("dirty") else ""
     counts = ", ".join(f"{badge(name)} {count}" for name, count in verdict["summary"]["claims"].items())
-    stamp = {"rehearsal": "rehearsal: not evidence", "smoke": "smoke test: not evidence"}.get(verdict["scale"])
+    stamped = stamp(verdict["standing"])
     hours = verdict["cost"]
     parts = [
-        f'<p class="stamp">{stamp}</p>' if stamp else "",
+        stamped,
         f"<h1>Table 5 of the SDFT paper, scale {escape(verdict['scale'])}</h1>",
         f'<p class="claim">The paper\'s claim: {escape(verdict["summary"]["headline"])}</p>',
         f"<p>{escape(verdict['notice'])}</p>",
         f"<p>Claims tested: {counts}</p>",
-        "" if stamp else against(verdict),
+        "" if stamped else against(verdict),
         "<dl>",
         f"<dt>Commit</dt><dd><code>{escape(commit[:12])}</code>{changed}</dd>",
         f"<dt>Cost</dt><dd>{hours['total']:.2f} device-hours: sweep {hours['sweep']:.2f}, final training "
@@ -162,7 +170,7 @@ def claims(evidence: Evidence) -> str:
 def ours(evidence: Evidence) -> str:
     """Table 5 as measured at this scale."""
     verdict = evidence.verdict
-    paper_scale = verdict["scale"] == "paper"
+    paper_scale = verdict["standing"]["evidence"] == "paper"
 
     def cell(row: dict[str, Any]) -> str:
         title = f"{row['verdict']}: {row['reason']}" if row["reason"] else row["verdict"]
@@ -219,18 +227,13 @@ def figure(evidence: Evidence) -> str:
     )
 
 
-def _hyperparameters(values: dict[str, Any]) -> str:
-    names = {"learning_rate": "learning rate", "batch_size": "batch", "epochs": "epochs", "ema_rate": "EMA rate"}
-    return ", ".join(f"{names.get(key, key)} {value:g}" for key, value in values.items() if value is not None)
-
-
 def sweeps(evidence: Evidence) -> str:
     """The selected hyper-parameters of each arm, each with its whole ranking."""
     rows, rankings, rule = [], [], ""
-    for cell in evidence.plan["cells"]:
-        path = Path(cell.get("selected") or "")
-        name = METHOD_NAMES[cell["method"]] if cell["arm"] == cell["method"] else cell["arm"]
-        where = [label(TASK_NAMES[cell["task"]]), label(name)]
+    for cell in evidence.exhibit.cells:
+        path = Path(cell.selected or "")
+        name = METHOD_NAMES[cell.method] if cell.arm == cell.method else cell.arm
+        where = [label(TASK_NAMES[cell.task]), label(name)]
         if not path.is_file():
             rows.append([*where, badge("NOT RUN"), "", ""])
             continue
@@ -239,14 +242,14 @@ def sweeps(evidence: Evidence) -> str:
         rows.append(
             [
                 *where,
-                escape(_hyperparameters(selected["winner"])),
+                escape(in_words(selected["winner"])),
                 f"{100 * best['validation']:.1f}",
                 str(len(selected["ranking"])),
             ]
         )
         ranking = [
             [
-                escape(_hyperparameters(row["hyperparameters"])),
+                escape(in_words(row["hyperparameters"])),
                 f"{100 * row['validation']:.1f}",
                 "" if row.get("prior_average") is None else f"{100 * row['prior_average']:.1f}",
             ]

@@ -23,8 +23,8 @@ from sdft.data.schema import OfficialData, Source, TaskArticles
 from sdft.methods import find_method
 from sdft.methods.settings import VLLM_MEMORY_SHARE, TrainingSettings
 from sdft.models.size import ModelSize, read_size
-from sdft.study import paths
-from sdft.study.exhibits import STUDY_OF, files, item
+from sdft.study import exhibits, paths
+from sdft.study.exhibits.build import exhibit, files
 from sdft.study.plan import Plan, RunSpec
 
 FILE = Path(__file__).with_name("forecast.yaml")
@@ -160,7 +160,7 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     found = [_job(path, "evaluation", len(plan.tasks), (), model) for model, path in responses.items()]
     if target == "gate":
         return found
-    names = tuple(STUDY_OF) if target == "all" else (target,)
+    names = exhibits.names() if target == "all" else (target,)
     found += trainings(plan, "table5")
     for study in plan.scale.running:
         found += trainings(plan, study)
@@ -245,24 +245,23 @@ def _evaluated(plan: Plan, path: str) -> str:
 
 def measures(plan: Plan, name: str) -> list[Job]:
     """What a table or figure measures beside scores: points along training, pass@k, divergence, FLOPs, contexts."""
-    shown = item(plan, name)
-    if not shown["enabled"]:
+    shown = exhibit(plan, name)
+    if not shown.enabled:
         return []
     found = []
 
     def add(kind: str, path: str, model: str, *needs: str) -> None:
         found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
 
-    kinds = ("trajectory", "passk", "divergence", "flops")
-    for run in (run for cell in shown["cells"] for run in cell["runs"]):
-        for kind in filter(run.get, kinds):
-            add(kind, run[kind], plan.find(run["run"]).base, run["model"])
-    alone = [entry for entry in shown["base"] if "task" in entry]
-    for entry in (*alone, *(run for teacher in shown["teachers"] for run in teacher["runs"])):
-        add("context", _evaluated(plan, f"{entry['scores']}{paths.RESPONSES}"), entry["model"])
-    for entry in (*shown["base"], *(run for teacher in shown["teachers"] for run in teacher["runs"])):
-        for kind in filter(entry.get, kinds):
-            add(kind, entry[kind], entry["model"])
+    for run in (run for cell in shown.cells for run in cell.runs):
+        for kind, path in run.files.items():
+            add(kind, path, plan.find(run.run).base, run.model)
+    in_context = [model for entry in shown.contexts for model in entry.runs]
+    for model in (*(model for model in shown.base if model.task), *in_context):
+        add("context", _evaluated(plan, f"{model.scores}{paths.RESPONSES}"), model.model)
+    for model in (*shown.base, *in_context):
+        for kind, path in model.files.items():
+            add(kind, path, model.model)
     return found
 
 

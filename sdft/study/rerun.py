@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.code import STEPS, Code, here
+from sdft.study.exhibits import find
 
 # What turns a model and questions into responses looks at no right answer.
 SCORING = ("sdft.scoring", "sdft.tasks")
@@ -84,3 +85,9 @@ def _definitions(folder: Path, tasks: list[str]) -> tuple[list[Path], list[Path]
 def measure_code(step: str, *tasks: str, code: Code | None = None) -> str:
     """What decides a measurement of a model on tasks: the step's modules and the tasks' files."""
     return (code or here()).digest(*STEPS[step], *(f"sdft.tasks.{task}" for task in sorted(tasks)))
+
+
+def exhibit_code(name: str) -> str:
+    """What decides a table or figure: the step's modules, and the exhibit's own files with all that these import."""
+    kind = find(name).kind
+    return here().digest(*STEPS[f"{kind}s"], f"sdft.pages.{kind}s.{name}", f"sdft.study.exhibits.{name}")

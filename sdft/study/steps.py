@@ -21,7 +21,7 @@ from sdft.data.fetch import local_path
 from sdft.miniature.schema import DataSpec, PretrainSpec, size_and_seed
 from sdft.models.schema import ORIGIN, BaseModelSource, ModelSpec
 from sdft.study import exhibits, paths, rerun
-from sdft.study.exhibits import NO_CONTEXT, score_names
+from sdft.study.exhibits.build import NO_CONTEXT, exhibit, files
 from sdft.study.forecast import study_hours
 from sdft.study.plan import Plan
 from sdft.study.schema import Config
@@ -33,7 +33,7 @@ from sdft.study.specs import (
     PassKSpec,
     TrajectorySpec,
 )
-from sdft.tasks import find_task
+from sdft.tasks import find_task, tested
 from sdft.tasks.benchmarks import BENCHMARKS
 
 
@@ -72,7 +72,7 @@ def _text(spec: BaseModel) -> str:
 
 def run_spec(plan: Plan, run: str, **_: str) -> str:
     """RUN.json of a run."""
-    return plan.find(run).model_dump_json(indent=1)
+    return plan.find(run).text()
 
 
 def run_inputs(plan: Plan, run: str, **_: str) -> list[str]:
@@ -240,7 +240,7 @@ def evaluate_spec(plan: Plan, run: str, **_: str) -> str:
     """A final run on its own task and the prior benchmarks."""
     found = plan.find(run)
     folder = plan.path(paths.RUN_SCORES, scored="scores", study=found.study, run=run)
-    return _evaluation(plan, found.base, model=plan.model_path(found), task=score_names(found.task), out=folder)
+    return _evaluation(plan, found.base, model=plan.model_path(found), task=list(tested(found.task)), out=folder)
 
 
 def base_test_files(plan: Plan, judged: bool = False, **_: str) -> list[str]:
@@ -250,7 +250,7 @@ def base_test_files(plan: Plan, judged: bool = False, **_: str) -> list[str]:
 
 def base_results(plan: Plan, judged: bool = False, **_: str) -> list[str]:
     """The names of what base models are measured on, or of what a judge decides of it."""
-    return [name for task in plan.tasks if find_task(task).judged or not judged for name in score_names(task)]
+    return [name for task in plan.tasks if find_task(task).judged or not judged for name in tested(task)]
 
 
 def evaluate_base_spec(plan: Plan, model: str, **_: str) -> str:
@@ -264,7 +264,7 @@ def evaluate_context_spec(plan: Plan, task: str, context: str, split: str, model
     where = {"task": task, "context": context, "split": split, "model": model}
     folder = plan.path(paths.CONTEXT_SCORES, scored="scores", **where)
     shown = _shown(plan, task, context) | {"split": split}
-    return _evaluation(plan, model, False, model=plan.base_path(model), task=score_names(task), out=folder, **shown)
+    return _evaluation(plan, model, False, model=plan.base_path(model), task=list(tested(task)), out=folder, **shown)
 
 
 def evaluate_released_spec(plan: Plan, model: str, task: str, **_: str) -> str:
@@ -426,20 +426,20 @@ def _present(plan: Plan, files: list[str]) -> list[str]:
 
 def exhibit_files(plan: Plan, table: str | None = None, figure: str | None = None, **_: str) -> list[str]:
     """Every result behind a table or figure."""
-    return _present(plan, exhibits.files(plan, table or figure))
+    return _present(plan, files(plan, table or figure))
 
 
 def exhibit_plan(plan: Plan, table: str | None = None, figure: str | None = None, **_: str) -> str:
     """What a table or figure is made of, as text for its plan.json."""
-    found = exhibits.item(plan, table or figure)
-    if found["study"] in plan.scale.possible and not found["enabled"]:
-        found["cost_hours"] = round(study_hours(plan, found["study"]), 2)
-    return json.dumps(found, indent=1)
+    found = exhibit(plan, table or figure)
+    if found.study in plan.scale.possible and not found.enabled:
+        found = found.model_copy(update={"cost_hours": round(study_hours(plan, found.study), 2)})
+    return found.model_dump_json(indent=1, exclude_defaults=True)
 
 
 def selected_files(plan: Plan, **_: str) -> list[str]:
     """The winners of Table 5, with their rankings."""
-    return _present(plan, list(dict.fromkeys(cell["selected"] for cell in exhibits.item(plan, "table5")["cells"])))
+    return _present(plan, list(dict.fromkeys(cell.selected for cell in exhibit(plan, "table5").cells)))
 
 
 def released_plan(plan: Plan, **_: str) -> str:
@@ -460,8 +460,8 @@ def released_files(plan: Plan, **_: str) -> list[str]:
 
 def shown_files(plan: Plan, **_: str) -> list[str]:
     """The verdict of every table and the numbers of every figure."""
-    tables = [plan.path(paths.VERDICT, table=name) for name in exhibits.TABLES]
-    return tables + [plan.path(paths.FIGURE, figure=name, kind="json") for name in exhibits.FIGURES]
+    tables = [plan.path(paths.VERDICT, table=name) for name in exhibits.names("table")]
+    return tables + [plan.path(paths.FIGURE, figure=name, kind="json") for name in exhibits.names("figure")]
 
 
 def target_files(plan: Plan, *names: str) -> list[str]:
@@ -470,9 +470,9 @@ def target_files(plan: Plan, *names: str) -> list[str]:
 
 
 def _target(plan: Plan, name: str) -> list[str]:
-    if name in exhibits.TABLES:
+    if name in exhibits.names("table"):
         return [plan.path(paths.VERDICT, table=name), plan.path(paths.TABLE, table=name, kind="md")]
-    if name in exhibits.FIGURES:
+    if name in exhibits.names("figure"):
         return [plan.path(paths.FIGURE, figure=name, kind=kind) for kind in ("pdf", "svg", "png", "json")]
     if name == "claims":
         return [plan.path(paths.LEDGER, kind=kind) for kind in ("json", "md")]

@@ -11,7 +11,7 @@ import pytest
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError
 from sdft.evaluate.judge import Response, judge_all, kappa, main, parse_label, prompt, rubric
-from sdft.evidence.outcomes import Scores
+from sdft.evidence.scores import Scores
 from sdft.records.record import Record, write_records
 from sdft.study.schema import Judge
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from world import PRIOR
+from world import PRIOR, standing
+
+from sdft.study.exhibits.schema import Exhibit
 
 SEEDS = (0, 1, 2)
 
@@ -118,9 +120,8 @@ class World:
         )
 
     def plan(self, item: str, **fields: Any) -> Path:
-        plan = {"item": item, "scale": self.scale, "tolerance": {}, "enabled": True, "cost_hours": 1.5, "base": []}
-        plan |= {"cells": [], "teachers": [], "candidates": [], **fields}
-        return Path(self.write(f"plans/{item}", plan))
+        exhibit = Exhibit(**{"name": item, "study": "table5", **standing(self.scale), **fields})
+        return Path(self.write(f"plans/{item}", exhibit.model_dump(mode="json")))
 
     def base(self, abilities: dict[str, float], size: str | None = None, **more: Any) -> list[dict[str, Any]]:
         found = []
@@ -145,12 +146,12 @@ def knowledge(world: World) -> list[Path]:
         cell("sdft.answer", 0.4, 0.3),
     ]
     teacher = world.scores("rag", {"knowledge": 0.9, "knowledge_ood": 0.97}, lenient=0.8)
-    teachers = [
+    contexts = [
         {"task": "knowledge", "context": "article", "runs": [{"seed": s, "model": "m", "scores": teacher}]}
         for s in world.seeds[:1]
     ]
     base = world.base({"knowledge": 0.02, "knowledge_ood": 0.02})
-    fields = {"base": base, "cells": cells, "teachers": teachers, "study": "knowledge"}
+    fields = {"base": base, "cells": cells, "contexts": contexts, "study": "knowledge"}
     return [world.plan("table1", **fields), world.plan("figure7", **fields)]
 
 
@@ -178,9 +179,9 @@ def teacher(world: World) -> list[Path]:
     runs = [
         {key: run[key] for key in ("seed", "model", "scores", "divergence")} for run in models("context", 0.7, 0.96)
     ]
-    teachers = [{"task": "tooluse", "context": "shared", "label": "Base with demonstration", "runs": runs}]
+    contexts = [{"task": "tooluse", "context": "shared", "runs": runs}]
     base = world.base({"tooluse": 0.42})
-    return [world.plan("figure2", base=base, cells=cells, teachers=teachers, study="teacher")]
+    return [world.plan("figure2", base=base, cells=cells, contexts=contexts, study="teacher")]
 
 
 ORDERS = (("tooluse", "science", "medical"), ("medical", "science", "tooluse"))
@@ -219,7 +220,7 @@ def sequential(world: World, stages: int = 3, sdft: tuple[float, float] = (0.8, 
 
 
 def scaling(world: World) -> list[Path]:
-    base, cells, teachers = [], [], []
+    base, cells, contexts = [], [], []
     for size, alone, shown, gain in (("xs", 0.2, 0.3, -0.1), ("s", 0.25, 0.5, 0.02), ("m", 0.3, 0.9, 0.12)):
         base += world.base(
             {"science": alone}, size, **({"passk": lambda n: world.passk(n, 0.1)} if size == "m" else {})
@@ -228,7 +229,7 @@ def scaling(world: World) -> list[Path]:
             {"seed": seed, "model": f"{size}-s{seed}", "scores": world.scores(f"icl-{size}-{seed}", {"science": shown})}
             for seed in world.seeds
         ]
-        teachers.append({"task": "science", "context": "shared", "size": size, "runs": runs})
+        contexts.append({"task": "science", "context": "shared", "size": size, "runs": runs})
         for budget in ("", ".long") if size != "m" else ("",):
             for method, ability in (("sft", 0.6), ("sdft", 0.6 + gain)):
                 arm = f"{method}.{size}{budget}" if size != "m" else method
@@ -241,7 +242,7 @@ def scaling(world: World) -> list[Path]:
                     },
                 )
                 cells.append({"task": "science", "arm": arm, "method": method, "size": size, "runs": runs})
-    return [world.plan("figure5", base=base, cells=cells, teachers=teachers, study="scaling")]
+    return [world.plan("figure5", base=base, cells=cells, contexts=contexts, study="scaling")]
 
 
 def policies(world: World) -> list[Path]:

@@ -13,6 +13,9 @@ from world import make_world
 from sdft.common.errors import SdftError
 from sdft.pages import figures
 from sdft.pages.figures.figure4 import draw_pareto
+from sdft.pages.figures.style import LOOKS
+
+OFF = {"reason": "switched off", "cost_hours": 1.5}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,7 @@ def test_a_method_that_changes_nothing_does_not_hide_the_base():
 
 
 def test_methods_differ_by_marker_alone():
-    markers = [marker for _, marker in figures.LOOKS.values()]
+    markers = [marker for _, marker in LOOKS.values()]
     assert len(set(markers)) == len(markers)
 
 
@@ -111,7 +114,7 @@ def test_a_figure_has_its_files_its_numbers_and_a_caption_with_n(plans, style, t
 @pytest.mark.parametrize("name", OTHERS)
 def test_nothing_run_is_a_gap_and_switched_off_is_a_page_with_its_cost(plans, style, tmp_path, name):
     plan = json.loads(plans[name].read_text())
-    for label, fields in (("empty", {"cells": [], "teachers": [], "base": []}), ("off", {"enabled": False})):
+    for label, fields in (("empty", {"cells": [], "contexts": [], "base": []}), ("off", OFF)):
         path = tmp_path / f"{label}.json"
         path.write_text(json.dumps({**plan, **fields}))
         numbers = draw_one(name, path, style, tmp_path / label)

@@ -104,7 +104,7 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(render, tmp_path):
 
 def test_a_rehearsal_is_stamped(tmp_path, root):
     evidence = display.load(make_results(tmp_path, root, scale="rehearsal", items=8, prior_items=8))
-    assert "rehearsal: not evidence" in display.header(evidence)
+    assert "Rehearsal: not evidence." in display.header(evidence)
 
 
 def test_a_claim_against_the_paper_is_said_at_the_top(tmp_path, root):
@@ -146,10 +146,10 @@ def test_the_gallery_shows_what_there_is_and_names_the_rest(some_results):
 def test_the_gallery_knows_its_scale_from_what_it_shows(tmp_path):
     plan = knowledge(World(tmp_path / "world", scale="rehearsal", items=8, seeds=(0,)))[0]
     tables.main(["--plan", str(plan), "--out", str(tmp_path / "tables/table1")])
-    assert "rehearsal: not evidence" in gallery.header(gallery.load(tmp_path))
+    assert "Rehearsal: not evidence." in gallery.header(gallery.load(tmp_path))
     ledger.main(["--verdicts", str(tmp_path / "tables/table1/verdict.json"), "--out", str(tmp_path / "claims")])
     head = gallery.header(gallery.load(tmp_path))
-    assert "rehearsal: not evidence" in head
+    assert "Rehearsal: not evidence." in head
     assert "scale rehearsal" in head
     assert re.search(r"INCOMPARABLE</span> \d", head)
 

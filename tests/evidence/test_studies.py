@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 import studies
 from studies import World
+from world import standing
 
 from sdft.common.errors import SdftError
 from sdft.evidence.exhibits import knowledge, policies, scaling, sequential, teacher
-from sdft.evidence.outcomes import Run, Scores, Study, read_study
+from sdft.evidence.outcomes import Results, Run, read_results
 from sdft.evidence.quantities import OFFLINE, Comparison
+from sdft.evidence.scores import Scores
 from sdft.evidence.statements import STATEMENTS, Statement, combine, conclude, statements
 from sdft.evidence.trajectories import summary
 from sdft.evidence.verdicts import notice
 from sdft.pages import figures, tables
 from sdft.statistics import Interval, pass_at_k
+from sdft.study.exhibits.schema import Exhibit
 from sdft.study.gate import bands
 
 ITEMS = 80
@@ -150,7 +153,7 @@ def test_ablations_show_the_toy_and_every_arm(plans, tmp_path):
 
 @pytest.mark.parametrize("item", ["table1", "table2", "table3", "ablations", "cost"])
 def test_a_study_that_is_switched_off_has_no_numbers_and_says_what_it_costs(plans, tmp_path, item):
-    verdict = make_table(changed(plans[item], enabled=False, cost_hours=12.5), tmp_path)
+    verdict = make_table(changed(plans[item], reason="switched off", cost_hours=12.5), tmp_path)
     assert {row["verdict"] for row in verdict["rows"]} <= {"NOT RUN"}
     assert {claim["verdict"] for claim in verdict["claims"]} <= {"NOT RUN"}
     assert all("12.5 device-hours" in claim["reading"] for claim in verdict["claims"])
@@ -158,7 +161,7 @@ def test_a_study_that_is_switched_off_has_no_numbers_and_says_what_it_costs(plan
 
 
 def test_a_sequence_is_normalised_between_base_and_best_and_its_transfers_are_those_of_the_matrix(plans):
-    numbers = sequential.figure3(read_study(plans["figure3"]))
+    numbers = sequential.figure3(read_results(plans["figure3"]))
     assert [panel["order"] for panel in numbers["panels"]] == [list(order) for order in studies.ORDERS]
     for panel in numbers["panels"]:
         first = panel["order"][0]
@@ -178,7 +181,7 @@ def test_a_sequence_is_normalised_between_base_and_best_and_its_transfers_are_th
 
 def test_half_a_sequence_is_drawn_as_far_as_it_goes(tmp_path):
     (plan,) = studies.sequential(World(tmp_path, items=20, seeds=(0, 1)), stages=1)
-    numbers = sequential.figure3(read_study(plan))
+    numbers = sequential.figure3(read_results(plan))
     half = numbers["panels"][1]["arms"]["sft.seq"]
     assert half["matrix"] is None
     assert {point["stage"] for point in half["curves"]["science"]} == {-1, 0}
@@ -193,7 +196,7 @@ def test_a_model_that_learns_nothing_neither_accumulates_nor_keeps(tmp_path):
     order = world.rng.permutation(100)
     world.outcomes = lambda benchmark, ability, items=None: (order < ability * 100).astype(float)
     (plan,) = studies.sequential(world, sdft=(0.45, 0.45))
-    claims = {claim["id"]: claim for claim in sequential.figure3(read_study(plan))["claims"]}
+    claims = {claim["id"]: claim for claim in sequential.figure3(read_results(plan))["claims"]}
     assert claims["sequential-sdft-accumulates"]["verdict"] == "INCONCLUSIVE"
     assert claims["sequential-sdft-keeps"]["verdict"] == "INCONCLUSIVE"
     assert "cannot be kept" in claims["sequential-sdft-keeps"]["reading"]
@@ -212,7 +215,7 @@ def test_points_along_training_are_never_compared_with_a_judge(tmp_path):
     with gzip.open(folder / "responses.jsonl.gz", "wt") as lines:
         lines.writelines(json.dumps(row) + "\n" for row in rows)
     assert sequential.base_outcomes(Run("base", 0, Scores(folder)), "medical", 3) == [0, 0, 1]
-    for claim in sequential.figure3(read_study(plan))["claims"]:
+    for claim in sequential.figure3(read_results(plan))["claims"]:
         assert claim["verdict"] == "INCOMPARABLE"
         assert claim["reading"].startswith(OFFLINE)
 
@@ -225,13 +228,13 @@ def test_a_base_model_that_misses_its_gate_marks_what_depends_on_it(tmp_path):
     plan = studies.policies(world)[0]
     base = [{**entry, "model": model} for entry in json.loads(plan.read_text())["base"]]
     gate = [str(tmp_path / "gate.json")]
-    study = read_study(changed(plan, base=base, gate=gate))
+    study = read_results(changed(plan, base=base, gate=gate))
     numbers = policies.figure6(study)
     assert {claim["verdict"] for claim in numbers["claims"]} == {"INCOMPARABLE"}
     assert all(claim["reading"].startswith(f"The base model {model} misses") for claim in numbers["claims"])
     assert "its gate on tooluse" in notice(study)
-    for fields in ({"base": base, "gate": []}, {"gate": gate}, {"base": base, "gate": gate, "scale": "mini"}):
-        found = verdicts(policies.figure6(read_study(changed(plan, **fields)))["claims"])
+    for fields in ({"base": base, "gate": []}, {"gate": gate}, {"base": base, "gate": gate, **standing("mini")}):
+        found = verdicts(policies.figure6(read_results(changed(plan, **fields)))["claims"])
         assert "INCOMPARABLE" not in found.values()
     on_science = replace(comparison(5, 2, 0.001), benchmarks=("science",))
     assert conclude(statement("better"), [on_science], study)["verdict"] == "DIRECTION"
@@ -249,7 +252,7 @@ def test_two_judges_are_named_with_their_agreement(tmp_path):
 
 
 def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(plans):
-    study = read_study(plans["figure5"])
+    study = read_results(plans["figure5"])
     numbers = scaling.figure5(study)
     assert [entry["size"] for entry in numbers["sizes"]] == ["xs", "s", "m"]
     xs, _, m = numbers["sizes"]
@@ -267,7 +270,7 @@ def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(
 
 
 def test_divergences_are_paired_by_item(plans):
-    numbers = teacher.figure2(read_study(plans["figure2"]))
+    numbers = teacher.figure2(read_results(plans["figure2"]))
     sft, sdft, context = (entry["value"] for entry in numbers["nats"])
     assert sft["mean"] > context["mean"] > 0
     assert sft["covers"] == "seeds and items"
@@ -281,7 +284,7 @@ def test_divergences_are_paired_by_item(plans):
 def test_policies_keep_the_place_of_an_arm_that_was_not_run(plans):
     plan = json.loads(plans["figure8"].read_text())
     plan["cells"] = [cell for cell in plan["cells"] if cell["arm"] != "sdft.frozen"]
-    numbers = policies.figure8(read_study(changed(plans["figure8"], **plan)))
+    numbers = policies.figure8(read_results(changed(plans["figure8"], **plan)))
     assert [entry["arm"] for entry in numbers["arms"]] == [arm for arm, _, _ in policies.TEACHERS]
     assert numbers["arms"][2]["new_task"] is None
     assert numbers["arms"][2]["paper"] == 65
@@ -292,12 +295,12 @@ def test_policies_keep_the_place_of_an_arm_that_was_not_run(plans):
 def test_one_missing_context_is_a_gap(plans):
     plan = json.loads(plans["figure7"].read_text())
     cells = [cell for cell in plan["cells"] if cell["arm"] != "sdft.text"]
-    numbers = knowledge.figure7(read_study(changed(plans["figure7"], cells=cells)))
+    numbers = knowledge.figure7(read_results(changed(plans["figure7"], cells=cells)))
     assert [entry["arm"] for entry in numbers["not_drawn"]] == ["sdft.text"]
     assert [entry["paper"] for entry in numbers["bars"]] == [37, 75, 89]
 
 
-EMPTY = Study(table="", scale="mini", tolerance={}, base=(), cells=(), candidates=())
+EMPTY = Results(Exhibit(name="", study="", **standing("mini")))
 
 
 def comparison(mean, half, p, name="a"):

@@ -16,10 +16,11 @@ from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 from sdft.common.errors import SdftError
 from sdft.common.provenance import Clock
 from sdft.evidence.claims import claims, judge, verdict_not_worse, verdict_part, verdict_unchanged
-from sdft.evidence.outcomes import read_study
+from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import lookup
 from sdft.pages import tables
 from sdft.pages.layout import markdown, under, value_text
+from sdft.pages.tables.table5 import table5
 from sdft.records.record import Record, write_records
 from sdft.statistics import Fraction, Interval
 from sdft.study.gate import bands
@@ -57,8 +58,8 @@ def test_a_shorter_version_of_the_test_set_is_scored_on_its_own_items(tmp_path):
     write_records(data, [Record(name, [{"role": "user", "content": "?"}]) for name in order])
     plan["versions"] = {"science": {"data": str(data), "rows": [68]}}
     path.write_text(json.dumps(plan))
-    study = read_study(path)
-    verdict = tables.table5.table5(study, Clock())
+    study = read_results(path)
+    verdict = table5(study, Clock())
     found = {row["method"]: row for row in verdict["versions"]}
     assert set(found) == {"base", *METHODS}
     runs = study.cell("science", "sdft").runs
@@ -99,7 +100,7 @@ def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeyp
     share = Fraction(-0.001, -0.004, 0.03, 3, 900)
     monkeypatch.setattr("sdft.evidence.claims.restored_fraction", lambda *_: share)
     restores = claims(["science"])[-1]
-    reading = judge(restores, read_study(paper_like[0] / "tables/table5/plan.json"), 1.0)["reading"]
+    reading = judge(restores, read_results(paper_like[0] / "tables/table5/plan.json"), 1.0)["reading"]
     assert "0 % of SFT's loss is restored (95 % interval 0 to 3 %)" in reading
     assert "-0" not in reading
 
@@ -352,8 +353,10 @@ def test_unknown_tables_and_tolerances_are_refused(tmp_path):
     plan = make_world(tmp_path, items=8, prior_items=8, table="table55")
     with pytest.raises(SdftError, match="did you mean 'table5'"):
         tables.main(["--plan", str(plan), "--out", str(tmp_path / "t")])
-    with pytest.raises(SdftError, match="did you mean 'rounding'"):
-        tables.Tolerance.of({"roundin": 1.0})
+    record = json.loads(make_world(tmp_path, items=8, prior_items=8).read_text())
+    plan.write_text(json.dumps(record | {"tolerance": {"roundin": 1.0}}))
+    with pytest.raises(SdftError, match=r"plan.json is not the plan of a table or figure \(tolerance.roundin"):
+        tables.main(["--plan", str(plan), "--out", str(tmp_path / "t")])
 
 
 def test_evidence_does_not_import_torch():

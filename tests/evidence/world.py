@@ -20,6 +20,22 @@ PAPER_LIKE = {
 }
 
 
+# What the scales of config.yaml say of their numbers.
+EVIDENCE = {"mini": "own", "rehearsal": "none", "smoke": "none", "paper": "paper"}
+
+
+def standing(scale: str) -> dict[str, str]:
+    """The fields of an exhibit that say what the numbers of a scale are worth."""
+    evidence = EVIDENCE[scale]
+    notice = f"{scale.capitalize()}: not evidence." if evidence == "none" else f"Numbers of scale {scale}."
+    return {
+        "scale": scale,
+        "evidence": evidence,
+        "notice": notice,
+        "unlike": "" if scale == "paper" else "another world",
+    }
+
+
 def write_scores(folder: Path, outcomes: dict[str, np.ndarray], cost: float = 0.01) -> None:
     """One JSON a benchmark and one archive of items, as `sdft.evaluate` leaves them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +84,7 @@ def make_world(
         noisy = thresholds[benchmark] + 0.05 * rng.standard_normal(names[benchmark])
         return (noisy < ability).astype(float)
 
-    plan = {"table": table, "scale": scale, "tolerance": {}, "base": [], "cells": [], "candidates": []}
+    plan = {"name": table, "study": "table5", **standing(scale), "base": [], "cells": [], "candidates": []}
     for seed in seeds:
         folder = root / "scores/base" / f"m-s{seed}"
         write_scores(folder, {name: draw("base", name) for name in names})

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sdft.config import load_config
-from sdft.study import exhibits as items
+from sdft.study.exhibits.build import exhibit
 from sdft.study.plan import Plan
 
 OWN = ("Snakefile", "config.yaml", "config", "rules", "sdft", "notebooks", "workflow_scripts", "released")
@@ -57,16 +57,16 @@ def score(folder, names, right):
     Path(folder, "responses.jsonl.gz").write_bytes(gzip.compress("".join(lines).encode()))
 
 
-def half_done(plan, item, tasks, arms):
+def half_done(plan, name, tasks, arms):
     """Write the scores of the base models and, for some arms, of the first seed alone."""
-    found = items.item(plan, item)
-    for entry in found["base"]:
-        score(entry["scores"], tasks, 1)
-    runs = [cell["runs"][0] for cell in found["cells"] if cell["arm"] in arms]
+    found = exhibit(plan, name)
+    for entry in found.base:
+        score(entry.scores, tasks, 1)
+    runs = [cell.runs[0] for cell in found.cells if cell.arm in arms]
     for run in runs:
-        score(run["scores"], tasks, 6)
-        put(run["model"], "{}")
-    return [run["run"] for run in runs]
+        score(run.scores, tasks, 6)
+        put(run.model, "{}")
+    return [run.run for run in runs]
 
 
 def test_what_is_missing_says_not_run_and_nothing_is_trained(plan):
@@ -106,8 +106,8 @@ def test_what_is_missing_says_not_run_and_nothing_is_trained(plan):
 
     # Once more there is nothing to do; another result is taken up, and nothing else is made for it.
     assert "total" not in jobs(*partial)
-    other = items.item(plan, "table2")["cells"][1]["runs"][0]
-    score(other["scores"], ["medical"], 7)
+    other = exhibit(plan, "table2").cells[1].runs[0]
+    score(other.scores, ["medical"], 7)
     assert jobs(*partial) == {"table": "1", "table2": "1", "total": "2"}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Cell, Study
+from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.quantities import Comparison, compare, measured_row, quantity
 from sdft.evidence.statements import conclude_all
 
@@ -30,19 +30,19 @@ ABLATIONS = {
 }
 
 
-def arm_rows(study: Study, ablations: dict[str, Any] = ABLATIONS) -> list[dict[str, Any]]:
+def arm_rows(results: Results, ablations: dict[str, Any] = ABLATIONS) -> list[dict[str, Any]]:
     """A row for each ablation, task, arm and metric, in percent; an arm that was not run has a row all the same."""
     rows = []
     for ablation, (title, arms) in ablations.items():
-        for task in study.tasks:
+        for task in results.tasks:
             for arm, name in arms:
-                cell = _arm(study, arm, task)
+                cell = _arm(results, arm, task)
                 if cell is None:
                     rows.append(_absent(ablation, title, task, arm, name))
                     continue
                 for metric in METRICS:
                     row = measured_row(None, cell, quantity(metric, task))
-                    if not study.enabled:
+                    if not results.enabled:
                         row |= {"mean": None, "low": None, "high": None, "n_seeds": 0, "by_seed": []}
                     verdict = "NOT RUN" if row["mean"] is None else "INCOMPARABLE"
                     why = "no score file; ask snakemake" if row["mean"] is None else "the paper prints no number"
@@ -60,9 +60,9 @@ def arm_rows(study: Study, ablations: dict[str, Any] = ABLATIONS) -> list[dict[s
     return rows
 
 
-def _arm(study: Study, arm: str, task: str) -> Cell | None:
-    found = study.arm(arm, task)
-    return study.arm("sdft.reverse", task) if found is None and arm == "sdft.analytic" else found
+def _arm(results: Results, arm: str, task: str) -> Cell | None:
+    found = results.arm(arm, task)
+    return results.arm("sdft.reverse", task) if found is None and arm == "sdft.analytic" else found
 
 
 def _absent(ablation: str, title: str, task: str, arm: str, name: str) -> dict[str, Any]:
@@ -74,11 +74,11 @@ def _absent(ablation: str, title: str, task: str, arm: str, name: str) -> dict[s
     }
 
 
-def ablation_claims(study: Study) -> list[dict[str, Any]]:
+def ablation_claims(results: Results) -> list[dict[str, Any]]:
     names = {arm: name for _, arms in ABLATIONS.values() for arm, name in arms}
 
     def difference(task: str, one: str, other: str) -> Comparison:
-        where = f"{TASK_NAMES[task]}, " if len(study.tasks) > 1 else ""
+        where = f"{TASK_NAMES[task]}, " if len(results.tasks) > 1 else ""
         kind = " rollouts" if "rollouts" in one else ""
         name = {
             "sdft.token": "analytic minus sampled token",
@@ -87,20 +87,24 @@ def ablation_claims(study: Study) -> list[dict[str, Any]]:
         }.get(other, f"{names[one]}{kind} minus 1")
         pair = (f"arm {one}", f"arm {other}")
         return compare(
-            _arm(study, one, task), _arm(study, other, task), quantity("new_task", task), name=where + name, names=pair
+            _arm(results, one, task),
+            _arm(results, other, task),
+            quantity("new_task", task),
+            name=where + name,
+            names=pair,
         )
 
     rollouts = [arm for arm, _ in ABLATIONS["rollouts"][1][1:]]
     return conclude_all(
-        study,
+        results,
         "ablations",
         {
             "estimator-analytic": [
                 difference(task, "sdft.analytic", arm)
-                for task in study.tasks
+                for task in results.tasks
                 for arm in ("sdft.token", "sdft.rao_blackwell")
             ],
-            "rollouts-negligible": [difference(task, arm, "sdft") for task in study.tasks for arm in rollouts],
-            "forward-kl-suffices": [difference(task, "sdft", "sdft.reverse") for task in study.tasks],
+            "rollouts-negligible": [difference(task, arm, "sdft") for task in results.tasks for arm in rollouts],
+            "forward-kl-suffices": [difference(task, "sdft", "sdft.reverse") for task in results.tasks],
         },
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from sdft.common.files import read_json
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Cell, Run, Study
+from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import lookup
 from sdft.evidence.quantities import Comparison, finite
 from sdft.evidence.statements import conclude_all
@@ -38,13 +38,13 @@ def _amounts(cell: Cell | None, kind: str) -> dict[int, float]:
     return {seed: value for seed, value in found.items() if value}
 
 
-def ratio_rows(study: Study) -> list[dict[str, Any]]:
+def ratio_rows(results: Results) -> list[dict[str, Any]]:
     """A row a task and kind: SDFT over SFT a sequence, as the mean over seeds of the logarithm, taken back."""
     rows = []
-    for task in study.tasks or ["science"]:
+    for task in results.tasks or ["science"]:
         for kind in KINDS:
-            sdft, sft = (_amounts(study.arm(arm, task), kind) for arm in ("sdft", "sft"))
-            seeds = sorted(set(sdft) & set(sft)) if study.enabled else []
+            sdft, sft = (_amounts(results.arm(arm, task), kind) for arm in ("sdft", "sft"))
+            seeds = sorted(set(sdft) & set(sft)) if results.enabled else []
             printed = lookup("cost", "all", "sdft", kind)
             row: dict[str, Any] = {
                 **{"task": task, "label": KINDS[kind], "method": "sdft", "metric": kind, "unit": "times SFT"},
@@ -69,8 +69,8 @@ def ratio_rows(study: Study) -> list[dict[str, Any]]:
                     "by_seed": [round(math.exp(value), 4) for value in logs],
                     "sdft": finite(float(np.mean([sdft[seed] for seed in seeds])), 6),
                     "sft": finite(float(np.mean([sft[seed] for seed in seeds])), 6),
-                    "verdict": "INCOMPARABLE" if study.scale != "paper" else _verdict(low, high, printed.value),
-                    "reason": "other models and hardware than the paper's" if study.scale != "paper" else "",
+                    "verdict": "INCOMPARABLE" if not results.beside_paper else _verdict(low, high, printed.value),
+                    "reason": "other models and hardware than the paper's" if not results.beside_paper else "",
                 }
             rows.append(row)
     return rows
@@ -85,10 +85,10 @@ def _verdict(low: float | None, high: float | None, published: float) -> str:
     return "DIRECTION" if low > 1 else "MISMATCH"
 
 
-def cost_claims(study: Study, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def cost_claims(results: Results, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     comparisons = []
     for row in rows:
-        name = row["label"] if len(study.tasks) < 2 else f"{TASK_NAMES[row['task']]}, {row['label']}"
+        name = row["label"] if len(results.tasks) < 2 else f"{TASK_NAMES[row['task']]}, {row['label']}"
         if row["mean"] is None:
             comparisons.append(Comparison(name, None, "times", absent=(row["label"],), published=row["published"]))
             continue
@@ -109,4 +109,4 @@ def cost_claims(study: Study, rows: list[dict[str, Any]]) -> list[dict[str, Any]
                 extra={"ratio": row["mean"], "shown": shown},
             )
         )
-    return conclude_all(study, "cost", {"cost-dearer": comparisons})
+    return conclude_all(results, "cost", {"cost-dearer": comparisons})

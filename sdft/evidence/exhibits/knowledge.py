@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sdft.evidence.outcomes import Cell, Study
+from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import lookup
 from sdft.evidence.quantities import Comparison, compare, measured_row, quantity
 from sdft.evidence.statements import conclude_all
@@ -27,11 +27,11 @@ CONTEXTS = (
 )
 
 
-def cell(study: Study, arm: str) -> Cell | None:
+def cell(results: Results, arm: str) -> Cell | None:
     """The cell behind an arm of the study, untrained models included."""
     if arm == "base":
-        return study.base_cell(TASK) if study.base else None
-    return study.teacher(TASK) if arm == "oracle_rag" else study.arm(arm, TASK)
+        return results.base_cell(TASK) if results.base else None
+    return results.in_context(TASK) if arm == "oracle_rag" else results.arm(arm, TASK)
 
 
 def _published(item: str, one: str, other: str, metric: str) -> float | None:
@@ -39,14 +39,14 @@ def _published(item: str, one: str, other: str, metric: str) -> float | None:
     return None if None in pair else round(pair[0].value - pair[1].value, 3)
 
 
-def _difference(study: Study, one: str, other: str, metric: str, item: str, rows: tuple[str, str]) -> Comparison:
+def _difference(results: Results, one: str, other: str, metric: str, item: str, rows: tuple[str, str]) -> Comparison:
     names = {arm: name for name, arm in LINES}
     if item == "figure7":
         names = {arm: name for _, name, arm in CONTEXTS}
     pair = (names[one], names[other])
     return compare(
-        cell(study, one),
-        cell(study, other),
+        cell(results, one),
+        cell(results, other),
         quantity(metric, TASK),
         name=f"{pair[0]} minus {pair[1]}",
         names=pair,
@@ -54,14 +54,14 @@ def _difference(study: Study, one: str, other: str, metric: str, item: str, rows
     )
 
 
-def table1_claims(study: Study, incomparable: dict[str, str] | None = None) -> list[dict[str, Any]]:
+def table1_claims(results: Results, incomparable: dict[str, str] | None = None) -> list[dict[str, Any]]:
     sdft, sft, oracle = "sdft.knowledge", "sft.knowledge", "oracle_rag"
 
     def difference(one: str, other: str, metric: str, rows: tuple[str, str]) -> list[Comparison]:
-        return [_difference(study, one, other, metric, "table1", rows)]
+        return [_difference(results, one, other, metric, "table1", rows)]
 
     return conclude_all(
-        study,
+        results,
         "table1",
         {
             "knowledge-sdft-beats-sft": difference(sdft, sft, "strict", ("sdft", "sft")),
@@ -73,26 +73,26 @@ def table1_claims(study: Study, incomparable: dict[str, str] | None = None) -> l
     )
 
 
-def figure7(study: Study) -> dict[str, Any]:
+def figure7(results: Results) -> dict[str, Any]:
     """Bars of Figure 7, in percent, with the paper's beside them and what was not run."""
     bars, not_drawn = [], []
     for row, name, arm in CONTEXTS:
-        own = cell(study, arm)
+        own = cell(results, arm)
         printed = lookup("figure7", TASK, row, "strict")
         values = {metric: measured_row("figure7", own, quantity(metric, TASK)) for metric in METRICS} if own else {}
-        if not values or values["strict"]["mean"] is None or not study.enabled:
+        if not values or values["strict"]["mean"] is None or not results.enabled:
             not_drawn.append({"what": name, "arm": arm, "why": "NOT RUN"})
             values = {}
         bars.append({"context": row, "label": name, "arm": arm, "paper": printed.value, **_numbers(values)})
     claims = conclude_all(
-        study,
+        results,
         "figure7",
         {
             "context-order": [
                 _difference(
-                    study, "sdft.knowledge", "sdft.text", "strict", "figure7", ("text_and_answer", "text_only")
+                    results, "sdft.knowledge", "sdft.text", "strict", "figure7", ("text_and_answer", "text_only")
                 ),
-                _difference(study, "sdft.text", "sdft.answer", "strict", "figure7", ("text_only", "answer_only")),
+                _difference(results, "sdft.text", "sdft.answer", "strict", "figure7", ("text_only", "answer_only")),
             ]
         },
     )

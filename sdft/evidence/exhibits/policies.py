@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sdft.evidence.exhibits.teacher import point
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.evidence.published import lookup
 from sdft.evidence.quantities import Comparison, compare, measured_row, quantity
 from sdft.evidence.statements import conclude_all
@@ -27,15 +27,15 @@ TEACHERS = (
 )
 
 
-def arms(study: Study, item: str, which: tuple[tuple[str, str, str | None], ...]) -> dict[str, Any]:
+def arms(results: Results, item: str, which: tuple[tuple[str, str, str | None], ...]) -> dict[str, Any]:
     """Bars and curves of some arms: accuracy at the end on the test set, and along training; in percent."""
-    task = next((cell.task for cell in study.cells), TASK)
+    task = next((cell.task for cell in results.cells), TASK)
     bars, not_drawn = [], []
     for arm, name, row in which:
-        cell = study.arm(arm, task)
+        cell = results.arm(arm, task)
         value = prior = None
         path: dict[str, Any] = {"new_task": [], "prior_average": []}
-        if cell and study.enabled:
+        if cell and results.enabled:
             value = point(measured_row(item, cell, quantity("new_task", task)))
             prior = point(measured_row(item, cell, quantity("prior_average", task)))
             path = {"new_task": curve(cell.runs, task_reader(task)), "prior_average": curve(cell.runs, prior_reader)}
@@ -54,19 +54,19 @@ def arms(study: Study, item: str, which: tuple[tuple[str, str, str | None], ...]
                 "along": path,
             }
         )
-    base = study.base_cell(task, distinct=True) if study.base and study.enabled else None
+    base = results.base_cell(task, distinct=True) if results.base and results.enabled else None
     reference = point(measured_row(item, base, quantity("new_task", task))) if base else None
     return {"unit": "percent", "task": task, "base": reference, "arms": bars, "not_drawn": not_drawn}
 
 
-def _difference(study: Study, item: str, which: Any, one: str, other: str) -> Comparison:
-    task = next((cell.task for cell in study.cells), TASK)
+def _difference(results: Results, item: str, which: Any, one: str, other: str) -> Comparison:
+    task = next((cell.task for cell in results.cells), TASK)
     names = {arm: name for arm, name, _ in which}
     rows = {arm: row for arm, _, row in which}
     printed = [lookup(item, TASK, rows[arm], "new_task") if rows[arm] else None for arm in (one, other)]
     return compare(
-        study.arm(one, task),
-        study.arm(other, task),
+        results.arm(one, task),
+        results.arm(other, task),
         quantity("new_task", task),
         name=f"{names[one]} minus {names[other]}".replace(" (ours)", ""),
         names=(names[one], names[other]),
@@ -74,14 +74,14 @@ def _difference(study: Study, item: str, which: Any, one: str, other: str) -> Co
     )
 
 
-def figure6(study: Study) -> dict[str, Any]:
+def figure6(results: Results) -> dict[str, Any]:
     """Numbers of Figure 6: the same teacher three ways, and the control that separates freshness from policy."""
 
     def minus(other: str) -> list[Comparison]:
-        return [_difference(study, "figure6", POLICIES, "sdft", other)]
+        return [_difference(results, "figure6", POLICIES, "sdft", other)]
 
     claims = conclude_all(
-        study,
+        results,
         "figure6",
         {
             "onpolicy-beats-offline": minus("offline_distillation"),
@@ -89,17 +89,17 @@ def figure6(study: Study) -> dict[str, Any]:
             "onpolicy-beats-fresh": minus("off_policy_fresh"),
         },
     )
-    return {**arms(study, "figure6", POLICIES), "claims": claims}
+    return {**arms(results, "figure6", POLICIES), "claims": claims}
 
 
-def figure8(study: Study) -> dict[str, Any]:
+def figure8(results: Results) -> dict[str, Any]:
     """Numbers of Figure 8: which weights the teacher has."""
 
     def minus(one: str, other: str) -> Comparison:
-        return _difference(study, "figure8", TEACHERS, one, other)
+        return _difference(results, "figure8", TEACHERS, one, other)
 
     claims = conclude_all(
-        study,
+        results,
         "figure8",
         {
             "ema-beats-frozen": [minus("sdft", "sdft.frozen")],
@@ -107,4 +107,4 @@ def figure8(study: Study) -> dict[str, Any]:
             "bfloat16-ema-is-frozen": [minus("sdft.bfloat16_ema", "sdft.frozen")],
         },
     )
-    return {**arms(study, "figure8", TEACHERS), "claims": claims}
+    return {**arms(results, "figure8", TEACHERS), "claims": claims}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sdft.evidence.outcomes import Cell, Study
+from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import lookup
 from sdft.evidence.quantities import Comparison, compare, quantity
 from sdft.evidence.statements import conclude_all
@@ -14,18 +14,18 @@ METRICS = ("new_task", "generated_tokens")
 LINES = (("Base", "base"), ("SFT", "sft.answer_only"), ("SDFT", "sdft.answer_only"))
 
 
-def cell(study: Study, arm: str) -> Cell | None:
+def cell(results: Results, arm: str) -> Cell | None:
     if arm == "base":
-        return study.base_cell(TASK) if study.base else None
-    return study.arm(arm, TASK)
+        return results.base_cell(TASK) if results.base else None
+    return results.arm(arm, TASK)
 
 
-def table2_claims(study: Study, incomparable: dict[str, str] | None = None) -> list[dict[str, Any]]:
+def table2_claims(results: Results, incomparable: dict[str, str] | None = None) -> list[dict[str, Any]]:
     names = {arm: name for name, arm in LINES}
 
     def difference(one: str, other: str, metric: str) -> Comparison:
         pair = [lookup("table2", TASK, arm.split(".")[0], metric) for arm in (one, other)]
-        own = [cell(study, arm) for arm in (one, other)]
+        own = [cell(results, arm) for arm in (one, other)]
         return compare(
             *own,
             quantity(metric, TASK),
@@ -36,7 +36,7 @@ def table2_claims(study: Study, incomparable: dict[str, str] | None = None) -> l
 
     sft, sdft = "sft.answer_only", "sdft.answer_only"
     return conclude_all(
-        study,
+        results,
         "table2",
         {
             "reasoning-sft-hurts": [difference("base", sft, "new_task")],

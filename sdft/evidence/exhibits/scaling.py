@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sdft.evidence.exhibits.teacher import point
-from sdft.evidence.outcomes import Cell, Run, Study
+from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import document, lookup
 from sdft.evidence.quantities import (
     LEVEL,
@@ -33,21 +33,23 @@ BUDGETS = (("short", ""), ("long", ".long"))
 METHODS = (("sdft", "SDFT"), ("sft", "SFT"), ("base", "Base"))
 
 
-def sizes(study: Study) -> list[str]:
+def sizes(results: Results) -> list[str]:
     """The sizes in the plan, in its order, which is from small to large."""
-    return list(dict.fromkeys(cell.size for cell in study.cells if cell.size))
+    return list(dict.fromkeys(cell.size for cell in results.cells if cell.size))
 
 
-def _cell(study: Study, method: str, size: str, budget: str) -> Cell | None:
-    named = study.arm(f"{method}.{size}{dict(BUDGETS)[budget]}", TASK)
+def _cell(results: Results, method: str, size: str, budget: str) -> Cell | None:
+    named = results.arm(f"{method}.{size}{dict(BUDGETS)[budget]}", TASK)
     if named is not None or budget == "long":
         return named
     # The main size is Table 5's own arm.
-    return next((cell for cell in study.cells if cell.task == TASK and cell.size == size and cell.arm == method), None)
+    return next(
+        (cell for cell in results.cells if cell.task == TASK and cell.size == size and cell.arm == method), None
+    )
 
 
-def _difference(study: Study, size: str, budget: str) -> Comparison:
-    one, other = (_cell(study, method, size, budget) for method in ("sdft", "sft"))
+def _difference(results: Results, size: str, budget: str) -> Comparison:
+    one, other = (_cell(results, method, size, budget) for method in ("sdft", "sft"))
     names = tuple(f"{method.upper()} at size {size}" for method in ("sdft", "sft"))
     return compare(one, other, quantity("new_task", TASK), name=f"size {size}, {budget} budget", names=names)
 
@@ -82,11 +84,11 @@ def passk_matrix(runs: list[Run], k: int) -> np.ndarray | None:
     return np.array([[pass_at_k(samples, items[name], k) for name in names] for samples, items in found])
 
 
-def _passk_cells(study: Study) -> dict[str, Cell | None]:
-    main = [cell for cell in study.cells if any(run.measurement("passk") for run in cell.runs)]
+def _passk_cells(results: Results) -> dict[str, Cell | None]:
+    main = [cell for cell in results.cells if any(run.measurement("passk") for run in cell.runs)]
     found = {method: next((c for c in main if c.method == method), None) for method in ("sdft", "sft")}
     sized = [found[method].size for method in found if found[method] is not None and found[method].size]
-    base = study.base_cell(TASK, size=sized[0] if sized and sized[0] in study.bases else None)
+    base = results.base_cell(TASK, size=sized[0] if sized and sized[0] in results.bases else None)
     return {**found, "base": base if any(run.measurement("passk") for run in base.runs) else None}
 
 
@@ -94,10 +96,10 @@ def _measured(cell: Cell | None) -> dict[int, Run]:
     return {run.seed: run for run in cell.runs if run.measurement("passk")} if cell else {}
 
 
-def passk_curves(study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def passk_curves(results: Results) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """A curve a method, in percent at k = 1, 2, 4, ... up to the samples; and what was not run."""
     curves, not_drawn = [], []
-    cells = _passk_cells(study)
+    cells = _passk_cells(results)
     for method, name in METHODS:
         runs = [*{run.name: run for run in _measured(cells[method]).values()}.values()]
         points = []
@@ -121,23 +123,23 @@ def passk_curves(study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any
     return curves, not_drawn
 
 
-def figure5(study: Study) -> dict[str, Any]:
+def figure5(results: Results) -> dict[str, Any]:
     """Numbers of Figure 5, left and right."""
     measured, bars, not_drawn = quantity("new_task", TASK), [], []
-    for size in sizes(study) if study.enabled else ():
-        base, teacher = study.base_cell(TASK, size=size), study.teacher(TASK, size)
+    for size in sizes(results) if results.enabled else ():
+        base, teacher = results.base_cell(TASK, size=size), results.in_context(TASK, size)
         context = compare(teacher, base, measured, name="", names=("", "")) if teacher and base.runs else None
         values = {}
         for budget, _ in BUDGETS:
-            values[budget] = _value(_difference(study, size, budget))
-            planned = budget == "short" or _cell(study, "sdft", size, "long")
+            values[budget] = _value(_difference(results, size, budget))
+            planned = budget == "short" or _cell(results, "sdft", size, "long")
             if values[budget] is None and planned:
                 not_drawn.append({"what": f"size {size}, {budget} budget", "why": "NOT RUN"})
         own = {
             f"{method}{suffix}": point(measured_row("figure5", cell, measured))
             for method in ("sft", "sdft")
             for budget, suffix in BUDGETS
-            if (cell := _cell(study, method, size, budget))
+            if (cell := _cell(results, method, size, budget))
         }
         in_context = _value(context) if context else None
         if in_context is None:
@@ -154,7 +156,7 @@ def figure5(study: Study) -> dict[str, Any]:
         )
     if not bars:
         not_drawn.append({"what": "SDFT minus SFT by size", "why": "NOT RUN"})
-    curves, missing = passk_curves(study) if study.enabled else ([], [{"what": "pass@k", "why": "NOT RUN"}])
+    curves, missing = passk_curves(results) if results.enabled else ([], [{"what": "pass@k", "why": "NOT RUN"}])
     columns = document()["items"]["figure5"]["columns"]
     paper = {size: lookup("figure5", TASK, "sdft_minus_sft", size).value for size in columns}
     return {
@@ -163,17 +165,17 @@ def figure5(study: Study) -> dict[str, Any]:
         "pass_at_k": curves,
         "paper": {"sdft_minus_sft": paper, "order": ["sdft", "sft", "base"]},
         "not_drawn": not_drawn + missing,
-        "claims": _claims(study),
+        "claims": _claims(results),
     }
 
 
-def _claims(study: Study) -> list[dict[str, Any]]:
-    known = sizes(study)
+def _claims(results: Results) -> list[dict[str, Any]]:
+    known = sizes(results)
     measured = quantity("new_task", TASK)
     comparisons: dict[str, list[Comparison]] = {"scaling-smallest": [], "scaling-grows": [], "passk-order": []}
     if known:
         small, large = known[0], known[-1]
-        cells = {(m, s): _cell(study, m, s, "short") for m in ("sdft", "sft") for s in (small, large)}
+        cells = {(m, s): _cell(results, m, s, "short") for m in ("sdft", "sft") for s in (small, large)}
         comparisons["scaling-smallest"].append(
             compare(
                 cells["sft", small],
@@ -196,7 +198,7 @@ def _claims(study: Study) -> list[dict[str, Any]]:
             found = of_matrices(name, *gains, seeds, published=10.2)
             found = replace(found, benchmarks=(TASK,), sizes=(large, small), bound=200.0)
             comparisons["scaling-grows"].append(found)
-    cells = _passk_cells(study)
+    cells = _passk_cells(results)
     largest = min((passk_items(run)[0] for cell in cells.values() for run in _measured(cell).values()), default=128)
     for one, other in (("sdft", "sft"), ("sft", "base")):
         left, right = _measured(cells[one]), _measured(cells[other])
@@ -211,4 +213,4 @@ def _claims(study: Study) -> list[dict[str, Any]]:
             both = passk_matrix([*(left[s] for s in seeds), *(right[s] for s in seeds)], k)
             found = of_matrices(name, [both[: len(seeds)]], [both[len(seeds) :]], seeds)
             comparisons["passk-order"].append(replace(found, benchmarks=(TASK,), sizes=(cells[one].size,)))
-    return conclude_all(study, "figure5", comparisons)
+    return conclude_all(results, "figure5", comparisons)

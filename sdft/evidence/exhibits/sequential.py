@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Cell, Run, Study
+from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import document
 from sdft.evidence.quantities import LEVEL, Comparison, finite, of_matrices, within
 from sdft.evidence.statements import conclude_all
@@ -34,14 +34,14 @@ from sdft.tasks import find_task
 ARMS = (("sdft.seq", "SDFT", "sdft"), ("sft.seq", "SFT", "sft"))
 
 
-def orders(study: Study) -> list[tuple[str, ...]]:
+def orders(results: Results) -> list[tuple[str, ...]]:
     """The orders of tasks in the plan, each once."""
-    return list(dict.fromkeys(cell.order for cell in study.cells if cell.order))
+    return list(dict.fromkeys(cell.order for cell in results.cells if cell.order))
 
 
-def stages(study: Study, arm: str, order: tuple[str, ...]) -> list[Cell | None]:
+def stages(results: Results, arm: str, order: tuple[str, ...]) -> list[Cell | None]:
     """The cells of an arm's stages in one order; None where the plan lacks a stage."""
-    found = {cell.stage: cell for cell in study.cells if cell.arm == arm and cell.order == order}
+    found = {cell.stage: cell for cell in results.cells if cell.arm == arm and cell.order == order}
     return [found.get(stage) for stage in range(len(order))]
 
 
@@ -60,10 +60,10 @@ def base_outcomes(run: Run, task: str, count: int | None) -> list[float] | float
 class Trained:
     """Outcomes of one arm in one order: after each stage, each task, each seed."""
 
-    def __init__(self, study: Study, arm: str, order: tuple[str, ...]) -> None:
+    def __init__(self, results: Results, arm: str, order: tuple[str, ...]) -> None:
         self.order = order
-        self.cells = stages(study, arm, order)
-        self.base = {run.seed: run for run in study.base_cell(order[0]).runs} if study.base else {}
+        self.cells = stages(results, arm, order)
+        self.base = {run.seed: run for run in results.base_cell(order[0]).runs} if results.base else {}
 
     def _run(self, stage: int, seed: int) -> Run | None:
         cell = self.cells[stage]
@@ -123,9 +123,9 @@ def transfers(sequence: Trained, seeds: Sequence[int]) -> dict[str, tuple[list[n
     }
 
 
-def _arm_numbers(study: Study, arm: str, order: tuple[str, ...]) -> dict[str, Any] | None:
+def _arm_numbers(results: Results, arm: str, order: tuple[str, ...]) -> dict[str, Any] | None:
     """Curves, accuracy matrix and transfers of an arm in one order; None where no stage of it was run."""
-    sequence = Trained(study, arm, order)
+    sequence = Trained(results, arm, order)
     points: dict[str, list[dict[str, Any]]] = {name: [] for name in (*order, "prior_average")}
     for stage, cell in enumerate(sequence.cells):
         for name in points:
@@ -180,13 +180,13 @@ def _normalise(numbers: dict[str, dict[str, Any]], order: tuple[str, ...]) -> di
     return scales
 
 
-def figure3(study: Study) -> dict[str, Any]:
+def figure3(results: Results) -> dict[str, Any]:
     """Numbers of Figure 3: for each order and arm curves (raw and normalised), accuracy matrix and transfers."""
     panels, not_drawn = [], []
-    for order in orders(study) if study.enabled else ():
+    for order in orders(results) if results.enabled else ():
         found = {}
         for arm, name, _ in ARMS:
-            numbers = _arm_numbers(study, arm, order)
+            numbers = _arm_numbers(results, arm, order)
             if numbers is None:
                 not_drawn.append({"what": f"{name}, {' - '.join(order)}", "arm": arm, "why": "NOT RUN"})
                 continue
@@ -205,7 +205,7 @@ def figure3(study: Study) -> dict[str, Any]:
         "panels": panels,
         "paper": {"order": printed["order"], **printed["rows"]["sequential"]},
         "not_drawn": not_drawn,
-        "claims": _claims(study),
+        "claims": _claims(results),
     }
 
 
@@ -219,13 +219,13 @@ def _of(name: str, one: Any, other: Any, seeds: Sequence[int], tasks: Sequence[s
     return replace(found, benchmarks=tuple(tasks), offline=any(find_task(task).judged for task in tasks))
 
 
-def _claims(study: Study) -> list[dict[str, Any]]:
+def _claims(results: Results) -> list[dict[str, Any]]:
     comparisons: dict[str, list[Comparison]] = {
         name: [] for name in ("sequential-sdft-keeps", "sequential-sdft-accumulates", "sequential-sft-below-base")
     }
-    for order in orders(study):
+    for order in orders(results):
         where = " - ".join(TASK_NAMES[task] for task in order)
-        arms = {arm: Trained(study, arm, order) for arm, _, _ in ARMS}
+        arms = {arm: Trained(results, arm, order) for arm, _, _ in ARMS}
         seeds = {arm: sequence.seeds for arm, sequence in arms.items()}
         pairs = {arm: transfers(arms[arm], seeds[arm]) if seeds[arm] else None for arm in arms}
         absent = tuple(f"{name} in the order {where}" for arm, name, _ in ARMS if not pairs[arm])
@@ -261,4 +261,4 @@ def _claims(study: Study) -> list[dict[str, Any]]:
             own = seeds["sft.seq"]
             before, end = (arms["sft.seq"].matrix(stage, task, own) for stage in (-1, len(order) - 1))
             comparisons["sequential-sft-below-base"].append(_of(name, [before], [end], own, [task]))
-    return conclude_all(study, "figure3", comparisons)
+    return conclude_all(results, "figure3", comparisons)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sdft.evidence.outcomes import Cell, Run, Study
+from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import lookup
 from sdft.evidence.quantities import LEVEL, Comparison, compare, finite, measured_row, of_matrices, quantity, within
 from sdft.evidence.statements import conclude_all
@@ -107,35 +107,35 @@ def _divergence_difference(one: Cell | None, other: Cell | None) -> Comparison:
     )
 
 
-def figure2(study: Study) -> dict[str, Any]:
+def figure2(results: Results) -> dict[str, Any]:
     """Numbers of Figure 2: accuracy in percent and KL to base in nats."""
-    base = study.base_cell(TASK, distinct=True) if study.base else None
-    teacher, sft, sdft = study.teacher(TASK), study.arm("sft", TASK), study.arm("sdft", TASK)
+    base = results.base_cell(TASK, distinct=True) if results.base else None
+    teacher, sft, sdft = results.in_context(TASK), results.arm("sft", TASK), results.arm("sdft", TASK)
     measured = quantity("new_task", TASK)
     not_drawn, solved, nats = [], [], []
     lines = (("base", "Base", base), ("teacher", "Base with\ndemonstration", teacher))
     for key, name, cell in lines:
-        value = point(measured_row("figure2", cell.distinct, measured)) if cell and study.enabled else None
+        value = point(measured_row("figure2", cell.distinct, measured)) if cell and results.enabled else None
         printed = lookup("figure2", TASK, key, "solved")
         solved.append({"key": key, "label": name, "paper": printed.value, "value": value})
         if value is None:
             not_drawn.append({"what": f"accuracy, {name}".replace("\n", " "), "why": "NOT RUN"})
     for key, name, cell in (("sft", "SFT model", sft), ("sdft", "SDFT model", sdft), ("teacher", "Teacher", teacher)):
-        value = divergence_point(cell.distinct) if cell and study.enabled else None
+        value = divergence_point(cell.distinct) if cell and results.enabled else None
         printed = lookup("figure2", TASK, key, "kl_to_base")
         nats.append({"key": key, "label": name, "paper": printed.value if printed else None, "value": value})
         if value is None:
             not_drawn.append({"what": f"KL to base, {name}", "why": "NOT RUN"})
     more = compare(
         teacher,
-        study.base_cell(TASK) if study.base else None,
+        results.base_cell(TASK) if results.base else None,
         measured,
         name="with demonstration minus without",
         names=("the base model with a demonstration", "the base model"),
         published=58.0,
     )
     claims = conclude_all(
-        study,
+        results,
         "figure2",
         {
             "teacher-solves-more": [more],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sdft.evidence.names import METHOD_NAMES, PRIOR
-from sdft.evidence.outcomes import Cell, Study
+from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import document, lookup
 from sdft.evidence.quantities import LEVEL, done, finite, groups, quantity, within
 from sdft.statistics import average_interval
@@ -15,11 +15,11 @@ from sdft.statistics import average_interval
 METHODS = ("base", "sft", "dft", "sft_reinvoke", "sdft")
 
 
-def figure1(study: Study) -> dict[str, Any]:
+def figure1(results: Results) -> dict[str, Any]:
     """Points of Figure 1 in percent: ours, and those that follow from the paper's Table 5."""
     points, not_drawn = [], []
     for method in METHODS:
-        value = _average(study, method) if study.enabled else None
+        value = _average(results, method) if results.enabled else None
         if value is None:
             not_drawn.append({"what": METHOD_NAMES[method], "why": "NOT RUN"})
         else:
@@ -34,12 +34,12 @@ def figure1(study: Study) -> dict[str, Any]:
             means = np.mean([[entry.value for entry in pair] for pair in cells], axis=0)
             new, prior = (round(float(value), 3) for value in means)
             paper.append({"method": method, "new_task": new, "prior_average": prior})
-    return {"unit": "percent", "tasks": study.tasks, "points": points, "paper": paper, "not_drawn": not_drawn}
+    return {"unit": "percent", "tasks": results.tasks, "points": points, "paper": paper, "not_drawn": not_drawn}
 
 
-def _average(study: Study, method: str) -> dict[str, Any] | None:
+def _average(results: Results, method: str) -> dict[str, Any] | None:
     """New task and prior average over all tasks, on the seeds that have every one of them."""
-    cells: list[Cell | None] = [study.cell(task, method) for task in study.tasks]
+    cells: list[Cell | None] = [results.cell(task, method) for task in results.tasks]
     if not cells or None in cells:
         return None
     seeds = None

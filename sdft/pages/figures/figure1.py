@@ -11,15 +11,15 @@ from matplotlib.lines import Line2D
 
 from sdft.evidence.exhibits import teaser
 from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import LOOKS, counted, ends, gap, notice, opening, page_not_run, paper_panel
 
 
-def figure1(study: Study) -> tuple[Figure, dict[str, Any]]:
+def figure1(results: Results) -> tuple[Figure, dict[str, Any]]:
     """New task against prior average as means over the tasks; arrows lead from the base model to each method."""
-    if not study.enabled:
-        return page_not_run(study, "figure1")
-    numbers = teaser.figure1(study)
+    if not results.enabled:
+        return page_not_run(results, "figure1")
+    numbers = teaser.figure1(results)
     figure, (ours, papers) = plt.subplots(1, 2, figsize=(7.4, 3.5), layout="constrained", width_ratios=[1.6, 1])
     points = {point["method"]: point for point in numbers["points"]}
     if points:
@@ -67,10 +67,10 @@ def figure1(study: Study) -> tuple[Figure, dict[str, Any]]:
         )
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handletextpad=0.2)
-    figure.supxlabel(notice(study), fontsize=8, color="#555555")
+    figure.supxlabel(notice(results), fontsize=8, color="#555555")
     values = [point["new_task"] for point in points.values()]
     caption = (
-        f"{opening(study, 'figure1')} Accuracy on the new task against the average of the six prior benchmarks, both "
+        f"{opening(results, 'figure1')} Accuracy on the new task against the average of the six prior benchmarks, both "
         f"as means over {names or 'the tasks'}, selected models; {counted(values)} of the new tasks; bars are 95 % "
         "intervals over seeds and items. Arrows lead from the base model. Right: the same from the paper's Table 5; "
         "its Figure 1 prints no numbers."

@@ -9,18 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sdft.evidence.exhibits import teacher
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import LOOKS, bar, counted, gap, missing, notice, opening, page_not_run, paper_panel
 
 COLOURS = {"base": LOOKS["base"][0], "teacher": "#009e73", "sft": LOOKS["sft"][0], "sdft": LOOKS["sdft"][0]}
 HATCHES = {"base": "", "teacher": "//", "sft": "..", "sdft": "\\\\"}
 
 
-def figure2(study: Study) -> tuple[Figure, dict[str, Any]]:
+def figure2(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Left: accuracy of the base model without and with a demonstration. Right: KL to base. Below: the paper's."""
-    numbers = teacher.figure2(study)
-    if not study.enabled:
-        return page_not_run(study, "figure2", numbers["claims"])
+    numbers = teacher.figure2(results)
+    if not results.enabled:
+        return page_not_run(results, "figure2", numbers["claims"])
     figure, axes = plt.subplots(1, 4, figsize=(10.2, 3.4), layout="constrained", width_ratios=[1.3, 1.7, 0.7, 0.7])
     solved, nats = numbers["solved"], numbers["nats"]
     _bars(axes[0], solved)
@@ -52,12 +52,12 @@ def figure2(study: Study) -> tuple[Figure, dict[str, Any]]:
         panel.set_xticks(range(len(shown)), [label.replace(" model", "") for label in labels])
         panel.margins(y=0.15)
         paper_panel(panel)
-    figure.supxlabel(notice(study), fontsize=8, color="#555555")
+    figure.supxlabel(notice(results), fontsize=8, color="#555555")
     values = [entry["value"] for entry in (*solved, *nats)]
     definition = next((entry["value"]["definition"] for entry in nats if entry["value"]), "")
     caption = (
-        f"{opening(study, 'figure2')} Left: accuracy of the base model on Tool Use without and with a demonstration in "
-        f"its context, {counted(values[:2])}. Middle: divergence of each model from the base model, which sees the "
+        f"{opening(results, 'figure2')} Left: accuracy of the base model on Tool Use without and with a demonstration "
+        f"in its context, {counted(values[:2])}. Middle: divergence of each model from the base model, which sees the "
         f"question alone; nats a sequence, below each bar nats a token; {counted(values[2:])}. {definition} Bars are "
         "95 % intervals, dots are seeds. Grey panels: the paper's numbers."
     )

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from sdft.evidence.exhibits import sequential
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import (
     LOOKS,
     TASK_LOOKS,
@@ -29,11 +29,11 @@ from sdft.pages.layout import value_text
 TRANSFERS = {"backward": "Backward\ntransfer", "forward": "Forward\ntransfer", "forgetting": "Forgetting"}
 
 
-def figure3(study: Study) -> tuple[Figure, dict[str, Any]]:
+def figure3(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Two rows an order: raw curves, prior average and SDFT's matrix; normalised curves, transfers and SFT's matrix."""
-    numbers = sequential.figure3(study)
-    if not study.enabled:
-        return page_not_run(study, "figure3", numbers["claims"])
+    numbers = sequential.figure3(results)
+    if not results.enabled:
+        return page_not_run(results, "figure3", numbers["claims"])
     panels = numbers["panels"] or [{"order": numbers["paper"]["order"], "arms": {}, "scales": {}}]
     figure = plt.figure(figsize=(13.2, 5.4 * len(panels) + 2.6), layout="constrained")
     grid = figure.add_gridspec(2 * len(panels) + 1, 4, height_ratios=[*([1.0] * 2 * len(panels)), 0.7])
@@ -59,7 +59,7 @@ def figure3(study: Study) -> tuple[Figure, dict[str, Any]]:
     ]
     handles += [Line2D([], [], color=LOOKS[method][0], marker=LOOKS[method][1], label=name) for _, name, method in arms]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handlelength=3)
-    figure.supxlabel(notice(study), fontsize=8, color="#555555")
+    figure.supxlabel(notice(results), fontsize=8, color="#555555")
     points = [
         point
         for panel in numbers["panels"]
@@ -69,8 +69,8 @@ def figure3(study: Study) -> tuple[Figure, dict[str, Any]]:
         for point in curve
     ]
     caption = (
-        f"{opening(study, 'figure3')} One model trained on several tasks in turn, in {len(numbers['panels'])} orders, "
-        f"measured on every task along the way; {counted(points)}, bands, bars and brackets are 95 % intervals "
+        f"{opening(results, 'figure3')} One model trained on several tasks in turn, in {len(numbers['panels'])} "
+        f"orders, measured on every task along the way; {counted(points)}, bands, bars and brackets are 95 % intervals "
         "over seeds and items, those of the prior average over seeds alone. Normalised: 0 is the base model, 1 the "
         "best mean that either method reaches on the task in that order. Backward transfer: end minus after the task's "
         "own stage; forward transfer: before its own stage minus base; forgetting: the best earlier stage minus the "

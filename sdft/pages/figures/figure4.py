@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 
 from sdft.common.files import read_json
 from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.evidence.published import lookup
-from sdft.evidence.verdicts import NOTICES, notice
+from sdft.evidence.verdicts import notice
 from sdft.pages.figures.style import LOOKS
 from sdft.pages.tables.table5 import cell_rows
 
@@ -28,43 +28,43 @@ def _point(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return {"new_task": {name: new[name] for name in kept}, "prior_average": {name: prior[name] for name in kept}}
 
 
-def pareto_numbers(study: Study) -> dict[str, Any]:
+def pareto_numbers(results: Results) -> dict[str, Any]:
     """Every number of Figure 4, in percent, a panel a task: base, final runs, sweep candidates, the paper's cells."""
     panels = []
     not_drawn = []
-    for task in study.tasks:
+    for task in results.tasks:
         final = []
-        for cell in (study.base_cell(task, distinct=True), *(cell for cell in study.cells if cell.task == task)):
-            point = _point(cell_rows(study, cell))
+        for cell in (results.base_cell(task, distinct=True), *(cell for cell in results.cells if cell.task == task)):
+            point = _point(cell_rows(results, cell))
             if point is None:
                 not_drawn.append({"task": task, "arm": cell.arm, "why": "NOT RUN"})
             else:
                 final.append({"arm": cell.arm, "method": cell.method, **point})
-        methods = {cell.arm: cell.method for cell in study.cells if cell.task == task}
+        methods = {cell.arm: cell.method for cell in results.cells if cell.task == task}
         winners = {
             cell.arm: read_json(cell.selected).get("winner_run")
-            for cell in study.cells
+            for cell in results.cells
             if cell.task == task and cell.selected is not None and cell.selected.exists()
         }
         swept = []
-        for entry in (entry for entry in study.candidates if entry["task"] == task):
-            if not Path(entry["path"]).exists():
-                not_drawn.append({"task": task, "arm": entry["arm"], "why": "NOT RUN", "path": entry["path"]})
+        for entry in (entry for entry in results.exhibit.candidates if entry.task == task):
+            if not Path(entry.path).exists():
+                not_drawn.append({"task": task, "arm": entry.arm, "why": "NOT RUN", "path": entry.path})
                 continue
-            record = read_json(entry["path"])
+            record = read_json(entry.path)
             if record.get("prior_average") is None:
-                not_drawn.append({"task": task, "arm": entry["arm"], "why": "no prior average", "run": record["run"]})
+                not_drawn.append({"task": task, "arm": entry.arm, "why": "no prior average", "run": record["run"]})
                 continue
             swept.append(
                 {
-                    "arm": entry["arm"],
-                    "method": methods.get(entry["arm"], entry["arm"]),
+                    "arm": entry.arm,
+                    "method": methods[entry.arm],
                     "run": record["run"],
                     "hyperparameters": record["hyperparameters"],
                     "new_task": round(100 * record["validation"]["value"], 3),
                     "prior_average": round(100 * record["prior_average"], 3),
                     "n_validation": record["validation"]["n"],
-                    "selected": record["run"] == winners.get(entry["arm"]),
+                    "selected": record["run"] == winners.get(entry.arm),
                 }
             )
         paper = {
@@ -77,7 +77,7 @@ def pareto_numbers(study: Study) -> dict[str, Any]:
     return {"panels": panels, "not_drawn": not_drawn}
 
 
-def _caption(study: Study, panels: list[dict[str, Any]]) -> str:
+def _caption(results: Results, panels: list[dict[str, Any]]) -> str:
     points = [point for panel in panels for point in panel["final"]]
     seeds = sorted({point["new_task"]["n_seeds"] for point in points})
     items = sorted({point["new_task"]["n_items"] for point in points})
@@ -90,7 +90,7 @@ def _caption(study: Study, panels: list[dict[str, Any]]) -> str:
 
     word = "seed" if seeds == [1] else "seeds"
     return (
-        f"Figure 4, scale {study.scale}. {notice(study)} Accuracy on the new task against the average "
+        f"Figure 4, scale {results.scale}. {notice(results)} Accuracy on the new task against the average "
         f"of the six prior benchmarks. Filled markers with bars: final runs on the test set, {span(seeds)} {word}, "
         f"{span(items)} new-task and {span(prior)} prior items, bars are 95 % intervals over seeds and items; small "
         f"filled markers: each seed. Open markers: {len(swept)} sweep candidates, one seed each, new task on "
@@ -187,8 +187,8 @@ def draw_pareto(numbers: dict[str, Any], notice: str = "") -> Figure:
     return figure
 
 
-def figure4(study: Study) -> tuple[Figure, dict[str, Any]]:
+def figure4(results: Results) -> tuple[Figure, dict[str, Any]]:
     """New-task accuracy against the prior average, every trained model a point, one panel a task."""
-    numbers = pareto_numbers(study)
-    figure = draw_pareto(numbers, NOTICES.get(study.scale, ""))
-    return figure, {"caption": _caption(study, numbers["panels"]), "unit": "percent", **numbers}
+    numbers = pareto_numbers(results)
+    figure = draw_pareto(numbers, results.exhibit.notice)
+    return figure, {"caption": _caption(results, numbers["panels"]), "unit": "percent", **numbers}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sdft.evidence.exhibits import scaling
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import (
     LOOKS,
     band,
@@ -29,11 +29,11 @@ CONTEXT = ("#777777", "D")
 LINES = {"sdft": "-", "sft": "--", "base": ":"}
 
 
-def figure5(study: Study) -> tuple[Figure, dict[str, Any]]:
+def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Left: SDFT minus SFT, for two budgets, above how well each size learns in context. Right: pass@k."""
-    numbers = scaling.figure5(study)
-    if not study.enabled:
-        return page_not_run(study, "figure5", numbers["claims"])
+    numbers = scaling.figure5(results)
+    if not results.enabled:
+        return page_not_run(results, "figure5", numbers["claims"])
     figure = plt.figure(figsize=(11.2, 4.6), layout="constrained")
     grid = figure.add_gridspec(2, 3, width_ratios=[2.1, 2.1, 0.8], height_ratios=[1.6, 1])
     left, below = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
@@ -50,11 +50,11 @@ def figure5(study: Study) -> tuple[Figure, dict[str, Any]]:
     papers.margins(0.2)
     papers.set_ylabel("SDFT - SFT (points)")
     paper_panel(papers, "the paper's plot, left")
-    figure.supxlabel(notice(study), fontsize=8, color="#555555")
+    figure.supxlabel(notice(results), fontsize=8, color="#555555")
     values = [value for entry in numbers["sizes"] for value in entry["difference"].values()]
     points = [point for curve in numbers["pass_at_k"] for point in curve["points"]]
     caption = (
-        f"{opening(study, 'figure5')} Left: accuracy of SDFT minus SFT on Science Q&A by the size of the base model, "
+        f"{opening(results, 'figure5')} Left: accuracy of SDFT minus SFT on Science Q&A by the size of the base model, "
         f"paired by item and seed, with equal budgets of steps and with a longer one; {counted(values)}. Below: how "
         "well each size learns in context, its accuracy with a demonstration minus that without. Middle: pass@k at "
         "temperature 1.0 and top-p 0.95, the unbiased estimate averaged over items; "

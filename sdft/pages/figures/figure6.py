@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from sdft.evidence.exhibits.policies import figure6 as measure
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.figures import policies
 from sdft.pages.figures.style import opening, page_not_run
 
@@ -19,14 +19,14 @@ LOOKS: policies.Looks = {
 }
 
 
-def figure6(study: Study) -> tuple[Figure, dict[str, Any]]:
+def figure6(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Bars at the end and curves along training, our control among them."""
-    numbers = measure(study)
-    if not study.enabled:
-        return page_not_run(study, "figure6", numbers["claims"])
+    numbers = measure(results)
+    if not results.enabled:
+        return page_not_run(results, "figure6", numbers["claims"])
     caption = (
-        f"{opening(study, 'figure6')} One teacher, four ways to learn from it: the student's own samples (SDFT), a "
+        f"{opening(results, 'figure6')} One teacher, four ways to learn from it: the student's own samples (SDFT), a "
         "fresh sample of the teacher at every step (our control: as off-policy as the next two, as fresh as SDFT), "
         f"fixed samples of the teacher with the same divergence, and SFT on them. {policies.ending(numbers)}"
     )
-    return policies.draw(study, numbers, LOOKS), {"caption": caption, **numbers}
+    return policies.draw(results, numbers, LOOKS), {"caption": caption, **numbers}

@@ -10,17 +10,17 @@ from matplotlib.patches import Patch
 
 from sdft.evidence.exhibits import knowledge
 from sdft.evidence.names import MEASURE_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import bar, counted, gap, missing, notice, opening, page_not_run, paper_panel
 
 LOOK = {"strict": ("#0072b2", ""), "lenient": ("#56b4e9", "//"), "ood": ("#e69f00", "..")}
 
 
-def figure7(study: Study) -> tuple[Figure, dict[str, Any]]:
+def figure7(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Groups of bars: answer alone, text alone, both; strict, lenient and out of distribution."""
-    numbers = knowledge.figure7(study)
-    if not study.enabled:
-        return page_not_run(study, "figure7", numbers["claims"])
+    numbers = knowledge.figure7(results)
+    if not results.enabled:
+        return page_not_run(results, "figure7", numbers["claims"])
     figure, (ours, papers) = plt.subplots(1, 2, figsize=(7.6, 3.2), layout="constrained", width_ratios=[2.3, 1])
     bars = numbers["bars"]
     values = [entry.get(metric) for entry in bars for metric in LOOK]
@@ -53,9 +53,9 @@ def figure7(study: Study) -> tuple[Figure, dict[str, Any]]:
     papers.set_xticks(range(len(bars)), [entry["label"].replace(" ", "\n", 1) for entry in bars])
     papers.set_ylim(0, 105)
     paper_panel(papers, "the paper's numbers (strict)")
-    figure.supxlabel(notice(study), fontsize=8, color="#555555")
+    figure.supxlabel(notice(results), fontsize=8, color="#555555")
     caption = (
-        f"{opening(study, 'figure7')} SDFT on Knowledge with three contents of the teacher's context. "
+        f"{opening(results, 'figure7')} SDFT on Knowledge with three contents of the teacher's context. "
         f"{counted(values)}; bars are 95 % intervals over seeds and items, dots are seeds. Right: the "
         "paper's numbers; the prose of its appendix A.2 orders the first two the other way round."
     )

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from sdft.evidence.exhibits.policies import figure8 as measure
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.figures import policies
 from sdft.pages.figures.style import opening, page_not_run
 
@@ -19,14 +19,14 @@ LOOKS: policies.Looks = {
 }
 
 
-def figure8(study: Study) -> tuple[Figure, dict[str, Any]]:
+def figure8(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Bars at the end and curves along training: EMA, EMA in bfloat16, frozen base, current student."""
-    numbers = measure(study)
-    if not study.enabled:
-        return page_not_run(study, "figure8", numbers["claims"])
+    numbers = measure(results)
+    if not results.enabled:
+        return page_not_run(results, "figure8", numbers["claims"])
     caption = (
-        f"{opening(study, 'figure8')} SDFT with four teachers: an EMA of the student (float32 arithmetic), the same in "
-        "bfloat16 arithmetic as in the official code (our control), the frozen base model, and the current student. "
+        f"{opening(results, 'figure8')} SDFT with four teachers: an EMA of the student (float32 arithmetic), the same "
+        "in bfloat16 arithmetic as in the official code (our control), the frozen base model, and the current student. "
         f"{policies.ending(numbers)}"
     )
-    return policies.draw(study, numbers, LOOKS), {"caption": caption, **numbers}
+    return policies.draw(results, numbers, LOOKS), {"caption": caption, **numbers}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import QUIET, band, bar, counted, gap, missing, notice, paper_panel
 from sdft.tasks import find_task
 
@@ -18,7 +18,7 @@ OFFLINE_ALONG = " Answers along training are scored by the offline judge at ever
 Looks = dict[str, tuple[str, str, str, str]]  # arm: colour, marker, line, hatch
 
 
-def draw(study: Study, numbers: dict[str, Any], looks: Looks) -> Figure:
+def draw(results: Results, numbers: dict[str, Any], looks: Looks) -> Figure:
     """A figure of some arms. Arms without a value keep their place, marked NOT RUN."""
     figure, axes = plt.subplots(1, 4, figsize=(12.4, 3.7), layout="constrained", width_ratios=[1.1, 1.5, 1.5, 0.75])
     arms = numbers["arms"]
@@ -62,7 +62,7 @@ def draw(study: Study, numbers: dict[str, Any], looks: Looks) -> Figure:
     if numbers["base"]:
         handles.append(Line2D([], [], color=QUIET, lw=0.9, ls=(0, (2, 2)), label="Base model"))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handlelength=3)
-    figure.supxlabel(notice(study), fontsize=8, color=QUIET)
+    figure.supxlabel(notice(results), fontsize=8, color=QUIET)
     return figure
 
 

@@ -17,9 +17,8 @@ from matplotlib.figure import Figure
 from sdft.common.files import atomic_path
 from sdft.evidence import verdicts
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
-from sdft.evidence.verdicts import NOTICES
 from sdft.methods import find_method, method_names
 from sdft.tasks import find_task
 
@@ -37,14 +36,14 @@ PAPER_FACE = "#f6f6f6"
 QUIET = "#555555"
 
 
-def notice(study: Study) -> str:
+def notice(results: Results) -> str:
     """Whose numbers these are, as every figure says below itself."""
-    return NOTICES.get(study.scale, "")
+    return results.exhibit.notice
 
 
-def opening(study: Study, item: str) -> str:
+def opening(results: Results, item: str) -> str:
     """How a caption begins."""
-    return f"{document()['items'][item]['place']}, scale {study.scale}. {verdicts.notice(study)}".strip()
+    return f"{document()['items'][item]['place']}, scale {results.scale}. {verdicts.notice(results)}".strip()
 
 
 def span(values: Sequence[int]) -> str:
@@ -109,17 +108,17 @@ def band(
     axes.plot(at, [point["mean"] for point in points], line, color=colour, marker=marker, ms=3.6, **options)
 
 
-def page_not_run(study: Study, item: str, claims: Sequence[dict[str, Any]] = ()) -> tuple[Figure, dict[str, Any]]:
+def page_not_run(results: Results, item: str, claims: Sequence[dict[str, Any]] = ()) -> tuple[Figure, dict[str, Any]]:
     """The page of a study that is switched off: NOT RUN, and what it would cost."""
-    cost = "an unknown number of" if study.cost_hours is None else f"about {study.cost_hours:.3g}"
+    absence = results.exhibit.absence
     subject = document()["items"][item]["subject"]
     figure, axes = plt.subplots(figsize=(6.6, 2.6), layout="constrained")
     gap(axes, "")
     axes.text(0.5, 0.62, "NOT RUN", ha="center", va="center", transform=axes.transAxes, fontsize=20, weight="bold")
-    text = f"{document()['items'][item]['place']}: {subject}\n\nSwitched off in the configuration; {cost} device-hours."
+    text = f"{document()['items'][item]['place']}: {subject}\n\n{absence}"
     axes.text(0.5, 0.3, text, ha="center", va="center", transform=axes.transAxes, color=QUIET, wrap=True)
-    caption = f"{opening(study, item)} NOT RUN: {subject}. Switched off in the configuration; {cost} device-hours."
-    gone = [{"what": item, "why": "NOT RUN: switched off", "cost_hours": study.cost_hours}]
+    caption = f"{opening(results, item)} NOT RUN: {subject}. {absence}"
+    gone = [{"what": item, "why": "NOT RUN", "cost_hours": results.exhibit.cost_hours}]
     return figure, {"caption": caption, "enabled": False, "not_drawn": gone, "claims": list(claims)}
 
 

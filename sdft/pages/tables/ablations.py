@@ -10,36 +10,36 @@ from sdft.common.files import read_json
 from sdft.common.provenance import Clock
 from sdft.evidence.exhibits.ablations import ABLATIONS, METRICS, ablation_claims, arm_rows
 from sdft.evidence.names import MEASURE_NAMES, TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.layout import INTERVALS, value_text
 from sdft.pages.tables.measured import envelope, table_manifest
 from sdft.pages.tables.sections import items_text
 
 
-def ablations(study: Study, clock: Clock) -> dict[str, Any]:
+def ablations(results: Results, clock: Clock) -> dict[str, Any]:
     """verdict.json of the ablations."""
-    rows, toy = arm_rows(study), toy_rows(study)
-    claims = ablation_claims(study)
+    rows, toy = arm_rows(results), toy_rows(results)
+    claims = ablation_claims(results)
     return {
-        **envelope(study, "ablations", claims),
+        **envelope(results, "ablations", claims),
         "title": "Appendix A.1: ablations",
         "unit": "percent",
         "rows": rows,
         "estimators": toy,
         "claims": claims,
         "sections": [_toy_section(toy), *(section(name, title, rows) for name, (title, _) in ABLATIONS.items())],
-        "manifest": table_manifest(study, clock),
+        "manifest": table_manifest(results, clock),
     }
 
 
-def toy_rows(study: Study) -> list[dict[str, Any]]:
+def toy_rows(results: Results) -> list[dict[str, Any]]:
     """Bias and variance of each estimator from the json that the plan names under `estimators`.
 
     `sdft.losses.enumerated` writes a list `estimators` of {"estimator", "samples_of", "divergence", "bias_norm",
     "variance", "error": {batch: root mean square}, ...}. Empty where it was not run.
     """
-    path = study.extra.get("estimators")
-    if not study.enabled or not path or not Path(path).exists():
+    path = results.exhibit.estimators
+    if not results.enabled or not path or not Path(path).exists():
         return []
     rows = read_json(path).get("estimators")
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "estimator" in row for row in rows):

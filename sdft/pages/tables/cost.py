@@ -7,15 +7,15 @@ from typing import Any
 from sdft.common.provenance import Clock
 from sdft.evidence.exhibits.cost import cost_claims, ratio_rows
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.pages.layout import value_text
 from sdft.pages.tables.measured import envelope, table_manifest
 
 
-def cost(study: Study, clock: Clock) -> dict[str, Any]:
+def cost(results: Results, clock: Clock) -> dict[str, Any]:
     """verdict.json of the cost."""
-    rows = ratio_rows(study)
-    claims = cost_claims(study, rows)
+    rows = ratio_rows(results)
+    claims = cost_claims(results, rows)
 
     body = [
         [
@@ -25,7 +25,7 @@ def cost(study: Study, clock: Clock) -> dict[str, Any]:
         for row in rows
     ]
     return {
-        **envelope(study, "cost", claims),
+        **envelope(results, "cost", claims),
         "unit": "times SFT",
         "rows": rows,
         "claims": claims,
@@ -39,5 +39,5 @@ def cost(study: Study, clock: Clock) -> dict[str, Any]:
                 "with its 95 % interval. FLOPs are counted by torch, seconds are what the run took over its sequences.",
             }
         ],
-        "manifest": table_manifest(study, clock),
+        "manifest": table_manifest(results, clock),
     }

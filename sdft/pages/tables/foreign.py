@@ -7,7 +7,7 @@ from typing import Any
 from sdft.common.provenance import Clock
 from sdft.evidence.exhibits.ablations import METRICS, arm_rows
 from sdft.evidence.names import MEASURE_NAMES, METHOD_NAMES, TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.evidence.quantities import compare, quantity
 from sdft.pages.layout import value_text
 from sdft.pages.tables.ablations import section
@@ -23,26 +23,26 @@ ARMS = {
 }
 
 
-def foreign(study: Study, clock: Clock) -> dict[str, Any]:
+def foreign(results: Results, clock: Clock) -> dict[str, Any]:
     """verdict.json of the two experts."""
-    rows = arm_rows(study, ARMS)
+    rows = arm_rows(results, ARMS)
     return {
-        **envelope(study, "foreign", []),
+        **envelope(results, "foreign", []),
         "title": "The expert's words: shared or foreign",
         "unit": "percent",
         "rows": rows,
         "claims": [],
-        "sections": [*(section(expert, expert, rows) for expert in ARMS), _differences(study)],
-        "manifest": table_manifest(study, clock),
+        "sections": [*(section(expert, expert, rows) for expert in ARMS), _differences(results)],
+        "manifest": table_manifest(results, clock),
     }
 
 
-def _differences(study: Study) -> dict[str, Any]:
+def _differences(results: Results) -> dict[str, Any]:
     """SDFT minus SFT with either expert, paired by item and seed."""
     body, rows = [], []
-    for task in study.tasks:
+    for task in results.tasks:
         for suffix, expert in EXPERTS.items():
-            cells = [study.arm(f"{method}{suffix}", task) if study.enabled else None for method in ("sdft", "sft")]
+            cells = [results.arm(f"{method}{suffix}", task) if results.enabled else None for method in ("sdft", "sft")]
             line = [TASK_NAMES[task], expert]
             for metric in METRICS:
                 found = compare(*cells, quantity(metric, task), name=expert, names=("SDFT", "SFT"))

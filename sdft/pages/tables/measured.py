@@ -1,42 +1,24 @@
-"""Tables 1 and 2: a line a method, a column a measure, each beside the printed number."""
+"""What Tables 1 and 2 share: a line a method, a column a measure, each beside the printed number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 from sdft.common.provenance import Clock, manifest
-from sdft.evidence.exhibits import knowledge, reasoning
 from sdft.evidence.names import MEASURE_NAMES
-from sdft.evidence.outcomes import Cell, Study
+from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import document, lookup
 from sdft.evidence.quantities import LEVEL, agreement, measured_row, quantity
-from sdft.evidence.verdicts import WHY_INCOMPARABLE, Tolerance, commits, cost, counts, notice, paper_verdict
+from sdft.evidence.verdicts import commits, cost, counts, notice, paper_verdict
 from sdft.pages.layout import INTERVALS, value_text
 from sdft.pages.tables.sections import items_text
 
-Claims = Callable[[Study, dict[str, str]], list[dict[str, Any]]]
-
-
-def table1(study: Study, clock: Clock) -> dict[str, Any]:
-    """verdict.json of Table 1: knowledge acquisition."""
-    lines = [(name, arm, knowledge.cell(study, arm)) for name, arm in knowledge.LINES]
-    return measured_table(
-        study, clock, "table1", knowledge.TASK, lines, knowledge.METRICS, knowledge.table1_claims, base_metric="strict"
-    )
-
-
-def table2(study: Study, clock: Clock) -> dict[str, Any]:
-    """verdict.json of Table 2: a reasoning model taught with answers alone."""
-    lines = [(name, arm, reasoning.cell(study, arm)) for name, arm in reasoning.LINES]
-    return measured_table(
-        study, clock, "table2", reasoning.TASK, lines, reasoning.METRICS, reasoning.table2_claims, "new_task"
-    )
+Claims = Callable[[Results, dict[str, str]], list[dict[str, Any]]]
 
 
 def measured_table(
-    study: Study,
+    results: Results,
     clock: Clock,
     item: str,
     task: str,
@@ -46,7 +28,7 @@ def measured_table(
     base_metric: str,
 ) -> dict[str, Any]:
     """verdict.json of a table with one line a cell. Claims are INCOMPARABLE where the base misses the paper's."""
-    tolerance = Tolerance.of(study.tolerance)
+    tolerance = results.exhibit.tolerance
     rows: list[dict[str, Any]] = []
     base: dict[str, dict[str, Any]] = {}
     for name, arm, cell in lines:
@@ -55,67 +37,71 @@ def measured_table(
             # An arm that the plan does not have yet is a line all the same.
             own = cell.distinct if cell else Cell(task, arm, arm.split(".")[0], ())
             row = measured_row(item, own, measured)
-            if not study.enabled:
+            if not results.enabled:
                 row |= {"mean": None, "low": None, "high": None, "n_seeds": 0, "by_seed": []}
             row |= {"label": name, "unit": measured.unit}
             if row["mean"] is None:
-                reason = "switched off in the configuration" if not study.enabled else "no score file; ask snakemake"
+                reason = results.exhibit.absence or "no score file; ask snakemake"
                 verdict = "NOT RUN"
-            elif study.scale != "paper":
-                verdict, reason = "INCOMPARABLE", WHY_INCOMPARABLE.get(study.scale, f"scale {study.scale}")
+            elif not results.beside_paper:
+                verdict, reason = "INCOMPARABLE", results.exhibit.unlike
             else:
                 reference = base.get(metric) if arm != "base" else None
-                verdict, reason = paper_verdict(study, item, own, measured, row, reference, tolerance)
+                verdict, reason = paper_verdict(results, item, own, measured, row, reference, tolerance)
             row |= {"verdict": verdict, "reason": reason}
             if arm == "base":
                 base[metric] = row
             rows.append(row)
     incomparable = {}
     if base and base[base_metric]["verdict"] in ("MISMATCH", "DIRECTION"):
-        incomparable = dict.fromkeys((claim["id"] for claim in claims(study, {})), "The base model misses the paper's.")
-    results = claims(study, incomparable)
+        incomparable = dict.fromkeys(
+            (claim["id"] for claim in claims(results, {})), "The base model misses the paper's."
+        )
+    tested = claims(results, incomparable)
     return {
-        **envelope(study, item, results),
+        **envelope(results, item, tested),
         "unit": "percent",
         "level": LEVEL,
         "rows": rows,
-        "claims": results,
+        "claims": tested,
         "sections": [
-            _ours(study, rows, metrics, [cell for _, _, cell in lines if cell and study.enabled]),
+            _ours(results, rows, metrics, [cell for _, _, cell in lines if cell and results.enabled]),
             _papers(item, task, metrics),
         ],
-        "tolerance": {field.name: getattr(tolerance, field.name) for field in fields(tolerance)},
-        "cost": cost(study),
-        "manifest": table_manifest(study, clock),
+        "tolerance": tolerance.model_dump(),
+        "cost": cost(results),
+        "manifest": table_manifest(results, clock),
     }
 
 
-def envelope(study: Study, item: str, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def envelope(results: Results, item: str, claims: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What every table's verdict.json begins with."""
     printed = document()["items"].get(item) or document()["sweeps"].get(item) or {}
     return {
         "table": item,
         "title": f"{printed.get('place', item.capitalize())}: {printed.get('subject', item)}",
-        "scale": study.scale,
-        "notice": notice(study),
-        "enabled": study.enabled,
-        "cost_hours": study.cost_hours,
-        "summary": counts(results),
+        "scale": results.scale,
+        "notice": notice(results),
+        "enabled": results.enabled,
+        "cost_hours": results.exhibit.cost_hours,
+        "standing": results.exhibit.standing,
+        **({} if results.enabled else {"reason": results.exhibit.absence}),
+        "summary": counts(claims),
     }
 
 
-def table_manifest(study: Study, clock: Clock) -> dict[str, Any]:
+def table_manifest(results: Results, clock: Clock) -> dict[str, Any]:
     return manifest(
         "tables",
         clock=clock,
-        config=study.tolerance,
-        seeds=sorted({run.seed for cell in study.cells for run in cell.runs}),
-        inputs={"commits": commits(study)},
+        config=results.exhibit.tolerance.model_dump(),
+        seeds=sorted({run.seed for cell in results.cells for run in cell.runs}),
+        inputs={"commits": commits(results)},
     )
 
 
 def _ours(
-    study: Study, rows: Sequence[dict[str, Any]], metrics: Sequence[str], cells: Sequence[Cell]
+    results: Results, rows: Sequence[dict[str, Any]], metrics: Sequence[str], cells: Sequence[Cell]
 ) -> dict[str, Any]:
     lines: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -123,7 +109,7 @@ def _ours(
 
     def text(row: dict[str, Any]) -> str:
         shown = value_text(row)
-        if study.scale != "paper" or row["published"] is None:
+        if not results.beside_paper or row["published"] is None:
             return shown
         return f"{shown} (paper {row['published']:g}) {row['verdict'] if row['mean'] is not None else ''}".strip()
 

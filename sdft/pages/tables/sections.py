@@ -49,7 +49,7 @@ def markdown(verdict: dict[str, Any]) -> str:
     """table.md: the sections, and the claims with their verdicts."""
     parts = [f"# {verdict['title']}, scale {verdict['scale']}", verdict["notice"]]
     if not verdict["enabled"]:
-        parts.append(f"NOT RUN. {off_text(verdict)}")
+        parts.append(f"NOT RUN. {verdict['reason']}")
     for section in verdict["sections"]:
         if section["title"]:
             parts.append(f"## {section['title']}")
@@ -61,13 +61,6 @@ def markdown(verdict: dict[str, Any]) -> str:
         body = [[claim["statement"], claim["verdict"], claim["reading"]] for claim in verdict["claims"]]
         parts += ["## Claims", markdown_table(["Claim", "Verdict", "Reading"], body, words=3)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def off_text(verdict: dict[str, Any]) -> str:
-    """What a study that is switched off would cost."""
-    hours = verdict["cost_hours"]
-    cost = "an unknown number of" if hours is None else f"about {hours:.3g}"
-    return f"The study is switched off in the configuration; it would cost {cost} device-hours."
 
 
 SPECIAL = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#"}
@@ -87,7 +80,7 @@ def latex(verdict: dict[str, Any]) -> str:
         words = section.get("words", 1)
         title = " ".join(filter(None, [f"{verdict['title']}.", section["title"] and f"{section['title']}."]))
         notice = "" if section.get("paper") else verdict["notice"]
-        off = "" if verdict["enabled"] else off_text(verdict)
+        off = "" if verdict["enabled"] else verdict["reason"]
         parts += [
             r"\begin{table}",
             r"\centering\small",

@@ -1,8 +1,6 @@
-"""Tables 3 and 4: what our configuration sweeps and fixes, beside what the paper states; differences are marked.
+"""What Tables 3 and 4 share: what we sweep and fix, beside what the paper states; differences are marked.
 
-The plan's `sweeps` lists the arms: {"arm", "method", "grid": {hyper-parameter: [values] or null}, "settings": its
-training settings}. An arm stands under its method, so that sdft.knowledge is SDFT's line of Table 4. `task_epochs`
-names the tasks that have epochs of their own.
+An arm stands under its method, so that sdft.knowledge is SDFT's line of Table 4.
 """
 
 from __future__ import annotations
@@ -11,15 +9,13 @@ from typing import Any
 
 from sdft.common.provenance import Clock
 from sdft.evidence.names import TASK_NAMES
-from sdft.evidence.outcomes import Study
+from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
+from sdft.methods.hyperparameters import SWEPT
 from sdft.pages.tables.measured import envelope, printed_name, table_manifest
 
 NAMES = {
-    "learning_rate": "Learning rate",
-    "epochs": "Epochs",
-    "batch_size": "Batch size",
-    "ema_rate": "EMA rate",
+    **{name: entry.title for name, entry in SWEPT.items()},
     "max_new_tokens": "Max generation length",
     "schedule": "Schedule",
     "warmup_steps": "Warm-up steps",
@@ -27,16 +23,6 @@ NAMES = {
     "weight_decay": "Weight decay",
     "weights_dtype": "Arithmetic of the weights",
 }
-
-
-def table3(study: Study, clock: Clock) -> dict[str, Any]:
-    """verdict.json of Table 3: the sweeps of skill learning."""
-    return sweep_table(study, clock, "table3")
-
-
-def table4(study: Study, clock: Clock) -> dict[str, Any]:
-    """verdict.json of Table 4: the sweeps of knowledge acquisition."""
-    return sweep_table(study, clock, "table4")
 
 
 def text(value: Any) -> str:
@@ -61,17 +47,17 @@ def same(one: Any, other: Any) -> bool:
     return one == other
 
 
-def sweep_table(study: Study, clock: Clock, item: str) -> dict[str, Any]:
+def sweep_table(results: Results, clock: Clock, item: str) -> dict[str, Any]:
     """Rows of (arm, hyper-parameter, paper, ours, verdict); NOT RUN where the plan sweeps no such arm."""
     printed = document()["sweeps"][item]
-    ours = {entry["method"]: entry for entry in study.extra.get("sweeps", ())} if study.enabled else {}
+    ours = {entry.method: entry for entry in results.exhibit.sweeps} if results.enabled else {}
     rows = []
     for method, swept in printed["arms"].items():
         entry = ours.get(method)
         for name, value in {**swept, **printed["common"]}.items():
-            settings = {} if entry is None else {**entry.get("settings", {}), **entry["grid"]}
+            settings = {} if entry is None else {**entry.settings, **entry.grid}
             own = settings.get(name)
-            by_task = (entry or {}).get("task_epochs", {}) if name == "epochs" else {}
+            by_task = entry.task_epochs if entry and name == "epochs" else {}
             if entry is None:
                 verdict = "NOT RUN"
             elif value is None:
@@ -81,7 +67,7 @@ def sweep_table(study: Study, clock: Clock, item: str) -> dict[str, Any]:
             rows.append(
                 {
                     "method": method,
-                    "arm": None if entry is None else entry["arm"],
+                    "arm": None if entry is None else entry.arm,
                     "hyperparameter": name,
                     "published": value,
                     "ours": own,
@@ -94,15 +80,15 @@ def sweep_table(study: Study, clock: Clock, item: str) -> dict[str, Any]:
         shown = "NOT RUN" if row["verdict"] == "NOT RUN" else ours_text(row)
         mark = "*" if row["verdict"] == "differs" else ""
         body.append([printed_name(row["method"]), NAMES[row["hyperparameter"]], text(row["published"]), shown + mark])
-    others = [entry["arm"] for method, entry in ours.items() if method not in printed["arms"]]
+    others = [entry.arm for method, entry in ours.items() if method not in printed["arms"]]
     differing = sum(row["verdict"] == "differs" for row in rows)
     note = f"* differs from the paper ({differing} of {len(rows)}). {' '.join(printed['notes'])}"
     if others:
         note += f" Swept by us without a statement of the paper: {', '.join(others)}."
     return {
-        **envelope(study, item, []),
+        **envelope(results, item, []),
         "rows": rows,
         "claims": [],
         "sections": [{"title": "", "header": ["Method", "", "Paper", "Ours"], "body": body, "words": 2, "note": note}],
-        "manifest": table_manifest(study, clock),
+        "manifest": table_manifest(results, clock),
     }

@@ -1,0 +1,137 @@
+"""Scores of evaluated models, as evaluations write them: a value a benchmark, and an outcome an item."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sdft.common.errors import SdftError
+from sdft.common.files import read_json
+
+
+@dataclass(frozen=True)
+class Score:
+    """One model on one benchmark: the value in [0, 1], and an outcome an item, sorted by item id.
+
+    The mean of `outcomes` is `value` exactly. Where the metric is a ratio (items carry a `weight`, such as the number
+    of instructions in an IFEval prompt) they are linearised, value + weight / mean weight * (correct - value), so that
+    their spread is the ratio's. `shift` is what had to be added where the metric is no mean of the items' outcomes.
+    `fields` holds further numbers of each item (FIELDS) in the same order, where all items have them, and `order` the
+    position of each item in the order of the evaluation. `metric` is the name of what was measured, None where the file
+    does not say. `judges` is what a judged score says of its judges: their names and, of two, Cohen's kappa.
+    """
+
+    value: float
+    ids: tuple[str, ...]
+    outcomes: np.ndarray
+    shift: float
+    manifest: dict[str, Any]
+    fields: dict[str, np.ndarray]
+    order: tuple[int, ...]
+    metric: str | None = None
+    judges: dict[str, Any] = field(default_factory=dict)
+
+
+# What an item may carry beside `correct`: a second, milder rule of scoring, and the response's length in tokens.
+# And where a model judged it, what the offline judge had said.
+FIELDS = ("lenient", "new_tokens", "offline")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One test item's outcome as an evaluation wrote it."""
+
+    id: str
+    correct: float
+    weight: float
+    fields: dict[str, float]
+
+
+class Scores:
+    """The scores in one folder, read when they are first asked for. The folder may not exist (yet)."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._read: dict[str, Score] = {}
+
+    @cached_property
+    def _responses(self) -> dict[str, list[Item]]:
+        return _read_responses(self.folder / "responses.jsonl.gz")
+
+    def __getitem__(self, benchmark: str) -> Score:
+        if benchmark not in self._read:
+            path = self.folder / f"{benchmark}.json"
+            record = read_json(path)
+            self._read[benchmark] = _read_score(path, record, self._responses.get(benchmark, []))
+        return self._read[benchmark]
+
+    def __contains__(self, benchmark: str) -> bool:
+        return (self.folder / f"{benchmark}.json").exists()
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """Manifests of the scores that were read."""
+        return [score.manifest for score in self._read.values()]
+
+
+def _corrupt(path: Path, what: str) -> SdftError:
+    return SdftError(f"{path} {what}; delete {path.parent} and run the same command again to evaluate that model anew.")
+
+
+def _read_responses(path: Path) -> dict[str, list[Item]]:
+    found: dict[str, list[Item]] = {}
+    if not path.exists():
+        raise _corrupt(path, "is missing although the scores beside it exist")
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                number += 1
+                item = json.loads(line)
+                correct, weight = float(item["correct"]), float(item.get("weight", 1.0))
+                if not (0 <= correct <= 1 and 0 < weight < math.inf):
+                    raise ValueError(f"correct is {correct} and weight {weight}")
+                fields = {name: float(item[name]) for name in FIELDS if item.get(name) is not None}
+                found.setdefault(item["benchmark"], []).append(Item(str(item["id"]), correct, weight, fields))
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise _corrupt(path, f"is truncated or damaged after line {number} ({error})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _corrupt(path, f"line {number} is not an item's outcome ({error!r})") from None
+    return found
+
+
+def _read_score(path: Path, record: dict[str, Any], items: list[Item]) -> Score:
+    try:
+        value, count = float(record["value"]), int(record["n"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _corrupt(path, f"lacks a usable field ({error!r})") from None
+    if not 0 <= value <= 1:
+        raise _corrupt(path, f"has the value {value}, which is no fraction in [0, 1]")
+    if count != len(items):
+        raise _corrupt(path, f"counts {count} items but responses.jsonl.gz beside it has {len(items)} of them")
+    order = sorted(range(len(items)), key=lambda k: items[k].id)
+    items = [items[k] for k in order]
+    ids = tuple(item.id for item in items)
+    if len(set(ids)) != len(ids) or not ids:
+        raise _corrupt(path, "has no items, or an item twice, in responses.jsonl.gz beside it")
+    correct, weight = np.array([item.correct for item in items]), np.array([item.weight for item in items])
+    ratio = float((weight * correct).sum() / weight.sum())
+    outcomes = correct if (weight == weight[0]).all() else ratio + weight / weight.mean() * (correct - ratio)
+    shift = value - ratio
+    if abs(shift) < 1e-9:
+        shift = 0.0
+    fields = {
+        name: np.array([item.fields[name] for item in items])
+        for name in FIELDS
+        if all(name in item.fields for item in items)
+    }
+    manifest, metric, metrics = record.get("manifest") or {}, record.get("metric"), record.get("metrics") or {}
+    judges = {**(metrics.get("judge") or {}), "kappa": metrics.get("kappa")}
+    return Score(value, ids, outcomes + shift, shift, manifest, fields, tuple(order), metric, judges)

@@ -1,0 +1,14 @@
+"""Table 4: the sweeps of knowledge acquisition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdft.common.provenance import Clock
+from sdft.evidence.outcomes import Results
+from sdft.pages.tables.sweeps import sweep_table
+
+
+def table4(results: Results, clock: Clock) -> dict[str, Any]:
+    """verdict.json of Table 4."""
+    return sweep_table(results, clock, "table4")
