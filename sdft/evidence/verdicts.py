@@ -33,7 +33,11 @@ def notice(results: Results) -> str:
         return said
     cells = [*results.cells, *results.contexts, *(results.base_cell(task) for task in results.tasks)]
     own = any(offline([cell], quantity(metric, cell.task)) for cell in cells for metric in ("new_task", "ood"))
-    off = missed(results, [check["benchmark"] for check in failed_checks(results)], tuple(results.bases))
+    off = missed(
+        results,
+        [check["benchmark"] for checks in failed_checks(results).values() for check in checks],
+        tuple(results.bases),
+    )
     return " ".join(filter(None, [said, OFFLINE if own else None, off]))
 
 

@@ -102,11 +102,6 @@ def _check_winner(name: str, arm: Arm, other: Arm) -> None:
     """Raise ValueError where an arm cannot take the winner of the arm that it is like."""
     if other.grid is None:
         raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
-    if find_method(arm.method).averages and other.grid.ema_rate is None and arm.replace.ema_rate is None:
-        raise ValueError(
-            f"arm {name}: {arm.method} needs an ema_rate, and the winner of {arm.like} has none; give one as "
-            "replace.ema_rate, for example 0.02, or give the arm a grid"
-        )
     for option in other.grid.model_extra or {}:
         if option in arm.options:
             raise ValueError(f"arm {name}: {arm.like} sweeps {option}; put the value into replace, not into options")
@@ -341,7 +336,7 @@ class Scale(Strict):
 
     def find_arm(self, name: str) -> Arm:
         """The arm of that name, Table 5's or a study's. Raises KeyError."""
-        return dict(self.every_arm())[name]
+        return next((study.arms for study in self.studies.values() if name in study.arms), self.arms)[name]
 
     def place_of(self, arm: str) -> str:
         """The key of an arm below its scale, for messages."""
@@ -370,16 +365,10 @@ class Budget(Strict):
     cores: Positive = 2
 
 
-def _check_ema_rate(scale: Scale, arm: Arm, settings: TrainingSettings) -> None:
-    """Raise ValueError for an arm with an EMA teacher that gets no rate for it."""
-    if not (find_method(arm.method).averages and settings.teacher == "ema"):
-        return
-    if arm.like is not None and arm.replace.ema_rate is None and scale.find_arm(arm.like).grid.ema_rate is None:
-        raise ValueError(
-            f"{arm.method} has an EMA teacher, and the winner of {arm.like} has no rate for it; set "
-            "replace: {ema_rate: 0.02}, or be like an arm whose grid has ema_rate"
-        )
-    if scale.published_recipe is not None and scale.published_recipe.ema_rate is None:
+def _check_recipe(recipe: Recipe | None, arm: Arm, settings: TrainingSettings) -> None:
+    """Raise ValueError for an arm with an EMA teacher to which the published recipe gives no rate."""
+    averages = find_method(arm.method).averages and settings.teacher == "ema"
+    if averages and recipe is not None and recipe.ema_rate is None:
         raise ValueError(f"{arm.method} has an EMA teacher; give published_recipe.ema_rate, for example 0.01")
 
 
@@ -418,7 +407,7 @@ class Config(Strict):
                 try:
                     settings = self.settings_of(scale, name)
                     find_method(arm.method).check(settings)
-                    _check_ema_rate(entry, arm, settings)
+                    _check_recipe(entry.published_recipe, arm, settings)
                     if any(entry.training_gpus(model) > 1 for model in arm.models or entry.models.names):
                         check_shards(arm.method, settings)
                 except ValueError as error:

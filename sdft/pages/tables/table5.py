@@ -19,7 +19,7 @@ from sdft.evidence.verdicts import (
 )
 from sdft.evidence.versions import version_rows
 from sdft.pages.layout import comma_separated, latex, markdown
-from sdft.study.gate import Check, bands, check
+from sdft.study.gate import Check, check
 from sdft.study.schema import Tolerance
 
 
@@ -34,12 +34,13 @@ def _gate(results: Results, cell: Cell, row: dict[str, Any], failed: list[Check]
     The average of the six misses with any of them, whatever it is, since in a mean their errors may cancel. `failed`
     holds the benchmarks that missed so far, and is added to.
     """
-    if cell.method != "base" or {run.name for run in results.base} != {bands()["model"]}:
+    models = {run.name for run in results.base}
+    if cell.method != "base" or len(models) != 1:
         return None
     if row["metric"] == "prior_average":
         names = [METRIC_NAMES[entry.benchmark] for entry in failed if entry.benchmark in PRIOR]
         return f"outside its band in {', '.join(names)}, which the mean may hide" if names else None
-    found = check(quantity(row["metric"], cell.task).benchmarks[0], row["mean"], row["n_items"])
+    found = check(*models, quantity(row["metric"], cell.task).benchmarks[0], row["mean"], row["n_items"])
     if found is None or found.passed:
         return None
     failed.append(found)
