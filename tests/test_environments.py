@@ -31,13 +31,13 @@ def test_the_lock_has_exact_versions_only(root):
 def rules(root):
     """The text of every rule by its name, and of a `use rule` the name of the rule that it varies."""
     found = {}
+    heads = r"^ *(?:rule|checkpoint) (\w+):|^ *use rule (\w+) as (\w+) with:"
     for path in (root / "rules").glob("*.smk"):
-        heads = r"^ *(?:rule|checkpoint) (\w+):|^ *use rule (\w+) as (\w+) with:"
-        starts = list(re.finditer(heads, path.read_text(), flags=re.M))
-        ends = [start.start() for start in starts[1:]] + [len(path.read_text())]
-        for start, end in zip(starts, ends, strict=True):
+        text = path.read_text()
+        starts = list(re.finditer(heads, text, flags=re.M))
+        for start, following in zip(starts, [*starts, None][1:], strict=True):
             plain, varied, name = start.groups()
-            found[plain or name] = (path.read_text()[start.end() : end], varied)
+            found[plain or name] = (text[start.end() : following and following.start()], varied)
     return found
 
 
