@@ -39,7 +39,7 @@ rule evaluate_released:
         gpu=planned(steps.gpus),
     params:
         spec=planned(steps.evaluate_released_spec),
-        code=planned(steps.measure_code, step="evaluate"),
+        code=planned(steps.measure_code, step="evaluate", prior=True),
     shell:
         "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
