@@ -4,7 +4,7 @@
 # plan.json names the runs and files behind every cell. Only files that exist are tabulated; the rest show as NOT RUN.
 rule table:
     input:
-        planned(steps.exhibit_files),
+        planned(steps.shown.exhibit_files),
     output:
         plan=paths.TABLE_PLAN,
         verdict=paths.VERDICT,
@@ -15,7 +15,7 @@ rule table:
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=planned(steps.exhibit_plan),
+        plan=planned(steps.shown.exhibit_plan),
         folder=subpath(output.plan, parent=True),
         code=lambda wildcards: rerun.exhibit_code(wildcards.table),
     shell:
