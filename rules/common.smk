@@ -11,7 +11,7 @@ sys.path.insert(0, workflow.basedir)
 from sdft.common.code import step_code
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
-from sdft.study import exhibits, paths, rerun, steps
+from sdft.study import exhibits, paths, steps
 from sdft.study.checks import check_batches, check_files
 from sdft.study.plan import Plan
 from sdft.study.schema import STUDIES

@@ -23,7 +23,7 @@ for task in task_names():
             gpu=planned(steps.runs.gpus),
         params:
             spec=planned(steps.measures.evaluate_spec),
-            code=planned(steps.code.measure_code, step="evaluate"),
+            code=planned(steps.code.measure_code, step="evaluate", prior=True),
         shell:
             "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
@@ -45,7 +45,7 @@ rule evaluate_base:
         gpu=planned(steps.runs.gpus),
     params:
         spec=planned(steps.measures.evaluate_base_spec),
-        code=planned(steps.code.measure_code, step="evaluate"),
+        code=planned(steps.code.measure_code, step="evaluate", prior=True),
     shell:
         "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 

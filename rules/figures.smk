@@ -18,7 +18,7 @@ rule figure:
     params:
         plan=planned(steps.shown.exhibit_plan),
         stem=subpath(output.plan, strip_suffix=".plan.json"),
-        code=lambda wildcards: rerun.exhibit_code(wildcards.figure),
+        code=planned(steps.code.exhibit_code),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.figures {wildcards.figure} --plan {output.plan} --style {input.style} --out {params.stem} "

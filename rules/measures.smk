@@ -18,7 +18,7 @@ rule trajectory:
         gpu=planned(steps.runs.gpus),
     params:
         spec=planned(steps.measures.trajectory_spec),
-        code=planned(steps.code.measure_code, step="trajectory"),
+        code=planned(steps.code.measure_code, step="trajectory", prior=True),
     shell:
         "python -m sdft.evaluate.trajectory --spec {params.spec:q} --wait 10000 > {log} 2>&1"
 
@@ -90,7 +90,7 @@ rule flops:
     resources:
         gpu=planned(steps.runs.gpus),
     params:
-        code=step_code("flops"),
+        code=planned(steps.code.flops_code),
     shell:
         "python -m sdft.learning.flops --run {input.run} --out {output} > {log} 2>&1"
 

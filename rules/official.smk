@@ -22,7 +22,7 @@ for task in task_names():
             task=task,
             spec=planned(steps.sources.data_spec, task=task),
             folder=subpath(output[0], parent=True),
-            code=step_code("official"),
+            code=planned(steps.code.measure_code, step="official", task=task),
         shell:
             "python -m sdft.data.prepare --task {params.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 

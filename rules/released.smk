@@ -39,7 +39,7 @@ rule evaluate_released:
         gpu=planned(steps.runs.gpus),
     params:
         spec=planned(steps.measures.evaluate_released_spec),
-        code=planned(steps.code.measure_code, step="evaluate"),
+        code=planned(steps.code.measure_code, step="evaluate", prior=True),
     shell:
         "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 

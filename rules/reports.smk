@@ -20,7 +20,7 @@ rule render_report:
         "../envs/analysis.yaml"
     params:
         results=subpath(output[0], ancestor=2),
-        code=step_code("report"),
+        code=planned(steps.code.page_code, step="report"),
     shell:
         "python {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
         "--parameters results={params.results} > {log.text} 2>&1"
@@ -39,7 +39,7 @@ rule ledger:
         "../envs/analysis.yaml"
     params:
         folder=subpath(output[0], parent=True),
-        code=step_code("ledger"),
+        code=planned(steps.code.page_code, step="ledger"),
     shell:
         "python -m sdft.pages.ledger --verdicts {input} --out {params.folder} > {log} 2>&1"
 

@@ -17,7 +17,7 @@ rule table:
     params:
         plan=planned(steps.shown.exhibit_plan),
         folder=subpath(output.plan, parent=True),
-        code=lambda wildcards: rerun.exhibit_code(wildcards.table),
+        code=planned(steps.code.exhibit_code),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.tables --plan {output.plan} --out {params.folder} > {log} 2>&1"
