@@ -62,7 +62,7 @@ def plan_of(scale):
 
 
 def planned(function, **options):
-    """For an input or parameter: what a function of sdft/study/steps.py says for the rule's scale and wildcards."""
+    """For an input or parameter: what a function of sdft.study.steps says for the rule's scale and wildcards."""
 
     def value(wildcards):
         named = dict(wildcards.items())
