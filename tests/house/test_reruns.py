@@ -40,7 +40,7 @@ def test_a_constant_of_a_scorer_measures_again_and_makes_no_data_and_no_base_mod
 
 
 def test_a_constant_of_the_loop_trains_everything_again_and_measures_no_base_model(house):
-    house.edit("sdft/learning/loop.py", "DISTANCE_STEPS = 10", "DISTANCE_STEPS = 11")
+    append(house, "sdft/learning/loop.py")
     planned = house.remade()
     assert len([path for rule, path in planned if rule in ("candidate", "train")]) == 4
     assert [path for _, path in planned if path.startswith(("data", "base", "scores/base"))] == []
