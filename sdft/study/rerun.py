@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +46,20 @@ def prior_code(config: Mapping[str, Any], benchmark: str, code: Code | None = No
     The replies hang on what is asked, which the evaluation compares itself, so their code is that of loading the model.
     config: the protocol, as sdft.evaluate.prior takes it.
     """
-    code = code or here()
+    entry = config["tasks"][benchmark]
+    tasks = (entry["task"], *entry.get("siblings", ()))
+    return dict(_prior_code(benchmark, config["include_path"], tasks, code or here()))
+
+
+@cache
+def _prior_code(benchmark: str, folder: str | None, tasks: tuple[str, ...], code: Code) -> dict[str, str]:
     files, modules = [], ["sdft.evaluate.prior"]
-    if config["include_path"]:
-        entry = config["tasks"][benchmark]
-        found, functions = _definitions(Path(config["include_path"]), [entry["task"], *entry.get("siblings", ())])
-        files += found
-        for path in functions:
-            inside = path.resolve().is_relative_to(code.package.resolve())
-            if inside:
-                parts = path.resolve().relative_to(code.package.resolve()).with_suffix("").parts
-                modules.append(".".join(("sdft", *parts)))
+    if folder:
+        package = code.package.resolve()
+        files, functions = _definitions(Path(folder), tasks)
+        for path in map(Path.resolve, functions):
+            if path.is_relative_to(package):
+                modules.append(".".join(("sdft", *path.relative_to(package).with_suffix("").parts)))
             else:
                 files.append(path)
     # Only the programs of this one are run.
@@ -73,7 +77,7 @@ def select_code(task: str, prior: Mapping[str, Any], code: Code | None = None) -
     return digest([own, task_code(task, code)["scores"], *priors], 12)
 
 
-def _definitions(folder: Path, tasks: list[str]) -> tuple[list[Path], list[Path]]:
+def _definitions(folder: Path, tasks: Iterable[str]) -> tuple[list[Path], list[Path]]:
     """The files that define lm_eval tasks in a folder, and those whose functions they call."""
     waiting = [folder / f"{task}.yaml" for task in tasks]
     if not all(path.is_file() for path in waiting):
