@@ -36,17 +36,17 @@ class Check:
 
 
 @cache
-def bands() -> dict[str, Any]:
-    """`gate.yaml` as it is written. Do not change the returned value."""
-    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+def gated() -> dict[str, dict[str, Any]]:
+    """`gate.yaml` by model: `benchmarks` with their bands, and what is `ungated`. Do not change the returned value."""
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))["models"]
 
 
-def check(benchmark: str, percent: float, n: int | None = None) -> Check | None:
-    """Whether a base score lies in its band; None where a benchmark has none.
+def check(model: str, benchmark: str, percent: float, n: int | None = None) -> Check | None:
+    """Whether a base model's score lies in its band; None where the model has no gate, or the benchmark no band.
 
     percent: the score; n: on how many items, to tell another version of a test set.
     """
-    band = bands()["benchmarks"].get(benchmark)
+    band = gated().get(model, {}).get("benchmarks", {}).get(benchmark)
     if band is None:
         return None
     passed = band["low"] <= percent <= band["high"]
@@ -65,14 +65,14 @@ def check(benchmark: str, percent: float, n: int | None = None) -> Check | None:
     return Check(benchmark, percent, band["low"], band["high"], False, cause, band["key"])
 
 
-def check_scores(folder: str | Path) -> list[Check]:
-    """Checks of every banded benchmark that a base model's scores folder holds. Raises SdftError if it holds none."""
+def check_scores(model: str, folder: str | Path) -> list[Check]:
+    """Checks of every banded benchmark that a gated model's scores folder holds. Raises SdftError if it holds none."""
     found = []
-    for benchmark in bands()["benchmarks"]:
+    for benchmark in gated()[model]["benchmarks"]:
         path = Path(folder) / f"{benchmark}.json"
         if path.is_file():
             score = read_json(path)
-            found.append(check(benchmark, 100 * score["value"], score["n"]))
+            found.append(check(model, benchmark, 100 * score["value"], score["n"]))
     if not found:
         raise SdftError(f"{folder} holds no score of a gated benchmark; evaluate the base model first.")
     return found
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     clock, folder = Clock(), Path(options.scores)
     model = options.model or folder.name
-    checks = check_scores(folder) if model == bands()["model"] else []
+    checks = check_scores(model, folder) if model in gated() else []
     for entry in checks:
         if not entry.passed:
             print(
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
             "gated": bool(checks),
             "passed": all(entry.passed for entry in checks),
             "checks": [asdict(entry) for entry in checks],
-            "ungated": bands()["ungated"],
+            "ungated": gated().get(model, {}).get("ungated", {}),
             "manifest": manifest("gate", clock=clock, inputs=inputs),
         },
     )

@@ -15,15 +15,16 @@ from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 
 from sdft.common.errors import SdftError
 from sdft.common.provenance import Clock
-from sdft.evidence.claims import claims, judge, verdict_not_worse, verdict_part, verdict_unchanged
+from sdft.evidence.exhibits.table5 import STATEMENTS, claim_of
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import lookup
+from sdft.evidence.statements import word
 from sdft.pages import tables
 from sdft.pages.layout import markdown, under, value_text
 from sdft.pages.tables.table5 import table5
 from sdft.records.record import Record, write_records
 from sdft.statistics import Fraction, Interval
-from sdft.study.gate import bands
+from sdft.study.gate import gated
 
 FIELDS = {"task", "method", "metric", "published", "mean", "low", "high", "n_seeds", "n_items", "verdict", "runs"}
 
@@ -95,12 +96,13 @@ def test_the_agreement_of_two_judges_stands_under_the_table(paper_like):
 
 
 def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeypatch):
-    assert "within 1 percentage point of" in claims(["science"], 1.0)[2].statement
-    assert "within 0.5 percentage points of" in claims(["science"], 0.5)[2].statement
+    results = read_results(paper_like[0] / "tables/table5/plan.json")
+    keeps, restores = STATEMENTS[2], STATEMENTS[-1]
+    assert "within 1 percentage point of" in claim_of(keeps, "science", results, 1.0)["statement"]
+    assert "within 0.5 percentage points of" in claim_of(keeps, "science", results, 0.5)["statement"]
     share = Fraction(-0.001, -0.004, 0.03, 3, 900)
-    monkeypatch.setattr("sdft.evidence.claims.restored_fraction", lambda *_: share)
-    restores = claims(["science"])[-1]
-    reading = judge(restores, read_results(paper_like[0] / "tables/table5/plan.json"), 1.0)["reading"]
+    monkeypatch.setattr("sdft.evidence.exhibits.table5.restored_fraction", lambda *_: share)
+    reading = claim_of(restores, "science", results, 1.0)["reading"]
     assert "0 % of SFT's loss is restored (95 % interval 0 to 3 %)" in reading
     assert "-0" not in reading
 
@@ -245,7 +247,7 @@ def test_an_average_depends_on_each_of_the_six_that_may_cancel_in_it(tmp_path, t
     effects = {("base", "hellaswag"): 66.0, ("base", "winogrande"): 67.1}
     path = write_paper_scores(tmp_path, effects, items=300)
     plan = json.loads(path.read_text())
-    plan["base"] = [{**entry, "model": bands()["model"]} for entry in plan["base"]]
+    plan["base"] = [{**entry, "model": next(iter(gated()))} for entry in plan["base"]]
     path.write_text(json.dumps(plan))
     verdict = tabulate(path, tmp_path / "t")
     average = row(verdict, "base", "prior_average")
@@ -271,15 +273,15 @@ def test_an_average_depends_on_each_of_the_six_that_may_cancel_in_it(tmp_path, t
 )
 def test_the_words_follow_from_the_interval(low, high, words):
     interval = Interval((low + high) / 2, low, high, 3, 100, 0.1, 0.1, "seeds and items")
-    assert (verdict_not_worse(interval, 1.0), verdict_unchanged(interval, 1.0)) == words
+    assert (word("not_worse", interval, 1.0), word("unchanged", interval, 1.0)) == words
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"),
+    ("low", "high", "said"),
     [(0.2, 0.8, "DIRECTION"), (-0.1, 0.5, "INCONCLUSIVE"), (0.5, 1.1, "INCONCLUSIVE"), (-0.5, -0.1, "MISMATCH")],
 )
-def test_a_part_is_more_than_none_and_less_than_all(low, high, word):
-    assert verdict_part(low, high) == word
+def test_a_part_is_more_than_none_and_less_than_all(low, high, said):
+    assert word("restores_part", Fraction((low + high) / 2, low, high, 3, 900)) == said
 
 
 def broken_world(tmp_path, damage):
