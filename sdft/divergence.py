@@ -1,7 +1,7 @@
 """Divergences between next-token distributions, and the training losses, without the logits of a whole batch.
 
-Logits are made for a few tokens at a time and made again in the backward pass: with a vocabulary of 152,064 the
-logits of one 1024-token completion are 0.6 GB in float32, and several copies of them would be needed.
+With a vocabulary of 152,064 the logits of one 1024-token completion are 0.6 GB in float32, and several copies of them
+would be needed. `sdft.fused` makes them for a few tokens at a time.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
-from torch.utils.checkpoint import checkpoint
+
+from sdft.fused import Layer, TokenTerms, fused_loss
 
 Kind = Literal["forward_kl", "reverse_kl", "jsd"]
 Reduction = Literal["sequence_mean", "token_sum"]
 KINDS = ("forward_kl", "reverse_kl", "jsd")
-CHUNK = 256
 
 
 def token_divergence(
@@ -37,31 +36,6 @@ def token_divergence(
     """
     dtype = torch.promote_types(torch.promote_types(student_logits.dtype, teacher_logits.dtype), torch.float32)
     return _divergence(_log_probs(student_logits, dtype), _log_probs(teacher_logits.detach(), dtype), kind, beta)
-
-
-class TokenTerms(NamedTuple):
-    """What a training step needs at each completion token, all [B, T] and zero where the mask is.
-
-    value: divergence or cross-entropy in nats, the one entry with a gradient; entropy: of the student's distribution,
-    in nats; log_prob: of the token itself under the student, None where no tokens were given.
-    """
-
-    value: Tensor
-    entropy: Tensor
-    log_prob: Tensor | None
-
-
-class SampledTerms(NamedTuple):
-    """What the estimators of the reverse KL need at each completion token, all [B, T], in nats, zero outside the mask.
-
-    divergence: KL(student || teacher), with its gradient; entropy: of the student's distribution; log_prob: of the
-    token itself under the student, with its gradient; log_ratio: the same less that under the teacher, a constant.
-    """
-
-    divergence: Tensor
-    entropy: Tensor
-    log_prob: Tensor
-    log_ratio: Tensor
 
 
 class BatchLoss(NamedTuple):
@@ -85,7 +59,7 @@ def distillation_loss(
     mask: Tensor,
     kind: Kind = "forward_kl",
     skip_tokens: int = 0,
-    chunk_size: int = CHUNK,
+    chunk_size: int | None = None,
     *,
     beta: float = 0.5,
     temperature: float = 1.0,
@@ -102,8 +76,8 @@ def distillation_loss(
     student_head, teacher_head: output embeddings [V, d].
     mask: [B, T], true at completion tokens. skip_tokens: how many of each sequence's first completion tokens carry
     no loss. temperature divides both models' logits. token_weights: [B, T] or [B, 1], constants (importance weights).
-    chunk_size: how many tokens have logits at the same time; it changes memory and speed only.
-    Gradients reach student_hidden and student_head alone.
+    chunk_size: how many tokens have logits at the same time, by default what `sdft.fused.CHUNK_BYTES` hold; it changes
+    memory and speed only. Gradients reach student_hidden and student_head alone, and cannot be differentiated again.
     """
     return distill(
         student_hidden,
@@ -116,7 +90,7 @@ def distillation_loss(
         chunk_size=chunk_size,
         beta=beta,
         temperature=temperature,
-        weigh=lambda terms: token_weights,
+        weights=token_weights,
         reduction=reduction,
     ).loss
 
@@ -130,32 +104,37 @@ def distill(
     *,
     kind: Kind = "forward_kl",
     skip_tokens: int = 0,
-    chunk_size: int = CHUNK,
+    chunk_size: int | None = None,
     beta: float = 0.5,
     temperature: float = 1.0,
     tokens: Tensor | None = None,
-    weigh: Callable[[TokenTerms], Tensor | None] = lambda terms: None,
+    weights: Tensor | Callable[[Tensor], Tensor] | None = None,
     reduction: Reduction = "sequence_mean",
 ) -> BatchLoss:
     """`distillation_loss` with the terms that it is made of; a training step takes its loss from here.
 
-    tokens: [B, T], the completions, where their log-probabilities are wanted. weigh: makes the importance weights from
-    the terms. The terms are of all completion tokens, those that carry no loss included.
+    tokens: [B, T], the completions, where their log-probabilities are wanted. weights: of the tokens, [B, T] or [B, 1],
+    constants; or a function that makes them from the log-probabilities [B, T] of `tokens`, each sequence's from its own
+    (`sdft.fused.fused_loss`). The terms are of all completion tokens, those that carry no loss included.
     """
-    terms = distillation_terms(
-        student_hidden,
-        student_head,
-        teacher_hidden,
-        teacher_head,
-        mask,
-        kind=kind,
+    check_kind(kind, beta)
+    trained = kept_tokens(mask, skip_tokens)
+    share, weigh = token_shares(trained, reduction), weights if callable(weights) else None
+    if isinstance(weights, Tensor):
+        share = share * weights.detach()
+    loss, terms = fused_loss(
+        kind,
+        Layer(student_hidden, student_head),
+        Layer(teacher_hidden, teacher_head),
+        tokens,
+        mask.bool(),
+        share,
         beta=beta,
         temperature=temperature,
-        tokens=tokens,
+        weigh=weigh,
         chunk_size=chunk_size,
     )
-    trained, weights = kept_tokens(mask, skip_tokens), weigh(terms)
-    return BatchLoss(reduce_tokens(terms.value, trained, reduction, weights), terms, trained, weights)
+    return BatchLoss(loss, terms, trained, weigh(terms.log_prob) if weigh else weights)
 
 
 def supervised_loss(
@@ -165,7 +144,7 @@ def supervised_loss(
     mask: Tensor,
     weighting: Literal["none", "dft"] = "none",
     skip_tokens: int = 0,
-    chunk_size: int = CHUNK,
+    chunk_size: int | None = None,
     *,
     reduction: Reduction = "sequence_mean",
 ) -> Tensor:
@@ -195,13 +174,23 @@ def supervise(
     *,
     weighting: Literal["none", "dft"] = "none",
     skip_tokens: int = 0,
-    chunk_size: int = CHUNK,
+    chunk_size: int | None = None,
     reduction: Reduction = "sequence_mean",
 ) -> BatchLoss:
     """`supervised_loss` with the terms that it is made of; a training step takes its loss from here."""
-    terms = supervised_terms(student_hidden, student_head, tokens, mask, weighting=weighting, chunk_size=chunk_size)
+    if weighting not in ("none", "dft"):
+        raise ValueError(f"weighting is {weighting!r}; it must be 'none' or 'dft'")
     trained = kept_tokens(mask, skip_tokens)
-    return BatchLoss(reduce_tokens(terms.value, trained, reduction), terms, trained)
+    loss, terms = fused_loss(
+        "dft" if weighting == "dft" else "cross_entropy",
+        Layer(student_hidden, student_head),
+        None,
+        tokens,
+        mask.bool(),
+        token_shares(trained, reduction),
+        chunk_size=chunk_size,
+    )
+    return BatchLoss(loss, terms, trained)
 
 
 def kept_tokens(mask: Tensor, skip_tokens: int = 0) -> Tensor:
@@ -210,136 +199,20 @@ def kept_tokens(mask: Tensor, skip_tokens: int = 0) -> Tensor:
     return mask & (mask.cumsum(-1) > skip_tokens) if skip_tokens else mask
 
 
-def reduce_tokens(
-    values: Tensor, mask: Tensor, reduction: Reduction = "sequence_mean", token_weights: Tensor | None = None
-) -> Tensor:
-    """Mean over all sequences of the mean (sequence_mean) or the sum (token_sum) of `values` [B, T] where mask is true.
+def token_shares(trained: Tensor, reduction: Reduction = "sequence_mean") -> Tensor:
+    """How much each token [B, T] counts in a mean over all sequences of the mean or the sum (token_sum) of its tokens.
 
-    A sequence without true entries counts as zero. Raises ValueError for another reduction.
+    Tokens outside `trained` count nothing; a sequence without any counts as zero. In float64. Raises ValueError for
+    another reduction.
     """
     if reduction not in ("sequence_mean", "token_sum"):
         raise ValueError(f"reduction is {reduction!r}; it must be 'sequence_mean' or 'token_sum'")
-    values = values.masked_fill(~mask.bool(), 0)
-    if token_weights is not None:
-        values = values * token_weights.detach()
-    sums = values.sum(-1)
-    if reduction == "sequence_mean":
-        sums = sums / mask.sum(-1).clamp(min=1)
-    return sums.mean()
+    counts = trained.sum(-1, keepdim=True).clamp(min=1) if reduction == "sequence_mean" else 1
+    return trained.double() / counts / len(trained)
 
 
-def distillation_terms(
-    student_hidden: Tensor,
-    student_head: Tensor,
-    teacher_hidden: Tensor,
-    teacher_head: Tensor,
-    mask: Tensor,
-    *,
-    kind: Kind = "forward_kl",
-    beta: float = 0.5,
-    temperature: float = 1.0,
-    tokens: Tensor | None = None,
-    chunk_size: int = CHUNK,
-) -> TokenTerms:
-    """Divergence, student entropy and (given `tokens`) their log-probabilities at each masked token.
-
-    Shapes as in `distillation_loss`. All three are those of the distributions at `temperature`.
-    """
-    _check_kind(kind, beta)
-
-    def chunk(student: Tensor, teacher: Tensor, ids: Tensor | None, head: Tensor, frozen_head: Tensor):
-        log_student = _log_probs(linear(student, head), temperature=temperature)
-        log_teacher = _log_probs(linear(teacher, frozen_head), temperature=temperature)
-        return _divergence(log_student, log_teacher, kind, beta), *_observe(log_student, ids)
-
-    student, head = _same_dtype(student_hidden, student_head)
-    teacher, frozen_head = _same_dtype(teacher_hidden.detach(), teacher_head.detach())
-    return TokenTerms(*_by_chunks(chunk, mask, chunk_size, [student, teacher, tokens], [head, frozen_head]))
-
-
-def sampled_terms(
-    student_hidden: Tensor,
-    student_head: Tensor,
-    teacher_hidden: Tensor,
-    teacher_head: Tensor,
-    tokens: Tensor,
-    mask: Tensor,
-    *,
-    temperature: float = 1.0,
-    chunk_size: int = CHUNK,
-) -> SampledTerms:
-    """Reverse KL, student entropy, log-probability and log-ratio of `tokens` [B, T] at each masked token.
-
-    Shapes as in `distillation_loss`. All are those of the distributions at `temperature`.
-    """
-
-    def chunk(student: Tensor, teacher: Tensor, ids: Tensor, head: Tensor, frozen_head: Tensor):
-        log_student = _log_probs(linear(student, head), temperature=temperature)
-        log_teacher = _log_probs(linear(teacher, frozen_head), temperature=temperature)
-        entropy, _ = _observe(log_student, None)
-        own, other = (values.gather(-1, ids[:, None])[:, 0] for values in (log_student, log_teacher))
-        return _kl(log_student, log_teacher), entropy, own, own.detach() - other
-
-    student, head = _same_dtype(student_hidden, student_head)
-    teacher, frozen_head = _same_dtype(teacher_hidden.detach(), teacher_head.detach())
-    return SampledTerms(*_by_chunks(chunk, mask, chunk_size, [student, teacher, tokens], [head, frozen_head]))
-
-
-def supervised_terms(
-    student_hidden: Tensor,
-    student_head: Tensor,
-    tokens: Tensor,
-    mask: Tensor,
-    *,
-    weighting: Literal["none", "dft"] = "none",
-    chunk_size: int = CHUNK,
-) -> TokenTerms:
-    """Cross-entropy (weighted for DFT), student entropy and log-probability of `tokens` [B, T] at each masked token."""
-    if weighting not in ("none", "dft"):
-        raise ValueError(f"weighting is {weighting!r}; it must be 'none' or 'dft'")
-
-    def chunk(student: Tensor, ids: Tensor, head: Tensor):
-        log_student = _log_probs(linear(student, head))
-        value = -log_student.gather(-1, ids[:, None])[:, 0]
-        if weighting == "dft":
-            value = value * value.detach().neg().exp()
-        return value, *_observe(log_student, ids)
-
-    student, head = _same_dtype(student_hidden, student_head)
-    return TokenTerms(*_by_chunks(chunk, mask, chunk_size, [student, tokens], [head]))
-
-
-def _by_chunks(
-    chunk: Callable[..., tuple[Tensor | None, ...]],
-    mask: Tensor,
-    chunk_size: int,
-    per_token: list[Tensor | None],
-    shared: list[Tensor],
-) -> list[Tensor | None]:
-    """Run `chunk` on the masked tokens, `chunk_size` at a time, keeping its inputs only; spread the results to [B, T].
-
-    per_token: [B, T, ...] each, cut to the tokens at hand; shared: passed whole after them.
-    """
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size is {chunk_size}; it must be at least 1")
-    index = mask.flatten().nonzero()[:, 0]
-    rows = [None if value is None else value.flatten(0, 1)[index] for value in per_token]
-    pieces = []
-    # One chunk at least, so that a batch without tokens still has a (zero) gradient.
-    for start in range(0, max(len(index), 1), chunk_size):
-        part = [None if row is None else row[start : start + chunk_size] for row in rows]
-        pieces.append(checkpoint(chunk, *part, *shared, use_reentrant=False, preserve_rng_state=False))
-
-    def spread(column: tuple[Tensor | None, ...]) -> Tensor | None:
-        if column[0] is None:
-            return None
-        values = torch.cat(column)
-        return values.new_zeros(mask.numel()).index_copy(0, index, values).view(mask.shape)
-
-    return [spread(column) for column in zip(*pieces, strict=True)]
-
-
-def _check_kind(kind: str, beta: float) -> None:
+def check_kind(kind: str, beta: float) -> None:
+    """Raise ValueError for an unknown divergence, or a mixture of one distribution alone."""
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}")
     if kind == "jsd" and not 0 < beta < 1:
@@ -347,7 +220,7 @@ def _check_kind(kind: str, beta: float) -> None:
 
 
 def _divergence(log_student: Tensor, log_teacher: Tensor, kind: str, beta: float) -> Tensor:
-    _check_kind(kind, beta)
+    check_kind(kind, beta)
     if kind == "forward_kl":
         return _kl(log_teacher, log_student)
     if kind == "reverse_kl":
@@ -360,21 +233,6 @@ def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
-def _log_probs(logits: Tensor, dtype: torch.dtype | None = None, temperature: float = 1.0) -> Tensor:
-    """Log-probabilities, in float32 at least. An impossible token gets the lowest finite number, so 0 log 0 is 0."""
-    logits = logits.to(dtype or torch.promote_types(logits.dtype, torch.float32))
-    if temperature != 1.0:
-        logits = logits / temperature
-    return logits.log_softmax(-1).clamp(min=torch.finfo(logits.dtype).min)
-
-
-@torch.no_grad()
-def _observe(log_student: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Entropy of each distribution and the log-probability of each given token, both without gradient."""
-    entropy = -(log_student.exp() * log_student).sum(-1)
-    return entropy, None if ids is None else log_student.gather(-1, ids[:, None])[:, 0]
-
-
-def _same_dtype(hidden: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
-    dtype = torch.promote_types(hidden.dtype, head.dtype)
-    return hidden.to(dtype), head.to(dtype)
+def _log_probs(logits: Tensor, dtype: torch.dtype) -> Tensor:
+    """Log-probabilities. An impossible token gets the lowest finite number, so 0 log 0 is 0."""
+    return logits.to(dtype).log_softmax(-1).clamp(min=torch.finfo(dtype).min)

@@ -57,7 +57,7 @@ def fused_loss(
     *,
     beta: float = 0.5,
     temperature: float = 1.0,
-    weigh: Callable[[Tensor], Tensor | None] | None = None,
+    weigh: Callable[[Tensor], Tensor] | None = None,
     chunk_size: int | None = None,
 ) -> tuple[Tensor, TokenTerms]:
     """The sum over masked tokens of share times weight times value, with its gradient, and the terms without one.
@@ -79,12 +79,12 @@ def fused_loss(
     own, other = _prepared(student), teacher and _prepared(teacher)
     with torch.no_grad(), torch.autocast(mask.device.type, enabled=False):
         chunks = _Chunks(kind, own, other, tokens, mask, beta, temperature, chunk_size)
-        hidden_grad = torch.zeros_like(own.hidden) if to_hidden else None
+        hidden_grad = torch.zeros_like(own.hidden, dtype=chunks.dtype) if to_hidden else None
         head_grad = torch.zeros_like(own.head, dtype=chunks.dtype) if to_head else None
 
         def factors() -> Tensor:
-            weights = weigh(chunks.log_prob.view(mask.shape)) if weigh else None
-            return (share if weights is None else share * weights).flatten().to(chunks.dtype)
+            weights = weigh(chunks.log_prob.view(mask.shape)) if weigh else 1
+            return (share * weights).flatten().to(chunks.dtype)
 
         for places in chunks.sequences() if weigh else [chunks.places]:
             parts = places.split(chunks.size)
@@ -95,14 +95,16 @@ def fused_loss(
                 slopes = chunks.find_terms(part)
                 factor = factors()[part, None] / temperature
                 if to_hidden:
-                    hidden_grad[part] = (slopes @ own.head).mul_(factor)
+                    hidden_grad[part] = (slopes @ own.head) * factor
                 if to_head:
                     _add_product(head_grad, slopes.T, own.hidden[part].mul(factor).to(slopes.dtype))
         loss = torch.where(share.flatten() != 0, chunks.value * factors(), 0).sum()
         columns = chunks.value, chunks.entropy, chunks.log_prob if tokens is not None else None
         terms = TokenTerms(*(None if column is None else column.view(mask.shape) for column in columns))
-    if to_hidden:
-        hidden_grad = hidden_grad.view(student.hidden.shape)
+        if to_hidden:
+            hidden_grad = hidden_grad.to(student.hidden.dtype).view(student.hidden.shape)
+        if to_head:
+            head_grad = head_grad.to(student.head.dtype)
     return _Attached.apply(*student, loss, hidden_grad, head_grad), terms
 
 
@@ -148,7 +150,7 @@ class _Chunks:
         rows = max(1, min(self.size, len(self.places)))
         self.logits = [layer.head.new_empty(rows, words) for layer in self.layers]
         rows = min(rows, max(1, BLOCK_BYTES[mask.device.type] // (words * self.dtype.itemsize)))
-        self.space = student.head.new_empty(1 + 2 * len(self.layers), rows, words, dtype=self.dtype)
+        self.space = [student.head.new_empty(rows, words, dtype=self.dtype) for _ in range(1 + 2 * len(self.layers))]
         self.value, self.entropy, self.log_prob = student.head.new_zeros(3, mask.numel(), dtype=self.dtype)
 
     def sequences(self) -> Iterator[Tensor]:
@@ -165,7 +167,7 @@ class _Chunks:
         """Fill in the log-probabilities of the tokens there."""
         logits = _product(self.student, places, self.logits[0])
         for rows, block in self._blocks(places):
-            log, _ = self._distribution(logits[rows], *self.space[:2, : len(block)])
+            log, _ = self._distribution(logits[rows], *(tensor[: len(block)] for tensor in self.space[:2]))
             self.log_prob[block] = self._chosen(log, block)
 
     def find_terms(self, places: Tensor) -> Tensor:
@@ -175,7 +177,7 @@ class _Chunks:
         """
         logits = [_product(layer, places, out) for layer, out in zip(self.layers, self.logits, strict=True)]
         for rows, block in self._blocks(places):
-            spare, *space = self.space[:, : len(block)]
+            spare, *space = (tensor[: len(block)] for tensor in self.space)
             log, slopes = self._distribution(logits[0][rows], *space[:2])
             self.entropy[block] = torch.mul(log, slopes, out=spare).sum(-1).neg_()
             if self.tokens is not None:
@@ -189,7 +191,7 @@ class _Chunks:
         return logits[0]
 
     def _blocks(self, places: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        size = self.space.shape[1]
+        size = len(self.space[0])
         for start in range(0, len(places), size):
             yield slice(start, start + size), places[start : start + size]
 
@@ -261,6 +263,6 @@ def _product(layer: Layer, places: Tensor, out: Tensor) -> Tensor:
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
     """total += left @ right, without a tensor between where all are of one type."""
     if total.dtype == left.dtype:
-        total.addmm_(left, right)
+        torch.addmm(total, left, right, out=total)
     else:
         total += left @ right

@@ -78,7 +78,7 @@ def test_a_model_to_be_trained_says_its_size_and_seed(values, name):
 
 
 def test_only_models_of_the_miniature_world_can_be_trained(values):
-    values["scales"]["paper"]["models"] = {"source": "trained", "names": ["m-s0"]}
+    values["scales"]["paper"] |= {"evidence": "own", "models": {"source": "trained", "names": ["m-s0"]}}
     values["scales"]["paper"]["studies"] = {}
     with pytest.raises(SdftError, match=r"scales.paper.models.source: only a base model of the miniature world"):
         parse_config(values)

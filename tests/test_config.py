@@ -66,8 +66,13 @@ UNREADY = [
         ["x from y from x is a circle of starts", "another parent"],
     ),
     ({"x": {"method": "sft", "grid": GRID, "parent": "sft.seq"}}, {}, ["arm x", "'sft.seq'", "study with orders"]),
+    (
+        {"x": {"method": "sft", "grid": GRID, "parent": "sft", "models": ["xs-s0"]}},
+        {},
+        ["scales.mini.arms.x", "of seed 0", "xs-s0", "the run of sft, which was trained from m-s0", "the same models"],
+    ),
     # An average without a rate.
-    ({"x": {"method": "sdft", "like": "sft"}}, {}, ["arms.x", "the winner of sft has no rate", "replace: {ema_rate"]),
+    ({"x": {"method": "sdft", "like": "sft"}}, {}, ["arm x", "the winner of sft has none", "replace.ema_rate"]),
     ({"x": {"method": "sft", "like": "sft", "replace": {"ema_rate": 0.1}}}, {}, ["no EMA teacher", "replace.ema_rate"]),
     (
         {},
@@ -114,7 +119,7 @@ def test_general_prompts_are_asked_for_by_the_arm_that_trains_on_them(values):
         (["scales", "mini", "training", "skip_token"], 3, ["scales.mini.training.skip_token", "'skip_tokens'"]),
         (["scales", "mini", "arms", "sft", "grid", "learningrate"], [1e-4], ["'learning_rate'"]),
         (["scales", "mini", "data", "sizes", "scienc"], {"train": 1}, ["'science'"]),
-        (["scales", "papr"], {}, ["scales.papr"]),
+        (["scales", "papr"], {}, ["scales.papr", "did you mean 'paper'?", "like_scale"]),
         (["training", "skip_tokens"], -3, ["training.skip_tokens", "-3"]),
         (["training", "ema_dtype"], "float16", ["training.ema_dtype", "float32"]),
         (["training", "rounding"], "stochastic", ["rounding: stochastic", "all float32", "ema_dtype"]),

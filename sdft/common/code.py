@@ -50,7 +50,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "flops": ("sdft.learning.flops",),
     "estimators": ("sdft.losses.enumerated",),
     "sweep": ("sdft.learning.candidate",),
-    "select": ("sdft.learning.select",),
+    # What decides between equal candidates is part of the hyper-parameters.
+    "select": ("sdft.learning.select", "sdft.methods.hyperparameters"),
     "evaluate": ("sdft.evaluate.__main__",),
     "passk": ("sdft.evaluate.passk",),
     "divergence": ("sdft.evaluate.distance",),

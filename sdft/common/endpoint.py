@@ -7,10 +7,13 @@ fails midway, or is repeated, pays for nothing twice.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator
 
 from sdft.common.errors import SdftError
 from sdft.common.files import digest, read_json, write_json
@@ -25,6 +28,22 @@ Value = TypeVar("Value")
 Messages = list[dict[str, str]]
 
 
+def _variable(name: str) -> str:
+    # The message must not repeat what may be a key.
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+        raise ValueError("this is the name of an environment variable (capital letters, digits, '_'), not its value")
+    return name
+
+
+def _no_login(url: str) -> str:
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise ValueError("an address holds no name or password; set the key in the variable of api_key_variable")
+    return url
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+
+
 class EndpointConfig(Strict):
     """A model behind an OpenAI-compatible endpoint.
 
@@ -32,9 +51,9 @@ class EndpointConfig(Strict):
     """
 
     model: str
-    base_url: str | None = None
-    base_url_variable: str = "OPENAI_BASE_URL"
-    api_key_variable: str = "OPENAI_API_KEY"
+    base_url: Annotated[str, AfterValidator(_no_login)] | None = None
+    base_url_variable: Variable = "OPENAI_BASE_URL"
+    api_key_variable: Variable = "OPENAI_API_KEY"
     attempts: Positive = 6
     parallel: Positive = 8
     max_tokens: Positive = 2000

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed; true and false are none")
+    return value
+
 
 Dtype = Literal["float32", "bfloat16"]
-Rate = Annotated[float, Field(gt=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-NonNegative = Annotated[int, Field(ge=0)]
+# Stands last among what is said of a type, so that bounds are the number's own.
+NUMBER = BeforeValidator(_number)
+Rate = Annotated[float, Field(gt=0, le=1), NUMBER]
+Positive = Annotated[int, Field(gt=0), NUMBER]
+NonNegative = Annotated[int, Field(ge=0), NUMBER]
+# Names that become folders, and parts of commands.
+FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 
 
@@ -33,6 +53,30 @@ Names = Annotated[list[str], distinct("name each once")]
 
 
 class Strict(BaseModel):
-    """A model that refuses unknown keys."""
+    """A model that refuses unknown keys, infinite numbers and numbers that are none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Overrides(Strict):
+    """Keys that replace those of another block, with the bounds they have there; null only where null is a value.
+
+    A key that is left out is None and not in `model_fields_set`.
+    """
+
+    nullable: ClassVar[frozenset[str]] = frozenset()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _null_is_a_value(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name not in cls.nullable:
+            raise ValueError("null is no value of this key; give one, or leave the key out")
+        return value
+
+
+def overrides(name: str, model: type[BaseModel], description: str) -> type[Overrides]:
+    """The class of mappings that replace some keys of `model`."""
+    fields = {key: (field.rebuild_annotation() | None, None) for key, field in model.model_fields.items()}
+    made = create_model(name, __base__=Overrides, __doc__=description, **fields)
+    made.nullable = frozenset(k for k, field in model.model_fields.items() if type(None) in get_args(field.annotation))
+    return made

@@ -10,7 +10,7 @@ from sdft.records.readers import read_rows, refuse
 from sdft.records.record import Record
 
 
-def load(path: str | Path, prompts: int, max_characters: int, seed: int) -> list[Record]:
+def read_prompts(path: str | Path, prompts: int, max_characters: int, seed: int) -> list[Record]:
     """`prompts` records with the first user turn of a conversation each, drawn by the split's rule without repeats.
 
     Rows hold `messages`, or a text `prompt` or `instruction`. Turns longer than `max_characters` are left out. Raises

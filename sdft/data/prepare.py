@@ -12,10 +12,11 @@ from sdft.common.command import read_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import read_json, sha256_file, sha256_files, write_json, write_text
 from sdft.common.provenance import Clock, manifest
-from sdft.data import general, invented
+from sdft.data import invented
 from sdft.data.fetch import fetch, local_path
+from sdft.data.general import read_prompts
 from sdft.data.schema import OfficialData, Source
-from sdft.data.splits import limited, make_splits, validation_ids
+from sdft.data.splits import limited, make_splits
 from sdft.records.jsonl import UNNAMED
 from sdft.records.record import Record, write_records
 from sdft.tasks import find_task, read_task
@@ -78,7 +79,7 @@ def prepare_general(spec: OfficialData, store: Path, out: Path) -> None:
         raise SdftError("sft_reinvoke needs general prompts: give data.general in config.yaml, or leave the arm out.")
     clock, wanted = Clock(), spec.general
     path, where = _path("general", "train", wanted.source, spec, store, out)
-    records = general.load(path, wanted.prompts, wanted.max_characters, spec.split_seed)
+    records = read_prompts(path, wanted.prompts, wanted.max_characters, spec.split_seed)
     _write(out, {"train": records[: spec.limit]}, {"train": where}, clock)
 
 
@@ -161,15 +162,6 @@ def _check_published(task: str, spec: OfficialData, rows: int, validation: list[
             "rows lack a gold answer or were dropped; the file is probably not the official one. Check it, or change "
             "validation_fraction or split_seed to draw rows of your own."
         )
-
-
-def published_rows(fraction: float, seed: int, rows: dict[str, int]) -> dict[str, Any]:
-    """What validation_rows.json holds: the rows (from 0) of each task's train file that validate."""
-    tasks = {}
-    for task, count in rows.items():
-        chosen = validation_ids([f"{task}-{number}" for number in range(count)], fraction, seed)
-        tasks[task] = {"rows": count, "validation": sorted(int(name.rpartition("-")[2]) for name in chosen)}
-    return {"rule": "sdft/data/splits.py", "fraction": fraction, "seed": seed, "tasks": tasks}
 
 
 def _write(out: Path, splits: dict[str, list[Record]], source: dict[str, Any], clock: Clock) -> None:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, 
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import SdftError
-from sdft.common.schema import NonNegative, Positive, Repository, Strict
+from sdft.common.schema import NUMBER, NonNegative, Positive, Repository, Strict
 from sdft.tasks import find_task, task_names
 
 
@@ -28,8 +28,6 @@ TaskName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(t
 CONNECTION = {"base_url", "base_url_variable", "api_key_variable", "attempts", "parallel", "cache"}
 # What is measured on a test file decides nothing about training.
 MEASURED = ("test_rows", "test_versions", "test_sample")
-# Keys that define a run only where they are given.
-ADDED = ("validation", "others", "style")
 
 
 class DataSize(Strict):
@@ -100,7 +98,7 @@ class TaskArticles(Strict):
     train: Positive = 100
     test: Positive = 20
     ood: Positive = 20
-    similarity: Annotated[float, Field(gt=0, le=100)] = 90.0
+    similarity: Annotated[float, Field(gt=0, le=100), NUMBER] = 90.0
     window_characters: Positive = 12000
     corpus_characters: Positive = 8000
     rounds: Positive = 4
@@ -122,7 +120,8 @@ class TaskArticles(Strict):
 
     def definition(self) -> dict[str, Any]:
         """What decides the rows. How the writer is reached and where a local copy lies do not."""
-        return self.model_dump(mode="json", exclude={"articles": {"__all__": {"path"}}, "writer": CONNECTION})
+        places = {"articles": {"__all__": {"path"}}, "writer": CONNECTION}
+        return self.model_dump(mode="json", exclude=places, exclude_defaults=True)
 
 
 class TaskFiles(Strict):
@@ -168,8 +167,7 @@ class TaskFiles(Strict):
     def definition(self) -> dict[str, Any]:
         """What decides training. Where a local copy lies does not, nor what is measured on the test file."""
         places = {"train": {"path"}, "test": {"path"}, "validation": {"path"}, "others": {"__all__": {"path"}}}
-        found = self.model_dump(mode="json", exclude=places | dict.fromkeys(MEASURED, True))
-        return {name: value for name, value in found.items() if name not in ADDED or value}
+        return self.model_dump(mode="json", exclude=places | dict.fromkeys(MEASURED, True), exclude_defaults=True)
 
 
 # A task whose rows are read from files, or written about articles; and what pydantic calls the two in a fault's place.
@@ -253,7 +251,11 @@ class MiniatureData(FileTasks):
 
     def definition(self, task: str) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in ("source", "world_seed", "general_prompts")}
-        own = {"size": self.sizes[task].model_dump()} if task in self.sizes else super().definition(task)
+        own = (
+            {"size": self.sizes[task].model_dump(exclude_defaults=True)}
+            if task in self.sizes
+            else super().definition(task)
+        )
         return fields | own
 
     def preparation(self, task: str, style: str) -> OfficialData:

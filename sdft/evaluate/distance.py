@@ -74,12 +74,12 @@ def token_divergences(
     """
     import torch
 
-    from sdft.divergence import distillation_terms
+    from sdft.divergence import distill
     from sdft.losses.encoding import Example, completion_hidden, completions_of
 
     completions = completions_of([Example("", [], response) for response in responses], pad, model.device)
     with torch.no_grad():
-        terms = distillation_terms(
+        found = distill(
             completion_hidden(model, prompts, completions, pad),
             model.get_output_embeddings().weight,
             completion_hidden(base, base_prompts, completions, pad),
@@ -88,7 +88,7 @@ def token_divergences(
             kind="reverse_kl",
         )
     # A divergence of nought can come out below it by rounding.
-    values = terms.value.clamp(min=0).tolist()
+    values = found.terms.value.clamp(min=0).tolist()
     return [row[: len(response)] for row, response in zip(values, responses, strict=True)]
 
 

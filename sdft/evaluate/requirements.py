@@ -24,10 +24,8 @@ from sdft.common.provenance import Clock, manifest
 from sdft.evaluate.generate import Completion, end_tokens, generate
 from sdft.evaluate.prior import MINI, evaluate_prior
 from sdft.miniature import style
-from sdft.miniature.data import SIZES, TASKS, task_records, write_part
+from sdft.miniature.data import SIZES, TASKS, chance, task_records, write_part
 from sdft.miniature.schema import BENCHMARK_ITEMS
-from sdft.miniature.science import CHOICES
-from sdft.miniature.symbols import TOOLS
 from sdft.miniature.world import World, make_world
 from sdft.models.files import find_model, load_model, load_tokenizer
 from sdft.records.prompts import render, teacher_messages
@@ -58,17 +56,6 @@ class Requirement:
     @property
     def met(self) -> bool:
         return self.value >= self.bound if self.relation == ">=" else self.value <= self.bound
-
-
-def chance(world: World, task: str) -> float:
-    """How often a guess in the right form is right."""
-    options = {
-        "science": range(CHOICES),
-        "tooluse": TOOLS,
-        "medical": world.symbols.diagnoses,
-        "knowledge": world.symbols.capitals,
-    }
-    return 1 / len(options[task])
 
 
 class Probe:

@@ -13,7 +13,7 @@ from sdft.common.seeds import derived_seed
 from sdft.learning.checkpoint import StopRequest
 from sdft.losses.encoding import Completions, Example
 
-# Rows sampled at a time. A row's sample depends on its batch's seed and place, so this is no matter of speed alone.
+# Rows sampled at a time. Another number changes the samples: a row's sample depends on its place in its batch.
 ROWS = 32
 
 

@@ -6,8 +6,8 @@ addition each as one operation: 2 m n k for a product of [m, k] and [k, n]. It l
 that are not operators of torch (those of vLLM, so rollouts are counted with transformers' generate).
 
 Parts: rollout, sampling the completions; teacher, its forward pass up to the output layer; student, its forward pass
-and the loss; backward. The loss makes the logits of student and teacher a few tokens at a time and makes them again in
-the backward pass, so that the output layers of both count under student and once more under backward, as they are run.
+and the loss; backward, the rest of the gradient. The loss makes its gradient together with its value (`sdft.fused`), so
+that the output layers of both models count under student: one product for each model's logits, two for the gradient.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def count(spec: RunSpec, steps: int) -> dict[str, Any]:
         samples = meter.parts["rollout"]
         meter.parts.clear()
         with meter:
-            entries = [training._step(step) for step in range(steps)]
+            entries = [training.step(step) for step in range(steps)]
     sequences = spec.hyperparameters.batch_size * training.method.samples
     return {
         "run": spec.id,

@@ -1,30 +1,29 @@
-"""The training loop, the same for all methods."""
+"""The training loop, the same for all methods. A step is rollout, teacher, loss, update and EMA (docs/method.md)."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from sdft.common.errors import DivergedError, SdftError
 from sdft.common.files import read_json, sha256_files, write_json, write_text
 from sdft.common.progress import Progress, say
 from sdft.common.provenance import Clock, manifest
 from sdft.common.seeds import derived_seed
-from sdft.divergence import BatchLoss
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
+from sdft.learning.metrics import DISTANCE_STEPS, Distances, Totals, line
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
 from sdft.learning.processes import SingleProcess
 from sdft.learning.snapshots import Snapshots, save_model
-from sdft.learning.spec import own_options
+from sdft.learning.spec import Inputs, own_options
 from sdft.losses.encoding import Completions, Encoder, Example
 from sdft.methods import find_method
 from sdft.methods.base import Engine, MicroBatch
@@ -33,21 +32,30 @@ from sdft.records.record import read_records
 from sdft.study.plan import RunSpec
 from sdft.teacher import EMATeacher
 
-# Distances from the start cost a pass over all weights, so they are measured every so many steps.
-DISTANCE_STEPS = 10
-
 
 class Training:
     """One run of `spec` (with hyper-parameters) into `out`, from the last of `checkpoints` if there is one.
 
-    inputs: the checked files (sdft.learning.spec.Inputs). engine: what samples; transformers' generate by default. The
-    processes that train together are those of `checkpoints`.
+    A step takes the rows of its batch, B sequences, through
+
+    rollout  prompts [B, P] to completions: tokens, mask and log-probabilities, each [B, C]     Method.completions
+    teacher  prompts with demonstrations to final hidden states [B, C, d], without gradient     Method.loss
+    loss     the student's states [B, C, d] beside them to terms [B, C], reduced to a scalar     Method.loss
+    update   the gradient clipped, AdamW, the learning rate of the schedule                     _update
+    EMA      the teacher's weights moved towards the student's                                  _move_teacher
+
+    P is the longest prompt and C the longest completion, in tokens; d is the model's width. Logits [B, C, V] over the
+    vocabulary exist for a few tokens at a time (`sdft.divergence`). Teacher and loss take micro-batches of B. Methods
+    without rollout or teacher leave these out.
+
+    inputs: the checked files. engine: what samples; transformers' generate by default. The processes that train
+    together are those of `checkpoints`.
     """
 
     def __init__(
         self,
         spec: RunSpec,
-        inputs: Any,
+        inputs: Inputs,
         out: Path,
         checkpoints: Checkpoints,
         *,
@@ -55,45 +63,95 @@ class Training:
         engine: Engine | None = None,
     ) -> None:
         self.spec, self.inputs, self.out, self.checkpoints = spec, inputs, out, checkpoints
+        self.settings, self.values = spec.settings, spec.hyperparameters
         self.processes: SingleProcess = checkpoints.processes
         self.quiet = quiet or not self.processes.main
-        self.settings, self.values = spec.settings, spec.hyperparameters
-        self.processes.check(spec.method, self.settings)
+        self._find_device()
+        self._load_student()
+        self._read_rows()
+        self.engine = engine or self.processes.engine(self._engine())
+        self.ema: EMATeacher | None = None
+        self.teacher = self._teacher()
+        self.distances = Distances(self.student, self.processes, self.device)
+        self._make_optimizer()
+        self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
+        self.log: list[dict[str, Any]] = []
+        self.saved = time.monotonic()
+
+    def _find_device(self) -> None:
+        self.processes.check(self.spec.method, self.settings)
         self.accelerator = self.processes.accelerator()
         self.device = self.accelerator.device
         self.clock = Clock(str(self.device), self.processes.size)
         self.weights_dtype = getattr(torch, self.settings.weights_dtype)
 
-        self.tokenizer = load_tokenizer(inputs.base.folder)
-        self.student = self._load(inputs.start.folder)
+    def _load_student(self) -> None:
+        """The student's weights, the tokenizer, and the method, which needs the id that fills up rows."""
+        self.tokenizer = load_tokenizer(self.inputs.base.folder)
+        self.student = self._load(self.inputs.start.folder)
         if self.settings.gradient_checkpointing:
             self.student.gradient_checkpointing_enable()
         pad = self.tokenizer.pad_token_id
-        pad = self.tokenizer.eos_token_id if pad is None else pad
-        self.method = find_method(spec.method)(self.settings, pad, own_options(spec))
-        self.examples = self._encode()
-        self.engine = engine or self.processes.engine(self._engine(inputs, pad))
-        self.order = self._order()
-        self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
-        self.ema: EMATeacher | None = None
-        self.teacher = self._teacher()
-        weights = self.processes.local(dict(self.student.named_parameters()))
-        self.start = {name: value.detach().to("cpu", copy=True) for name, value in weights.items()}
-        squares = sum(float(value.double().pow(2).sum()) for value in self.start.values())
-        self.start_norm = self.processes.total(squares) ** 0.5
-        optimizer = make_optimizer(self.student.parameters(), self.settings, self.weights_dtype)
-        self.student.train()
-        self.optimizer = self.accelerator.prepare(optimizer)
-        self.log: list[dict[str, Any]] = []
-        self.saved = time.monotonic()
+        self.pad = self.tokenizer.eos_token_id if pad is None else pad
+        self.method = find_method(self.spec.method)(self.settings, self.pad, own_options(self.spec))
 
-    def _engine(self, inputs: Any, pad: int) -> Engine:
+    def _load(self, folder: Path) -> Any:
+        model = load_model(folder, str(self.device), self.settings.weights_dtype)
+        # Measured on small models, where the attention kernels of a CPU cost more than they save.
+        if self.device.type == "cpu":
+            model.set_attn_implementation("eager")
+        _check_head(model, folder)
+        return self.processes.shard(model)
+
+    def _read_rows(self) -> None:
+        """The rows as token ids, what the length limits did to them, and the rows of every step."""
+        context = getattr(self.student.config, "max_position_embeddings", None) or 2**31
+        encoder = Encoder(self.tokenizer, context, self.settings)
+        records = read_records(self.inputs.rows)
+        found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
+        self.examples = [example for example in found if example is not None]
+        self.left_out, self.cut = len(records) - len(self.examples), encoder.cut
+        if self.left_out:
+            say(f"{self.left_out} of {len(records)} rows are too long and are left out")
+        if self.cut:
+            say(f"{len(self.cut)} of {len(records)} rows are too long and are cut from the left")
+        self.order = self._order()
+
+    def _order(self) -> list[list[int]]:
+        rows, size = len(self.examples), self.values.batch_size
+        order = batches(rows, size, self.values.epochs, self.spec.seed, self.settings.drop_last)
+        if not order or (self.settings.drop_last and rows < size):
+            raise SdftError(
+                f"{self.inputs.rows} gives {rows} rows to train on, which do not fill one batch of {size}; choose a "
+                "smaller batch_size, or check the file and training.overlong."
+            )
+        return order
+
+    def _engine(self) -> Engine:
         stop = stop_tokens(self.student, self.tokenizer)
         if self.settings.rollout_engine == "vllm" and self.method.sampling is not None:
             from sdft.learning.vllm import VLLMEngine
 
-            return VLLMEngine(inputs.start.folder, pad, stop, self.student.config.max_position_embeddings)
-        return GenerateEngine(pad, stop)
+            context = self.student.config.max_position_embeddings
+            return VLLMEngine(self.inputs.start.folder, self.pad, stop, context)
+        return GenerateEngine(self.pad, stop)
+
+    def _teacher(self) -> Any:
+        """The teacher's model: an average of the student, the frozen base model, the student itself, or none."""
+        kind = self.method.teacher
+        if kind == "ema":
+            twin = self._load(self.inputs.start.folder) if self.processes.size > 1 else None
+            dtype, stochastic = getattr(torch, self.settings.ema_dtype), self.settings.rounding == "stochastic"
+            self.ema = EMATeacher(self.student, self.values.ema_rate, dtype, twin, stochastic=stochastic)
+            return self.ema.model
+        if kind == "base":
+            return self._load(self.inputs.base.folder).requires_grad_(False)
+        return self.student if kind == "student" else None
+
+    def _make_optimizer(self) -> None:
+        optimizer = make_optimizer(self.student.parameters(), self.settings, self.weights_dtype)
+        self.student.train()
+        self.optimizer = self.accelerator.prepare(optimizer)
 
     def run(self) -> dict[str, Any]:
         """Train to the end and return the content of model.json.
@@ -104,44 +162,137 @@ class Training:
         """
         devices = [self.device] if self.device.type == "cuda" else []
         with StopRequest() as stop, torch.random.fork_rng(devices):
-            done, status = self._resume(), None
-            progress = Progress(self.spec.id, len(self.order), done, self.quiet)
-            try:
+            done = self._resume()
+            with self._explained():
                 self.draw_samples(stop)
-                with open(self.processes.writes(self.out / METRICS), "w", encoding="utf-8") as live:
-                    live.writelines(line(entry) for entry in self.log)
-                    for step in range(done, len(self.order)):
-                        entry = self._step(step)
-                        self.log.append(entry)
-                        live.write(line(entry))
-                        live.flush()
-                        progress.step(loss=entry["loss"], entropy=entry["entropy"])
-                        if step + 1 in self.snapshots.wanted:
-                            self._keep(step + 1)
-                        status = self.processes.agree(stop.status)
-                        if step + 1 < len(self.order) and (status or self.processes.agree(self._due(step + 1))):
-                            self._save(step + 1)
-                        if status:
-                            break
-            except FloatingPointError as error:
-                raise DivergedError(
-                    f"run {self.spec.id}, step {len(self.log) + 1} of {len(self.order)}: {error}; lower the learning "
-                    f"rate ({self.values.learning_rate:g}), or compute in float32 (training.compute_dtype)."
-                ) from None
-            except torch.OutOfMemoryError:
-                raise SdftError(
-                    f"run {self.spec.id} does not fit into the memory of {self.device}; give a smaller "
-                    "--micro-batch-size, or --gradient-checkpointing. Neither changes the result."
-                ) from None
-            finally:
-                progress.close()
+                status = self._steps(done, stop)
             if status and len(self.log) < len(self.order):
                 say(f"stopped after step {len(self.log)} of {len(self.order)}; repeat the command to continue")
                 raise SystemExit(status)
             return self._finish()
 
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns what can go wrong within a step into an SdftError with the remedy."""
+        try:
+            yield
+        except FloatingPointError as error:
+            raise DivergedError(
+                f"run {self.spec.id}, step {len(self.log) + 1} of {len(self.order)}: {error}; lower the learning "
+                f"rate ({self.values.learning_rate:g}), or compute in float32 (training.compute_dtype)."
+            ) from None
+        except torch.OutOfMemoryError:
+            raise SdftError(
+                f"run {self.spec.id} does not fit into the memory of {self.device}; give a smaller "
+                "--micro-batch-size, or --gradient-checkpointing. Neither changes the result."
+            ) from None
+
+    def _steps(self, done: int, stop: StopRequest) -> int | None:
+        """The steps from number `done` on, with snapshots and checkpoints between them; a signal's exit status."""
+        progress = Progress(self.spec.id, len(self.order), done, self.quiet)
+        try:
+            with open(self.processes.writes(self.out / METRICS), "w", encoding="utf-8") as live:
+                live.writelines(line(entry) for entry in self.log)
+                for number in range(done, len(self.order)):
+                    entry = self.step(number)
+                    self.log.append(entry)
+                    live.write(line(entry))
+                    live.flush()
+                    progress.step(loss=entry["loss"], entropy=entry["entropy"])
+                    if status := self._between(number + 1, stop):
+                        return status
+        finally:
+            progress.close()
+        return None
+
+    def _between(self, done: int, stop: StopRequest) -> int | None:
+        """Keep what is to be kept after `done` steps; returns the exit status where a signal asks to stop."""
+        if done in self.snapshots.wanted:
+            self._keep(done)
+        status = self.processes.agree(stop.status)
+        if done < len(self.order) and (status or self.processes.agree(self._due(done))):
+            self._save(done)
+        return status
+
+    def step(self, number: int) -> dict[str, Any]:
+        """One optimizer step, counted from 0, and its line of metrics.jsonl.
+
+        Raises FloatingPointError when the loss, the gradient or the student's distribution is no longer finite.
+        """
+        begun = time.perf_counter()
+        torch.manual_seed(derived_seed(self.spec.seed, number, "loss"))
+        examples, completions = self._rollout(number)
+        totals = self._add_gradients(examples, completions)
+        means = totals.means()
+        updated = self._update(number, means["loss"])
+        self._move_teacher()
+        distances = self._distances(number + 1)
+        seconds = time.perf_counter() - begun
+        return {
+            "step": number + 1,
+            **means,
+            **updated,
+            "cut_rows": sum(self.examples[row].id in self.cut for row in self.order[number]),
+            **distances,
+            "tokens_per_second": round(totals.tokens / seconds, 1),
+            "seconds": round(seconds, 4),
+        }
+
+    def _rollout(self, number: int) -> tuple[list[Example], Completions]:
+        """The step's rows, each as often as the method samples it, and what is trained on: B completions [B, C]."""
+        examples = [self.examples[row] for row in self.order[number] for _ in range(self.method.samples)]
+        seed = derived_seed(self.spec.seed, number, "rollout")
+        with self._autocast():
+            return examples, self.method.completions(examples, self.student, self.engine, seed, self.teacher)
+
+    def _add_gradients(self, examples: list[Example], completions: Completions) -> Totals:
+        """Teacher and loss, a micro-batch at a time, with its share of the step's gradient; sums for the metrics."""
+        totals = Totals(completions)
+        for rows, share in self.processes.parts(len(examples), self.settings.micro_batch_size):
+            batch = MicroBatch(examples[rows], completions.part(rows))
+            with self._autocast():
+                part = self.method.loss(batch, self.student, self.teacher)
+            # Sharded gradients are averages over the processes.
+            self.accelerator.backward(part.loss * (share * self.processes.size))
+            totals.add(part, share)
+        totals.over(self.processes)
+        return totals
+
+    def _update(self, number: int, loss: float) -> dict[str, float]:
+        """Move the student by the clipped gradient; the gradient's norm before that, and the learning rate."""
+        rate = learning_rate(
+            number, len(self.order), self.values.learning_rate, self.settings.schedule, self.settings.warmup_steps
+        )
+        norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise FloatingPointError(f"the loss is {loss} and the gradient norm {norm}")
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return {"gradient_norm": norm, "learning_rate": rate}
+
+    def _move_teacher(self) -> None:
+        if self.ema is not None:
+            self.processes.settle(self.ema.model)
+            self.ema.update(self.student)
+
+    def _autocast(self) -> Any:
+        """Narrower arithmetic for matrix products, where the settings ask for it."""
+        narrow = self.settings.compute_dtype == "bfloat16" and self.weights_dtype == torch.float32
+        # Narrow copies of weights that were gathered from shards would stay, and belong to no gradient.
+        cache = self.processes.size == 1
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=cache) if narrow else nullcontext()
+
+    def _distances(self, done: int) -> dict[str, float | None]:
+        wanted = done % DISTANCE_STEPS == 0 or done in (1, len(self.order))
+        found = self.distances.measure(wanted, self.student, None if self.ema is None else self.ema.average)
+        if self.method.teacher == "student":
+            found["teacher_distance"] = found["student_distance"]
+        return found
+
     def draw_samples(self, stop: StopRequest | None = None) -> None:
-        """Give each row its fixed completion, for methods that train on samples drawn once.
+        """Give each row its fixed completion, for the methods that train on samples drawn once, before the first step.
 
         They come from the base model shown the teacher's prompt, also where training starts from a parent. What was
         drawn before an interruption is read again from the folder state/. Raises SystemExit as `run` does.
@@ -165,117 +316,6 @@ class Training:
 
         path = self.out / "state" / "samples.jsonl"
         self.examples = draw(path, self.checkpoints.fingerprint, self.examples, sample, self.spec.seed, stop)
-
-    def _load(self, folder: Path) -> Any:
-        model = load_model(folder, str(self.device), self.settings.weights_dtype)
-        # Measured on small models, where the attention kernels of a CPU cost more than they save.
-        if self.device.type == "cpu":
-            model.set_attn_implementation("eager")
-        _check_head(model, folder)
-        return self.processes.shard(model)
-
-    def _encode(self) -> list[Example]:
-        context = getattr(self.student.config, "max_position_embeddings", None) or 2**31
-        encoder = Encoder(self.tokenizer, context, self.settings)
-        records = read_records(self.inputs.rows)
-        found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
-        examples = [example for example in found if example is not None]
-        self.left_out, self.cut = len(records) - len(examples), encoder.cut
-        if self.left_out:
-            say(f"{self.left_out} of {len(records)} rows are too long and are left out")
-        if self.cut:
-            say(f"{len(self.cut)} of {len(records)} rows are too long and are cut from the left")
-        return examples
-
-    def _order(self) -> list[list[int]]:
-        rows, size = len(self.examples), self.values.batch_size
-        order = batches(rows, size, self.values.epochs, self.spec.seed, self.settings.drop_last)
-        if not order or (self.settings.drop_last and rows < size):
-            raise SdftError(
-                f"{self.inputs.rows} gives {rows} rows to train on, which do not fill one batch of {size}; choose a "
-                "smaller batch_size, or check the file and training.overlong."
-            )
-        return order
-
-    def _teacher(self) -> Any:
-        """The teacher's model: an average of the student, the frozen base model, the student itself, or none."""
-        kind = self.method.teacher
-        if kind == "ema":
-            twin = self._load(self.inputs.start.folder) if self.processes.size > 1 else None
-            dtype, stochastic = getattr(torch, self.settings.ema_dtype), self.settings.rounding == "stochastic"
-            self.ema = EMATeacher(self.student, self.values.ema_rate, dtype, twin, stochastic=stochastic)
-            return self.ema.model
-        if kind == "base":
-            return self._load(self.inputs.base.folder).requires_grad_(False)
-        return self.student if kind == "student" else None
-
-    def _step(self, step: int) -> dict[str, Any]:
-        begun = time.perf_counter()
-        rate = learning_rate(
-            step, len(self.order), self.values.learning_rate, self.settings.schedule, self.settings.warmup_steps
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        torch.manual_seed(derived_seed(self.spec.seed, step, "loss"))
-        examples = [self.examples[row] for row in self.order[step] for _ in range(self.method.samples)]
-        with self._autocast():
-            seed = derived_seed(self.spec.seed, step, "rollout")
-            completions = self.method.completions(examples, self.student, self.engine, seed, self.teacher)
-        totals = Totals(completions)
-        for rows, share in self.processes.parts(len(examples), self.settings.micro_batch_size):
-            batch = MicroBatch(examples[rows], completions.part(rows))
-            with self._autocast():
-                part = self.method.loss(batch, self.student, self.teacher)
-            # Sharded gradients are averages over the processes.
-            self.accelerator.backward(part.loss * (share * self.processes.size))
-            totals.add(part, share)
-        totals.over(self.processes)
-        norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
-        entry = {"step": step + 1, **totals.means(), "gradient_norm": norm, "learning_rate": rate}
-        entry["cut_rows"] = sum(self.examples[row].id in self.cut for row in self.order[step])
-        if not (math.isfinite(entry["loss"]) and math.isfinite(norm)):
-            raise FloatingPointError(f"the loss is {entry['loss']} and the gradient norm {norm}")
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.ema is not None:
-            self.processes.settle(self.ema.model)
-            self.ema.update(self.student)
-        entry |= self._distances(step + 1)
-        seconds = time.perf_counter() - begun
-        entry |= {"tokens_per_second": round(totals.tokens / seconds, 1), "seconds": round(seconds, 4)}
-        return entry
-
-    def _autocast(self) -> Any:
-        """Narrower arithmetic for matrix products, where the settings ask for it."""
-        narrow = self.settings.compute_dtype == "bfloat16" and self.weights_dtype == torch.float32
-        # Narrow copies of weights that were gathered from shards would stay, and belong to no gradient.
-        cache = self.processes.size == 1
-        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=cache) if narrow else nullcontext()
-
-    def _distances(self, step: int) -> dict[str, float | None]:
-        """How far student and teacher are from the start: L2 norms over all weights, absolute and relative.
-
-        changed_weights is the share of the student's weights that differ from the start at all (in bfloat16 many stay).
-        """
-        names = ("student_distance", "student_distance_relative", "teacher_distance", "changed_weights")
-        if step % DISTANCE_STEPS and step not in (1, len(self.order)):
-            return dict.fromkeys(names)
-        student, changed = self._distance(dict(self.student.named_parameters()))
-        teacher = None if self.ema is None else self._distance(self.ema.average)[0]
-        if self.method.teacher == "student":
-            teacher = student
-        return dict(zip(names, (student, student / self.start_norm, teacher, changed), strict=True))
-
-    @torch.no_grad()
-    def _distance(self, weights: dict[str, Tensor]) -> tuple[float, float]:
-        squares = torch.zeros((), dtype=torch.float64, device=self.device)
-        changed = torch.zeros((), dtype=torch.int64, device=self.device)
-        for name, value in weights.items():
-            value, start = self.processes.local(value), self.start[name].to(self.device)
-            squares += (value.float() - start.float()).pow(2).sum().double()
-            changed += (value != start).sum()
-        squares, changed = self.processes.total(squares), self.processes.total(changed)
-        return float(squares.sqrt()), float(changed) / sum(value.numel() for value in weights.values())
 
     def _due(self, step: int) -> bool:
         steps = self.settings.checkpoint_steps
@@ -353,58 +393,6 @@ class Training:
         write_json(state / FINISHED, record)
         write_json(self.out / "model.json", record)
         self.checkpoints.clear()
-
-
-class Totals:
-    """Sums over the micro-batches of one step, from which its metrics are made."""
-
-    def __init__(self, completions: Completions) -> None:
-        self.tokens = int(completions.mask.sum())
-        self.sequences = len(completions.mask)
-        self.sums = torch.zeros(5, dtype=torch.float64, device=completions.tokens.device)
-        self.trained, self.weighted = 0, False
-
-    @torch.no_grad()
-    def add(self, part: BatchLoss, share: float) -> None:
-        """Add a micro-batch that holds `share` of the step's sequences."""
-        if not share:
-            return
-        kept = part.trained
-        weights = torch.zeros(()) if part.weights is None else part.weights
-        self.weighted = part.weights is not None
-        log_prob = 0 * part.terms.entropy if part.terms.log_prob is None else part.terms.log_prob
-        values = (
-            part.loss * share,
-            part.terms.value[kept].sum(),
-            part.terms.entropy.sum(),
-            log_prob.sum(),
-            weights.sum(),
-        )
-        self.sums += torch.stack([value.double().to(self.sums.device) for value in values])
-        self.trained += int(kept.sum())
-
-    def over(self, processes: SingleProcess) -> None:
-        """Take in the other processes' sums."""
-        self.sums = processes.total(self.sums)
-        self.trained, self.weighted = int(processes.total(self.trained)), bool(processes.total(self.weighted))
-
-    def means(self) -> dict[str, float | None]:
-        """loss: as trained; token_loss: mean over the tokens that carry loss, in nats (the divergence, or the weighted
-        cross-entropy); entropy, log_prob: means over all completion tokens, in nats; importance: mean weight."""
-        loss, value, entropy, log_prob, weights = self.sums.tolist()
-        return {
-            "loss": loss,
-            "token_loss": value / max(1, self.trained),
-            "entropy": entropy / max(1, self.tokens),
-            "log_prob": log_prob / max(1, self.tokens),
-            "importance": weights / self.sequences if self.weighted else None,
-            "completion_tokens": self.tokens / self.sequences,
-        }
-
-
-def line(entry: dict[str, Any]) -> str:
-    """One step's metrics as a line of metrics.jsonl."""
-    return json.dumps(entry) + "\n"
 
 
 @torch.no_grad()

@@ -11,11 +11,12 @@ from typing import Any
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
 from sdft.common.provenance import Clock, manifest
+from sdft.methods.hyperparameters import tie_key, tie_rules
 
 RULE = (
     "The candidate with the best validation score on the target task wins, as in the paper; the test set is not looked "
-    "at. Ties go to the smaller learning rate, then the smaller EMA rate, then fewer epochs, then the smaller batch, "
-    "then the name of the run. A candidate whose training diverged comes last and cannot win."
+    f"at. Ties go to {', then '.join(tie_rules())}, then the name of the run. A candidate whose training diverged "
+    "comes last and cannot win."
 )
 
 
@@ -53,10 +54,13 @@ def read_candidate(path: str | Path) -> dict[str, Any]:
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
-    values = row["hyperparameters"]
-    order = [values.get(name) or 0 for name in ("learning_rate", "ema_rate", "epochs", "batch_size")]
     # Values are k / n; rounding keeps equal fractions equal whatever the order of their division.
-    return (row.get("diverged") is not None, -round(row["validation"], 12), *order, row["run"])
+    return (
+        row.get("diverged") is not None,
+        -round(row["validation"], 12),
+        *tie_key(row["hyperparameters"]),
+        row["run"],
+    )
 
 
 def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -112,11 +112,14 @@ class Inputs:
 
 
 def defining(spec: RunSpec) -> dict[str, Any]:
-    """The part of a resolved run that decides its result: no paths, no labels, no settings of speed."""
+    """The part of a resolved run that decides its result: no paths, no labels, no settings of speed, no defaults.
+
+    A default never changes (sdft/study/plan.py), so what is left out says what it was.
+    """
     fields = {"method", "seed", "demonstration", "hyperparameters", "options", "settings"}
-    values = spec.model_dump(mode="json", include=fields)
-    values["settings"] = {key: value for key, value in values["settings"].items() if key not in SPEED_SETTINGS}
-    return values
+    values = spec.model_dump(mode="json", include=fields, exclude_defaults=True)
+    settings = {key: value for key, value in values["settings"].items() if key not in SPEED_SETTINGS}
+    return {**values, "settings": settings}
 
 
 def fingerprint(spec: RunSpec, inputs: Inputs) -> str:

@@ -62,7 +62,7 @@ class Encoder:
         self.tokenizer = tokenizer
         self.context = context
         self.settings = settings
-        # Records of which something was cut, for what reports it.
+        # Ids of the records that were cut; the step and the run report how many they are.
         self.cut: set[str] = set()
         self.thinks = bool(thinking.opening(tokenizer))
 
@@ -160,7 +160,7 @@ def completion_hidden(model: Any, prompts: list[list[int]], completions: Complet
     # The last token predicts nothing that is trained on.
     ids = torch.cat([ids, completions.tokens[:, :-1]], dim=1)
     present = torch.cat([present, completions.mask[:, :-1]], dim=1)
-    # A sharded model brings an entrance of its own, which gathers its weights.
+    # The method `hidden_states` of a sharded model gathers the weights of each layer before it is used.
     states = getattr(model, "hidden_states", model.base_model)(
         input_ids=ids,
         attention_mask=present.long(),

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_json
 from sdft.common.provenance import Clock, manifest
-from sdft.divergence import distillation_terms, sampled_terms
-from sdft.losses.estimators import surrogate
+from sdft.divergence import distillation_loss
+from sdft.fused import Layer
+from sdft.losses.estimators import estimated, log_ratios, scores
 
 DESCRIPTION = """Tabulate bias and variance of the gradient estimators (paper, appendix A.1) on a toy model whose
 sequences can all be listed."""
@@ -76,7 +77,7 @@ def analytic(kind: str) -> Callable[..., Tensor]:
     """The divergence over all words at each token, summed: what training uses, with token_sum."""
 
     def loss(states: list[Tensor], tokens: Tensor, mask: Tensor) -> Tensor:
-        return distillation_terms(*states, mask, kind=kind).value.sum()
+        return distillation_loss(*states, mask, kind, reduction="token_sum")
 
     return loss
 
@@ -85,15 +86,15 @@ def sampled(estimator: str) -> Callable[..., Tensor]:
     """The losses of `sdft.losses.estimators`."""
 
     def loss(states: list[Tensor], tokens: Tensor, mask: Tensor) -> Tensor:
-        return surrogate(sampled_terms(*states, tokens, mask), estimator, mask).sum()
+        return estimated(estimator, Layer(*states[:2]), Layer(*states[2:]), tokens, mask, mask).loss
 
     return loss
 
 
 def own_ratio(states: list[Tensor], tokens: Tensor, mask: Tensor) -> Tensor:
     """Each sampled token's score times its own log-ratio alone: a sampled form of analytic reverse KL, no setting."""
-    terms = sampled_terms(*states, tokens, mask)
-    return (terms.log_prob * terms.log_ratio).sum()
+    log_ratio = log_ratios(Layer(*states[2:]), tokens, mask)
+    return scores(Layer(*states[:2]), tokens, mask, log_ratio)[0]
 
 
 # Estimator, who samples, the sequence-level divergence it is held against, and its loss for one sequence.

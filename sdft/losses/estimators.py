@@ -19,34 +19,80 @@ samples. `python -m sdft.losses.enumerated` tabulates bias and variance on a mod
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 
-from sdft.divergence import SampledTerms
+from sdft.divergence import BatchLoss
+from sdft.fused import Layer, TokenTerms, fused_loss
+
+Weigh = Callable[[Tensor], Tensor]
 
 
-def surrogate(terms: SampledTerms, estimator: str, kept: Tensor) -> Tensor:
-    """Token values [B, T] whose sum is an estimate of J and whose gradient is the estimator's, for each sequence.
+def estimated(
+    estimator: str,
+    student: Layer,
+    teacher: Layer,
+    tokens: Tensor,
+    mask: Tensor,
+    kept: Tensor,
+    *,
+    temperature: float = 1.0,
+    weigh: Weigh | None = None,
+) -> BatchLoss:
+    """The mean over sequences of an estimate of J, with the estimator's gradient.
 
-    terms: of samples of the student, at every completion token. kept: [B, T], the tokens whose divergence counts (all
-    but the skipped ones); J is then the sum over those. Skipped tokens still have a score, because later ones depend on
-    them. The values are r_t (token) or KL_t (rao_blackwell), zero where not kept. No baseline is subtracted. Raises
-    ValueError for another estimator.
+    tokens: ids [B, T] sampled from the student; mask: [B, T], all of them; kept: those whose divergence counts (all but
+    the skipped ones); J is then the sum over those. Skipped tokens still have a score, because later ones depend on
+    them. weigh: makes weights [B, 1] of the sequences from the tokens' log-probabilities [B, T]
+    (`sdft.fused.fused_loss`). The terms' values are r_t (token) or KL_t (rao_blackwell), zero where not kept. No
+    baseline is subtracted. Raises ValueError for another estimator.
     """
+    weight = weigh or torch.ones_like
     if estimator == "token":
-        rewards = terms.log_ratio.masked_fill(~kept, 0)
-        return rewards + _score(terms.log_prob, _from_here(rewards))
-    if estimator == "rao_blackwell":
-        divergence = terms.divergence.masked_fill(~kept, 0)
-        constant = divergence.detach()
-        return divergence + _score(terms.log_prob, _from_here(constant) - constant)
-    raise ValueError(f"estimator is {estimator!r}; it must be 'token' or 'rao_blackwell'")
+        log_ratio = log_ratios(teacher, tokens, mask, temperature)
+
+        def rewards(log_prob: Tensor) -> Tensor:
+            return log_ratio(log_prob).masked_fill(~kept, 0)
+
+        def factor(log_prob: Tensor) -> Tensor:
+            return _from_here(rewards(log_prob)) * weight(log_prob)
+
+        total, terms = scores(student, tokens, mask, factor, temperature)
+        values = rewards(terms.log_prob)
+    elif estimator == "rao_blackwell":
+        total, terms = fused_loss(
+            "reverse_kl", student, teacher, tokens, mask, kept.double(), temperature=temperature, weigh=weigh
+        )
+        values = terms.value.masked_fill(~kept, 0)
+        later = (_from_here(values) - values) * weight(terms.log_prob)
+        total = total + scores(student, tokens, mask, lambda log_prob: later, temperature)[0]
+    else:
+        raise ValueError(f"estimator is {estimator!r}; it must be 'token' or 'rao_blackwell'")
+    loss = (values * weight(terms.log_prob)).sum() + (total - total.detach())
+    return BatchLoss(loss / len(mask), terms._replace(value=values), kept, weigh and weigh(terms.log_prob))
+
+
+def scores(
+    student: Layer, tokens: Tensor, mask: Tensor, factor: Weigh, temperature: float = 1.0
+) -> tuple[Tensor, TokenTerms]:
+    """A number with the gradient of the sum over tokens of factor times log-probability, and the terms.
+
+    factor: makes constants [B, T] from the log-probabilities [B, T] (`weigh` of `sdft.fused.fused_loss`).
+    """
+    return fused_loss(
+        "cross_entropy", student, None, tokens, mask, -mask.double(), temperature=temperature, weigh=factor
+    )
+
+
+@torch.no_grad()
+def log_ratios(teacher: Layer, tokens: Tensor, mask: Tensor, temperature: float = 1.0) -> Weigh:
+    """Takes log-probabilities [B, T] of the tokens under the student less those under the teacher."""
+    _, terms = fused_loss("cross_entropy", teacher, None, tokens, mask, mask, temperature=temperature)
+    return lambda log_prob: log_prob - terms.log_prob
 
 
 def _from_here(values: Tensor) -> Tensor:
     """Sums over each token and those after it."""
     return values.flip(-1).cumsum(-1).flip(-1)
-
-
-def _score(log_prob: Tensor, factor: Tensor) -> Tensor:
-    """Zero, with the gradient of `factor` times the log-probability."""
-    return (log_prob - log_prob.detach()) * factor.detach()

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.schema import Candidates, Positive, Rate, Strict
+from sdft.common.schema import NUMBER, Candidates, Overrides, Positive, Rate, Strict
 from sdft.methods import find_method, method_names
 from sdft.methods.settings import TrainingSettings
 
@@ -27,12 +27,14 @@ from sdft.methods.settings import TrainingSettings
 class Swept:
     """How a hyper-parameter is written.
 
-    slug: ahead of its value in a run's name. title: in tables. tie, smaller: its place among the rules that decide
-    between equal candidates, and that rule in words. below: bound of what a configuration may say, against slips.
+    slug: ahead of its value in a run's name. title: in tables. short: within a sentence. tie, smaller: its place among
+    the rules that decide between equal candidates, and that rule in words. below: bound of what a configuration may
+    say, against slips.
     """
 
     slug: str
     title: str
+    short: str
     tie: int
     smaller: str
     below: float | None = None
@@ -43,10 +45,15 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    learning_rate: Annotated[float, Field(gt=0), Swept("lr", "Learning rate", 1, "the smaller learning rate", below=1)]
-    batch_size: Annotated[Positive, Swept("b", "Batch size", 4, "the smaller batch")]
-    epochs: Annotated[Positive, Swept("e", "Epochs", 3, "fewer epochs")]
-    ema_rate: Annotated[Rate | None, Swept("ema", "EMA rate", 2, "the smaller EMA rate")] = None
+    learning_rate: Annotated[
+        float,
+        Field(gt=0),
+        NUMBER,
+        Swept("lr", "Learning rate", "learning rate", 1, "the smaller learning rate", below=1),
+    ]
+    batch_size: Annotated[Positive, Swept("b", "Batch size", "batch", 4, "the smaller batch")]
+    epochs: Annotated[Positive, Swept("e", "Epochs", "epochs", 3, "fewer epochs")]
+    ema_rate: Annotated[Rate | None, Swept("ema", "EMA rate", "EMA rate", 2, "the smaller EMA rate")] = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -66,16 +73,18 @@ SWEPT: dict[str, Swept] = {
 }
 
 
-def title(name: str) -> str:
-    """What tables call a hyper-parameter or a method's option."""
-    return SWEPT[name].title if name in SWEPT else name.replace("_", " ").capitalize()
+def in_words(values: Mapping[str, Any]) -> str:
+    """Swept values in a sentence: learning rate 0.016, batch 32, epochs 10."""
+    names = {name: SWEPT[name].short if name in SWEPT else name.replace("_", " ") for name in values}
+    number = lambda value: isinstance(value, int | float) and not isinstance(value, bool)  # noqa: E731
+    shown = {name: f"{value:g}" if number(value) else str(value) for name, value in values.items()}
+    return ", ".join(f"{names[name]} {shown[name]}" for name, value in values.items() if value is not None)
 
 
 def tie_rules() -> list[str]:
     """What decides between candidates of equal score, in words, from the first rule to the last."""
-    return [entry.smaller for entry in sorted(SWEPT.values(), key=lambda entry: entry.tie)] + [
-        "the smaller values of the method's options"
-    ]
+    shared = sorted(SWEPT.values(), key=lambda entry: entry.tie)
+    return [*(entry.smaller for entry in shared), "the smaller values of the method's options"]
 
 
 def tie_key(values: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -106,7 +115,7 @@ def _value(name: str, field: FieldInfo) -> Any:
     kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
     bounds = [entry for entry in field.metadata if not isinstance(entry, Swept)]
     if SWEPT[name].below is not None:
-        bounds.append(Field(lt=SWEPT[name].below))
+        bounds.insert(0, Field(lt=SWEPT[name].below))
     kind = kinds[0] if kinds else field.annotation
     return Annotated[(kind, *bounds)] if bounds else kind
 
@@ -118,12 +127,12 @@ def _derived(name: str, doc: str, base: type[BaseModel], entry: Callable[[Any, b
 
 
 class _WithLists(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, Candidates[Any]]
 
 
-class _WithValues(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+class _WithValues(Overrides):
+    model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Any]
 
 
@@ -146,11 +155,6 @@ Replacement = _derived(
     _WithValues,
     lambda value, optional: (value | None, None),
 )
-
-
-def swept(grid: Any) -> dict[str, list[Any]]:
-    """The lists of a `Grid` by hyper-parameter, then those of the method's options; without the keys that it lacks."""
-    return grid.model_dump(mode="json", exclude_none=True)
 
 
 @cache

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sdft.methods.base import Engine, Method, MicroBatch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
-    from sdft.divergence import BatchLoss, TokenTerms
+    from sdft.divergence import BatchLoss
     from sdft.losses.encoding import Completions, Encoder, Example
     from sdft.methods.settings import TrainingSettings
     from sdft.records.record import Record
@@ -83,7 +85,7 @@ class SDFT(Method):
             temperature=self.settings.temperature,
             skip_tokens=self.skip_tokens,
             tokens=completions.tokens,
-            weigh=lambda terms: self._importance(terms, completions),
+            weights=self._importance(completions),
             reduction=self.settings.loss_reduction,
         )
 
@@ -101,26 +103,30 @@ class SDFT(Method):
 
     def _estimated(self, states: list[Tensor], completions: Completions) -> BatchLoss:
         """The loss of the sampled estimators; its value is their estimate of the sequence-level reverse KL."""
-        from sdft.divergence import BatchLoss, TokenTerms, kept_tokens, reduce_tokens, sampled_terms
-        from sdft.losses.estimators import surrogate
+        from sdft.divergence import kept_tokens
+        from sdft.fused import Layer
+        from sdft.losses.estimators import estimated
 
-        mask, kept = completions.mask, kept_tokens(completions.mask, self.skip_tokens)
-        sampled = sampled_terms(*states, completions.tokens, mask, temperature=self.settings.temperature)
-        values = surrogate(sampled, self.settings.estimator, kept)
-        terms = TokenTerms(values, sampled.entropy, sampled.log_prob.detach())
-        weights = self._importance(terms, completions)
-        # Over all tokens: skipped ones have no divergence, but a score.
-        return BatchLoss(reduce_tokens(values, mask, "token_sum", weights), terms, kept, weights)
+        return estimated(
+            self.settings.estimator,
+            Layer(*states[:2]),
+            Layer(*states[2:]),
+            completions.tokens,
+            completions.mask,
+            kept_tokens(completions.mask, self.skip_tokens),
+            temperature=self.settings.temperature,
+            weigh=self._importance(completions),
+        )
 
-    def _importance(self, terms: TokenTerms, completions: Completions) -> Tensor | None:
-        """Weights [B, 1] against an engine whose probabilities differ from the student's; None without correction.
+    def _importance(self, completions: Completions) -> Callable[[Tensor], Tensor] | None:
+        """Makes weights [B, 1] against an engine whose probabilities differ from the student's, from the student's.
 
-        The student's own samples alone are corrected: on another model's the ratio would be the policies' own.
+        None without correction. The student's own samples alone are corrected: on another model's the ratio would be
+        the policies' own.
         """
-        if self.sampling != "student" or self.settings.importance_clip is None:
+        clip = self.settings.importance_clip
+        if self.sampling != "student" or clip is None:
             return None
         from sdft.losses.importance import importance_weights
 
-        return importance_weights(
-            terms.log_prob, completions.log_probs, completions.mask, self.settings.importance_clip
-        )
+        return lambda log_prob: importance_weights(log_prob, completions.log_probs, completions.mask, clip)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, create_model, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from sdft.common.errors import did_you_mean
-from sdft.common.schema import Dtype, NonNegative, Positive, Rate, Strict
+from sdft.common.schema import NUMBER, Dtype, NonNegative, Positive, Strict, overrides
 from sdft.methods import find_method, method_names
 
 
@@ -20,31 +20,37 @@ def _known(name: str) -> str:
 # A method that trains. The base model, alone or with an article in its context, is measured without an arm.
 MethodName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list(method_names()), "type": "string"})]
 
+Beta = Annotated[float, Field(ge=0, lt=1), NUMBER]
+
 # The share of a GPU's memory that vLLM takes (official code: 0.3).
 VLLM_MEMORY_SHARE = 0.3
 
 
 class TrainingSettings(Strict):
-    """How a run trains, apart from the swept hyper-parameters. Explained key by key in config.yaml."""
+    """How a run trains, apart from the swept hyper-parameters. Explained key by key in config.yaml.
+
+    A default never changes: names and fingerprints of runs hold the differences from it. Another value belongs into the
+    configuration, and a new key has a default that does what was done without it.
+    """
 
     divergence: Literal["forward_kl", "reverse_kl", "jsd"] = "forward_kl"
-    jsd_weight: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    jsd_weight: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.5
     loss_reduction: Literal["sequence_mean", "token_sum"] = "sequence_mean"
     estimator: Literal["analytic", "token", "rao_blackwell"] = "analytic"
     skip_tokens: NonNegative = 3
     teacher: Literal["ema", "base", "student"] = "ema"
     teacher_template: Literal["official", "paper"] = "official"
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(gt=0), NUMBER] = 1.0
     max_new_tokens: Positive = 2048
     max_prompt_tokens: Positive | None = None
     overlong: Literal["error", "truncate_left", "drop"] = "truncate_left"
     rollouts_per_prompt: Positive = 1
     rollout_engine: Literal["transformers", "vllm"] = "transformers"
-    importance_clip: Annotated[float, Field(gt=0)] | None = 2.0
-    betas: tuple[Rate, Rate] = (0.9, 0.999)
-    epsilon: Annotated[float, Field(gt=0)] = 1e-8
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    importance_clip: Annotated[float, Field(gt=0), NUMBER] | None = 2.0
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    epsilon: Annotated[float, Field(gt=0), NUMBER] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0), NUMBER] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0), NUMBER] = 1.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: NonNegative = 10
     drop_last: bool = True
@@ -55,7 +61,7 @@ class TrainingSettings(Strict):
     compute_dtype: Dtype = "bfloat16"
     micro_batch_size: Positive | None = None
     gradient_checkpointing: bool = False
-    checkpoint_minutes: Annotated[float, Field(gt=0)] = 20.0
+    checkpoint_minutes: Annotated[float, Field(gt=0), NUMBER] = 20.0
     checkpoint_steps: Positive | None = None
     snapshots: NonNegative = 0
 
@@ -112,9 +118,6 @@ def check_shards(method: str, settings: TrainingSettings) -> None:
         )
 
 
-TrainingOverrides = create_model(
-    "TrainingOverrides",
-    __base__=Strict,
-    __doc__="Training settings that a scale replaces.",
-    **{name: (field.annotation | None, None) for name, field in TrainingSettings.model_fields.items()},
+TrainingOverrides = overrides(
+    "TrainingOverrides", TrainingSettings, "Training settings that a scale or an arm replaces."
 )

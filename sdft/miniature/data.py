@@ -20,6 +20,7 @@ from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.item import Item
 from sdft.miniature.priors import facts, instructions, programs, stories, truth, winograd
 from sdft.miniature.schema import DataSpec
+from sdft.miniature.symbols import TOOLS
 from sdft.miniature.tokenizer import chat_prompt, encode
 from sdft.miniature.world import World, make_world, new_symbols
 from sdft.records.prompts import teacher_messages
@@ -49,6 +50,17 @@ class Size:
 
 
 SIZES = {"science": Size(32, 240, 64, 192), "tooluse": Size(48), "medical": Size(64), "knowledge": Size(128)}
+
+
+def chance(world: World, task: str) -> float:
+    """How often a guess in the right form is right."""
+    options = {
+        "science": range(science.CHOICES),
+        "tooluse": TOOLS,
+        "medical": world.symbols.diagnoses,
+        "knowledge": world.symbols.capitals,
+    }
+    return 1 / len(options[task])
 
 
 def _length(world: World, turn: list[dict[str, str]]) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, model_validator
 
 from sdft.common.errors import did_you_mean
-from sdft.common.schema import Dtype, Positive, Repository, Strict
+from sdft.common.schema import Dtype, FolderName, Positive, Repository, Strict, overrides
 
 
 class Evaluation(Strict):
@@ -22,11 +22,10 @@ class Evaluation(Strict):
     dtype: Dtype = "bfloat16"
 
 
-EvaluationOverrides = create_model(
+EvaluationOverrides = overrides(
     "EvaluationOverrides",
-    __base__=Strict,
-    __doc__="How accuracy is measured of one base model and of all that are trained from it, where the scale differs.",
-    **{name: (field.annotation | None, None) for name, field in Evaluation.model_fields.items()},
+    Evaluation,
+    "How accuracy is measured of one base model and of all that are trained from it, where the scale differs.",
 )
 
 
@@ -68,9 +67,9 @@ class Models(Strict):
     """
 
     source: Literal["released", "trained", "hub", "random"]
-    names: list[str] = Field(min_length=1)
+    names: list[FolderName] = Field(min_length=1)
     path: str | None = None
-    sources: dict[str, BaseModelSource] = {}
+    sources: dict[FolderName, BaseModelSource] = {}
     tokenizer: str | None = None
     documents: Positive | None = None
 

@@ -14,6 +14,7 @@ from sdft.common.files import read_json
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import document
+from sdft.methods.hyperparameters import in_words
 from sdft.pages.layout import INTERVALS, lines, printed_rows, under, value_text
 from sdft.study.exhibits.schema import Exhibit
 
@@ -226,11 +227,6 @@ def figure(evidence: Evidence) -> str:
     )
 
 
-def _hyperparameters(values: dict[str, Any]) -> str:
-    names = {"learning_rate": "learning rate", "batch_size": "batch", "epochs": "epochs", "ema_rate": "EMA rate"}
-    return ", ".join(f"{names.get(key, key)} {value:g}" for key, value in values.items() if value is not None)
-
-
 def sweeps(evidence: Evidence) -> str:
     """The selected hyper-parameters of each arm, each with its whole ranking."""
     rows, rankings, rule = [], [], ""
@@ -246,14 +242,14 @@ def sweeps(evidence: Evidence) -> str:
         rows.append(
             [
                 *where,
-                escape(_hyperparameters(selected["winner"])),
+                escape(in_words(selected["winner"])),
                 f"{100 * best['validation']:.1f}",
                 str(len(selected["ranking"])),
             ]
         )
         ranking = [
             [
-                escape(_hyperparameters(row["hyperparameters"])),
+                escape(in_words(row["hyperparameters"])),
                 f"{100 * row['validation']:.1f}",
                 "" if row.get("prior_average") is None else f"{100 * row['prior_average']:.1f}",
             ]

@@ -41,6 +41,7 @@ def check_world(config: Config) -> None:
                         raise SdftError(f"scales.{name}.{key}: the miniature {task} has no style {style!r}; {hint}")
         _check_rows(name, scale)
         _check_templates(Plan(config, name))
+        _check_families(Plan(config, name))
 
 
 def check_files(config: Config) -> None:
@@ -114,6 +115,22 @@ def _check_templates(plan: Plan) -> None:
     for study in plan.scale.studies.values():
         for task, context in product(study.tasks, study.contexts):
             plan.teacher_template(task, context)
+
+
+def _check_families(plan: Plan) -> None:
+    """Raise SdftError for an arm that starts from a run whose base model is not its own."""
+    for name, arm in plan.scale.every_arm():
+        study = plan.study_of(name)
+        staged = study in plan.scale.studies and plan.scale.studies[study].orders
+        start = arm.starts_from or (arm.like if staged else None)
+        for seed in plan.study_seeds(study) if start else ():
+            own, other = plan.base_of(seed, name), plan.base_of(seed, start)
+            if own != other:
+                raise SdftError(
+                    f"scales.{plan.name}.{plan.scale.place_of(name)}: its run of seed {seed} belongs to the base model "
+                    f"{own} and starts from the run of {start}, which was trained from {other}; give both arms the "
+                    "same models, and their studies the same seeds."
+                )
 
 
 def _check_symbols(place: str, data: MiniatureData) -> None:

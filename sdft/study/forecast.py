@@ -519,8 +519,8 @@ def memory(size: ModelSize, settings: TrainingSettings, tokens: int = 4096, gpus
         if settings.teacher == "ema" and settings.ema_dtype != settings.weights_dtype:
             teacher += BYTES[settings.ema_dtype]
     layer = tokens * (8 * size.hidden + 3 * size.intermediate) * 2
-    # Two models' logits of a chunk of 512 positions, in float32, with their softmax and their gradient.
-    logits = 512 * size.vocabulary * 4 * 6
+    # Two models' logits of a chunk, five tensors of a block, and the head's gradient in float32 (sdft.fused).
+    logits = (512 + 5 * 64) * 2**20 + size.vocabulary * size.hidden * 4
     found = {
         "weights": parameters * weights,
         "gradients": parameters * weights,

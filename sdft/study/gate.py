@@ -36,17 +36,17 @@ class Check:
 
 
 @cache
-def gated() -> dict[str, dict[str, Any]]:
-    """`gate.yaml` by model: `benchmarks` with their bands, and what is `ungated`. Do not change the returned value."""
+def gates() -> dict[str, dict[str, Any]]:
+    """The bands of each model that has a gate, as `gate.yaml` has them. Do not change the returned value."""
     return yaml.safe_load(FILE.read_text(encoding="utf-8"))["models"]
 
 
 def check(model: str, benchmark: str, percent: float, n: int | None = None) -> Check | None:
-    """Whether a base model's score lies in its band; None where the model has no gate, or the benchmark no band.
+    """Whether a base model's score lies in its band; None where the model has no gate, or none on this benchmark.
 
     percent: the score; n: on how many items, to tell another version of a test set.
     """
-    band = gated().get(model, {}).get("benchmarks", {}).get(benchmark)
+    band = gates().get(model, {}).get("benchmarks", {}).get(benchmark)
     if band is None:
         return None
     passed = band["low"] <= percent <= band["high"]
@@ -66,9 +66,9 @@ def check(model: str, benchmark: str, percent: float, n: int | None = None) -> C
 
 
 def check_scores(model: str, folder: str | Path) -> list[Check]:
-    """Checks of every banded benchmark that a gated model's scores folder holds. Raises SdftError if it holds none."""
+    """Checks of every banded benchmark that a base model's scores folder holds. Raises SdftError if it holds none."""
     found = []
-    for benchmark in gated()[model]["benchmarks"]:
+    for benchmark in gates()[model]["benchmarks"]:
         path = Path(folder) / f"{benchmark}.json"
         if path.is_file():
             score = read_json(path)
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     clock, folder = Clock(), Path(options.scores)
     model = options.model or folder.name
-    checks = check_scores(model, folder) if model in gated() else []
+    checks = check_scores(model, folder) if model in gates() else []
     for entry in checks:
         if not entry.passed:
             print(
@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
             "gated": bool(checks),
             "passed": all(entry.passed for entry in checks),
             "checks": [asdict(entry) for entry in checks],
-            "ungated": gated().get(model, {}).get("ungated", {}),
+            "ungated": gates().get(model, {}).get("ungated", {}),
             "manifest": manifest("gate", clock=clock, inputs=inputs),
         },
     )

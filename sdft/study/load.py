@@ -1,9 +1,9 @@
-"""Reading a configuration."""
+"""Reading a configuration: files to typed data, and one paragraph with key, file and remedy where one is wrong."""
 
 from __future__ import annotations
 
-import argparse
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,93 @@ from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, did_you_mean
 from sdft.data.schema import KINDS
+from sdft.study.checks import check_world
+from sdft.study.manual import place
 from sdft.study.schema import Config, Scale
 from sdft.study.values import FOLDER, Values, beside, complete, read_yaml
+
+# Parts of a location that are no keys: pydantic's own words for a mapping's key, and the kinds of `data`.
+UNNAMED = ("[key]", "miniature", "official", *KINDS)
+# Problems that one message shows.
+SHOWN = 3
+
+
+def load_config(path: str | Path = "config.yaml") -> Config:
+    """Read and check a configuration file with the scales' files beside it. Raises SdftError naming file and key."""
+    return parse_config(read_yaml(path), str(path), beside(path))
+
+
+def parse_config(values: Values, source: str = "config.yaml", folder: Path = FOLDER) -> Config:
+    """Check a mapping: the keys of config.yaml, and of `scales` what differs from their files. Raises SdftError.
+
+    source: what the mapping is called in messages; folder: the scales' files that belong to it.
+    """
+    if not isinstance(values, dict):
+        raise SdftError(f"{source} is not a mapping of keys; compare it with the repository's config.yaml.")
+    try:
+        config = Config.model_validate(complete(values, folder))
+    except ValidationError as error:
+        raise SdftError(_explain(error, values, source, folder)) from None
+    check_world(config)
+    return config
+
+
+def _explain(error: ValidationError, values: Values, source: str, folder: Path) -> str:
+    """One paragraph for the first few problems of a configuration: each with its key, its file, and the remedy."""
+    sentences: dict[tuple[str, str], str] = {}
+    for problem in error.errors():
+        key, said = _sentence(problem)
+        # What is wrong in a named grid is wrong in all that take it over, and said once.
+        shared = re.sub(r"\.(grids\.\w+|(studies\.\w+\.)?arms\..*\.grid)\.", ".", key)
+        sentences.setdefault((shared, said), said.format(key=f"{key}{_origin(key, values, folder)}"))
+    shown = list(sentences.values())[:SHOWN]
+    more = f" There are {len(sentences) - SHOWN} more problems." if len(sentences) > SHOWN else ""
+    return f"{source} is not a valid study: {' '.join(shown)}{more} config.yaml and config/ explain every key."
+
+
+def _sentence(problem: Any) -> tuple[str, str]:
+    """The key that a problem is of, and what is said of it, with {key} where the key stands."""
+    location = [part for part in problem["loc"] if part not in UNNAMED]
+    key = ".".join(map(str, location))
+    if problem["type"] == "extra_forbidden" or ("[key]" in problem["loc"] and problem["type"] != "value_error"):
+        known = _keys_at(problem["loc"][:-1] if "[key]" not in problem["loc"] else problem["loc"][:-2])
+        if known:
+            return key, _braced(f"there is no key {{key}}: {did_you_mean(str(location[-1]), known)}")
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        message = "this key is needed, and is missing"
+    elif problem["type"] == "too_short":
+        message = "it is empty, which leaves nothing to run; give at least one entry"
+    elif problem["type"] == "string_pattern_mismatch":
+        message = f"it must have the form {problem['ctx']['pattern']}"
+    # What is checked in several keys at once says which of them is meant.
+    elif own := re.match(r"((?:arms|data|studies)\.[\w.-]+): ", message):
+        key, message = f"{key}.{own[1]}", message[own.end() :]
+    # A mapping or a list is too long to show, and its message says what is wrong in it; a secret is not to be shown.
+    hidden = problem["type"] == "missing" or key.endswith(("_variable", "base_url"))
+    hidden = hidden or not key or isinstance(problem["input"], dict | list)
+    given = "" if hidden else f" (given: {problem['input']!r:.80})"
+    return key, _braced(f"{'{key}: ' if key else ''}{message}{given}" + ("" if message.endswith("?") else "."))
+
+
+def _braced(text: str) -> str:
+    """The text with braces that str.format leaves, except around {key}."""
+    return text.replace("{", "{{").replace("}", "}}").replace("{{key}}", "{key}")
+
+
+def _origin(key: str, values: Values, folder: Path) -> str:
+    """File and line of a scale's key that stands in a scale's file, and not in the values that were given."""
+    if not key.startswith("scales.") or _holds(values, key):
+        return ""
+    found = place(key, folder.parent / "config.yaml")
+    return f" ({found})" if found else ""
+
+
+def _holds(node: Any, key: str) -> bool:
+    if not key:
+        return True
+    parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return any(_holds(value, key[len(f"{name}.") :]) for name, value in parts if f"{key}.".startswith(f"{name}."))
 
 
 def _keys_at(location: Iterable[str | int]) -> list[str]:
@@ -51,50 +136,6 @@ def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def _explain(error: ValidationError, source: str) -> str:
-    """One paragraph for the first few problems of a configuration, each with its key and remedy."""
-    sentences = []
-    for problem in error.errors()[:3]:
-        location = [part for part in problem["loc"] if part not in ("[key]", "miniature", "official", *KINDS)]
-        key = ".".join(str(part) for part in location)
-        if problem["type"] == "extra_forbidden" or ("[key]" in problem["loc"] and problem["type"] != "value_error"):
-            known = _keys_at(problem["loc"][:-1] if "[key]" not in problem["loc"] else problem["loc"][:-2])
-            sentences.append(f"there is no key {key!r}: {did_you_mean(str(location[-1]), known)}")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            if problem["type"] == "too_short":
-                message = "it is empty, which leaves nothing to run; give at least one entry"
-            # A mapping or a list is too long to show, and its message says what is wrong in it.
-            shown = problem["type"] != "missing" and not isinstance(problem["input"], dict | list)
-            given = f" (given: {problem['input']!r:.80})" if shown else ""
-            # The whole configuration has no key; what is checked in it as a whole names its own.
-            sentences.append(f"{key}: {message}{given}." if key else f"{message}{given}.")
-    rest = len(error.errors()) - len(sentences)
-    more = f" There are {rest} more problems." if rest > 0 else ""
-    return f"{source} is not a valid study: " + " ".join(sentences) + more + " config.yaml explains every key."
-
-
-def parse_config(values: Values, source: str = "config.yaml", folder: Path = FOLDER) -> Config:
-    """Check a mapping: the keys of config.yaml, and of `scales` what differs from their files. Raises SdftError.
-
-    source: what it is called in messages; folder: the scales' files that belong to it.
-    """
-    # Imported here, since it reads this module's types.
-    from sdft.study.checks import check_world
-
-    try:
-        config = Config.model_validate(complete(values, folder))
-    except ValidationError as error:
-        raise SdftError(_explain(error, source)) from None
-    check_world(config)
-    return config
-
-
-def load_config(path: str | Path = "config.yaml") -> Config:
-    """Read and check a configuration file with the scales' files beside it. Raises SdftError naming file and key."""
-    return parse_config(read_yaml(path), str(path), beside(path))
-
-
 def json_schema(part: str = "config") -> str:
     """The JSON schema of config.yaml ("config") or of a scale's file in config/ ("scale"), for editors.
 
@@ -111,24 +152,3 @@ def json_schema(part: str = "config") -> str:
         block["properties"][key] = {"type": "string"}
     schema["$defs"]["Arm"]["properties"]["grid"]["anyOf"].append({"type": "string"})
     return json.dumps(schema, indent=1) + "\n"
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.config", description="Check a configuration.")
-    parser.add_argument("path", nargs="?", default="config.yaml", help="the configuration to check")
-    parser.add_argument("--schema", nargs="?", const="config", choices=["config", "scale"], help="print a JSON schema")
-    options = parser.parse_args(arguments)
-    if options.schema:
-        print(json_schema(options.schema), end="")
-    else:
-        from sdft.study import checks
-        from sdft.study.plan import Plan
-
-        config = load_config(options.path)
-        checks.check_files(config)
-        plan = Plan(config)
-        checks.check_batches(plan)
-        print(f"{options.path} is valid; scale {config.scale}, seeds {config.seeds_of(config.scale)}")
-        for study in plan.scale.studies:
-            if reason := plan.not_run(study):
-                print(f"NOT RUN, studies.{study}: {reason}")

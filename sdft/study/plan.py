@@ -1,7 +1,9 @@
 """The study's runs: which models are trained, from what, under which name and path.
 
 A run's name is a readable slug and eight hex digits of a digest over the fields that define its result. Resources,
-labels and paths are not hashed, so moving or speeding up a study renames nothing.
+labels and paths are not hashed, so moving or speeding up a study renames nothing. Of the configuration's values only
+those that differ from their defaults are hashed, so a new key renames nothing at its default; in turn a default never
+changes, since runs of two meanings would have one name.
 """
 
 from __future__ import annotations
@@ -52,6 +54,10 @@ class RunSpec(BaseModel):
     options: dict[str, Any] = {}
     settings: TrainingSettings
     data: dict[str, str | None]
+
+    def text(self) -> str:
+        """RUN.json: what differs from the defaults, so that a new key makes no run another one."""
+        return self.model_dump_json(indent=1, exclude_defaults=True)
 
 
 class Plan:
@@ -235,6 +241,7 @@ class Plan:
         parent = parent or self._parent(task, arm, seed)
         base = self.base_of(seed, arm)
         replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)
+        candidates = self.hyperparameters(arm, task) if values is None else []
         defining = {
             "scale": self.name,
             "task": task,
@@ -242,15 +249,15 @@ class Plan:
             "method": method,
             "seed": seed,
             "base": [base, self.scale.models.revision(base)],
-            "parent": parent.id if parent else None,
+            "parent": parent and parent.id,
             "demonstration": demonstration,
-            "candidates": [entry.model_dump() for entry in self.hyperparameters(arm, task)] if values is None else None,
-            "hyperparameters": values.model_dump() if values else replace or None,
-            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS)),
+            "candidates": [entry.model_dump(exclude_defaults=True) for entry in candidates],
+            "hyperparameters": values.model_dump(exclude_defaults=True) if values else replace,
+            "options": options,
+            "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS), exclude_defaults=True),
             "data": self.scale.data.definition(task),
         }
-        if options:
-            defining["options"] = options
+        defining = {name: value for name, value in defining.items() if value not in (None, {}, [])}
         parts = [task, arm, *([values.slug] if values else []), f"s{seed}", digest(defining)]
         return RunSpec(
             id="-".join(parts),
@@ -366,7 +373,7 @@ class Plan:
                 found[run.id] = run
                 if run.selected:
                     self._add(found, self.candidates(run.task, self.arm(run.arm).like or run.arm))
-                # That of a later task of a sequence is the run before it, which stands in the sequence itself.
+                # A later stage of a sequence starts from the stage before it, which is among `runs` already.
                 parent = self._parent(run.task, run.arm, run.seed)
                 self._add(found, [parent] if parent else [])
 

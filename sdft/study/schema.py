@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import did_you_mean
-from sdft.common.schema import Candidates, Names, NonNegative, Positive, Seeds, Strict, Tasks
+from sdft.common.schema import NUMBER, Candidates, FolderName, Names, NonNegative, Positive, Seeds, Strict, Tasks
 from sdft.data.schema import MiniatureData, OfficialData, TaskName
 from sdft.methods import find_method, method_names
 from sdft.methods.hyperparameters import (
@@ -51,7 +51,7 @@ class Arm(Strict):
     options: dict[str, Any] = {}
     demonstration: str | None = None
     settings: TrainingOverrides = TrainingOverrides()
-    models: list[str] | None = Field(default=None, min_length=1)
+    models: list[FolderName] | None = Field(default=None, min_length=1)
     parent: str | None = None
 
     @property
@@ -94,7 +94,7 @@ class Arm(Strict):
             raise ValueError(f"{self.method} needs grid.ema_rate, for example [0.01, 0.02, 0.05] (PAPER Table 3)")
         for key, values in (("grid", self.grid), ("replace", self.replace)):
             if values is not None and not averages and values.ema_rate is not None:
-                raise ValueError(f"{self.method} has no EMA teacher; set {key}.ema_rate to null")
+                raise ValueError(f"{self.method} has no EMA teacher; leave {key}.ema_rate out")
         return self
 
 
@@ -102,6 +102,11 @@ def _check_winner(name: str, arm: Arm, other: Arm) -> None:
     """Raise ValueError where an arm cannot take the winner of the arm that it is like."""
     if other.grid is None:
         raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
+    if find_method(arm.method).averages and other.grid.ema_rate is None and arm.replace.ema_rate is None:
+        raise ValueError(
+            f"arm {name}: {arm.method} needs an ema_rate, and the winner of {arm.like} has none; give one as "
+            "replace.ema_rate, for example 0.02, or give the arm a grid"
+        )
     for option in other.grid.model_extra or {}:
         if option in arm.options:
             raise ValueError(f"arm {name}: {arm.like} sweeps {option}; put the value into replace, not into options")
@@ -128,7 +133,7 @@ class Study(Strict):
     share: Names = []
     arms: dict[str, Arm] = {}
     seeds: Seeds | None = None
-    orders: list[list[TaskName]] = []
+    orders: list[Tasks[TaskName]] = []
     contexts: Names = []
     split: Literal["test", "validation"] = "test"
     limit: Positive | None = None
@@ -213,7 +218,7 @@ class Scale(Strict):
     judge: Judge | None = None
     prior: Prior
     grids: dict[str, Grid] = {}
-    released: dict[str, Released] = {}
+    released: dict[FolderName, Released] = {}
     arms: dict[str, Arm] = Field(min_length=1)
     studies: dict[StudyName, Study] = {}
     published_recipe: Recipe | None = None
@@ -221,10 +226,8 @@ class Scale(Strict):
 
     @field_validator("released")
     @classmethod
-    def _names_of_folders(cls, released: dict[str, Released]) -> dict[str, Released]:
+    def _released_from_somewhere(cls, released: dict[str, Released]) -> dict[str, Released]:
         for name, entry in released.items():
-            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-                raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '.' and '-'")
             if not (entry.path or entry.repository or entry.architecture):
                 raise ValueError(f"{name} needs a repository with its revision, a local path, or an architecture")
         return released
@@ -294,8 +297,11 @@ class Scale(Strict):
                     )
                 known[name] = arm
         for name, arm in known.items():
-            if not all(character.islower() or character.isdigit() or character in "_." for character in name):
-                raise ValueError(f"the arm name {name!r} becomes part of a path: use lower case, digits, '_' and '.'")
+            if not re.fullmatch(r"[a-z0-9_]+(\.[a-z0-9_]+)*", name):
+                raise ValueError(
+                    f"the arm name {name!r} becomes part of a path: use lower case letters a to z, digits and '_', in "
+                    "parts joined by '.'"
+                )
             for key in ("like", "parent"):
                 other = getattr(arm, key)
                 if other is not None and other not in known:
@@ -324,6 +330,15 @@ class Scale(Strict):
                 )
             chain.append(start)
 
+    @model_validator(mode="after")
+    def _evidence_is_honest(self) -> Scale:
+        if self.evidence == "paper" and (self.data.source != "official" or self.models.source != "hub"):
+            raise ValueError(
+                "evidence: paper puts numbers beside the paper's, so it needs data.source: official and models.source: "
+                f"hub (here: {self.data.source}, {self.models.source}); set evidence: own, or none"
+            )
+        return self
+
     def find_arm(self, name: str) -> Arm:
         """The arm of that name, Table 5's or a study's. Raises KeyError."""
         return dict(self.every_arm())[name]
@@ -342,29 +357,23 @@ class Scale(Strict):
 class Tolerance(Strict):
     """Declared before running: when a cell at paper scale counts as reproduced."""
 
-    rounding: Annotated[float, Field(ge=0)] = 0.05
-    standard_errors: Annotated[float, Field(gt=0)] = 2.0
-    base_margin: Annotated[float, Field(ge=0)] = 1.0
+    rounding: Annotated[float, Field(ge=0), NUMBER] = 0.05
+    standard_errors: Annotated[float, Field(gt=0), NUMBER] = 2.0
+    base_margin: Annotated[float, Field(ge=0), NUMBER] = 1.0
 
 
 class Budget(Strict):
     """What a start may cost at most; see `python workflow_scripts/budget.py`."""
 
-    device_hours: Annotated[float, Field(gt=0)] | None = None
+    device_hours: Annotated[float, Field(gt=0), NUMBER] | None = None
     gpus: Positive = 8
     cores: Positive = 2
 
 
-def _check_ema_rate(scale: Scale, arm: Arm, settings: TrainingSettings) -> None:
-    """Raise ValueError for an arm with an EMA teacher that gets no rate for it."""
-    if not (find_method(arm.method).averages and settings.teacher == "ema"):
-        return
-    if arm.like is not None and arm.replace.ema_rate is None and scale.find_arm(arm.like).grid.ema_rate is None:
-        raise ValueError(
-            f"{arm.method} has an EMA teacher, and the winner of {arm.like} has no rate for it; set "
-            "replace: {ema_rate: 0.02}, or be like an arm whose grid has ema_rate"
-        )
-    if scale.published_recipe is not None and scale.published_recipe.ema_rate is None:
+def _check_recipe(recipe: Recipe | None, arm: Arm, settings: TrainingSettings) -> None:
+    """Raise ValueError for an arm with an EMA teacher to which the published recipe gives no rate."""
+    averages = find_method(arm.method).averages and settings.teacher == "ema"
+    if averages and recipe is not None and recipe.ema_rate is None:
         raise ValueError(f"{arm.method} has an EMA teacher; give published_recipe.ema_rate, for example 0.01")
 
 
@@ -385,7 +394,9 @@ class Config(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         if self.scale not in self.scales:
-            raise ValueError(f"scale is {self.scale!r} but scales has no such entry")
+            raise ValueError(
+                f"scale is {self.scale!r}, and there is no such scale; {did_you_mean(self.scale, self.scales)}"
+            )
         for name in self.scales:
             if self.sweep_seed not in self.seeds_of(name):
                 raise ValueError(
@@ -401,7 +412,7 @@ class Config(Strict):
                 try:
                     settings = self.settings_of(scale, name)
                     find_method(arm.method).check(settings)
-                    _check_ema_rate(entry, arm, settings)
+                    _check_recipe(entry.published_recipe, arm, settings)
                     if any(entry.training_gpus(model) > 1 for model in arm.models or entry.models.names):
                         check_shards(arm.method, settings)
                 except ValueError as error:

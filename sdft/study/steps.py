@@ -72,7 +72,7 @@ def _text(spec: BaseModel) -> str:
 
 def run_spec(plan: Plan, run: str, **_: str) -> str:
     """RUN.json of a run."""
-    return plan.find(run).model_dump_json(indent=1)
+    return plan.find(run).text()
 
 
 def run_inputs(plan: Plan, run: str, **_: str) -> list[str]:

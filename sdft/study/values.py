@@ -19,6 +19,7 @@ from sdft.study.schema import Scale
 
 FOLDER = Path(__file__).parents[2] / "config"
 WHOLE = {name for name, field in Scale.model_fields.items() if field.is_required()}
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Values = dict[str, Any]
 
 
@@ -54,7 +55,7 @@ def read_yaml(path: str | Path) -> Values:
 
 @lru_cache(maxsize=64)
 def _parse(text: str) -> Any:
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return yaml.load(text, Loader=LOADER)
 
 
 def scale_files(folder: str | Path) -> dict[str, Path]:
@@ -78,8 +79,18 @@ def complete(values: Values, folder: Path = FOLDER) -> Values:
     if not isinstance(own, dict):
         return values
     scales: Values = {}
+    known = {name for layer in layers for name in layer}
+    for name, entry in own.items():
+        if not isinstance(entry, dict):
+            raise SdftError(f"scales.{name}: it must be a mapping of the scale's keys (given: {entry!r:.80}).")
+        missing = WHOLE - entry.keys()
+        if name not in known and missing and "like_scale" not in entry:
+            raise SdftError(
+                f"scales.{name}: there is no scale {name!r} to change; {did_you_mean(str(name), known)} A scale of "
+                f"your own needs {', '.join(sorted(missing))} too, or like_scale: mini."
+            )
     for name, entry in [pair for layer in (*layers, own) for pair in layer.items()]:
-        whole = name not in scales or (isinstance(entry, dict) and entry.keys() >= WHOLE)
+        whole = name not in scales or entry.keys() >= WHOLE
         scales[name] = entry if whole else merged(scales[name], entry)
     taken = {name: _with_like_scale(scales, entry, (name,), ()) for name, entry in scales.items()}
     return {**values, "scales": {name: _with_grids(name, entry) for name, entry in taken.items()}}
@@ -126,7 +137,8 @@ def _with_grids(scale: str, entry: Any) -> Any:
         if name in trail:
             raise SdftError(f"{key}: the grids {', '.join(trail)} are like each other in a circle; give one its lists.")
         found = lists(grids[name], f"scales.{scale}.grids.{name}", (*trail, name))
-        return merged(found, {name: value for name, value in changes.items() if name != "like"})
+        # Copied, so that arms with the same grid do not share its lists.
+        return copy.deepcopy(merged(found, {name: value for name, value in changes.items() if name != "like"}))
 
     def with_lists(owner: Any, key: str) -> Any:
         if not isinstance(owner, dict) or not isinstance(owner.get("arms"), dict):

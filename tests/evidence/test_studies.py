@@ -24,7 +24,7 @@ from sdft.evidence.verdicts import notice
 from sdft.pages import figures, tables
 from sdft.statistics import Interval, pass_at_k
 from sdft.study.exhibits.schema import Exhibit
-from sdft.study.gate import gated
+from sdft.study.gate import gates
 
 ITEMS = 80
 
@@ -221,7 +221,7 @@ def test_points_along_training_are_never_compared_with_a_judge(tmp_path):
 
 
 def test_a_base_model_that_misses_its_gate_marks_what_depends_on_it(tmp_path):
-    model = next(iter(gated()))
+    model = next(iter(gates()))
     check = {"benchmark": "tooluse", "passed": False}
     (tmp_path / "gate.json").write_text(json.dumps({"model": model, "passed": False, "checks": [check]}))
     world = World(tmp_path, scale="paper", items=20, seeds=(0, 1))

@@ -24,7 +24,7 @@ from sdft.pages.layout import markdown, under, value_text
 from sdft.pages.tables.table5 import table5
 from sdft.records.record import Record, write_records
 from sdft.statistics import Fraction, Interval
-from sdft.study.gate import gated
+from sdft.study.gate import gates
 
 FIELDS = {"task", "method", "metric", "published", "mean", "low", "high", "n_seeds", "n_items", "verdict", "runs"}
 
@@ -247,7 +247,7 @@ def test_an_average_depends_on_each_of_the_six_that_may_cancel_in_it(tmp_path, t
     effects = {("base", "hellaswag"): 66.0, ("base", "winogrande"): 67.1}
     path = write_paper_scores(tmp_path, effects, items=300)
     plan = json.loads(path.read_text())
-    plan["base"] = [{**entry, "model": next(iter(gated()))} for entry in plan["base"]]
+    plan["base"] = [{**entry, "model": next(iter(gates()))} for entry in plan["base"]]
     path.write_text(json.dumps(plan))
     verdict = tabulate(path, tmp_path / "t")
     average = row(verdict, "base", "prior_average")

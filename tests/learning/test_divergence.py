@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sdft.divergence import distillation_loss, reduce_tokens, supervised_loss, token_divergence
+from sdft.divergence import distillation_loss, supervised_loss, token_divergence, token_shares
 
 KINDS = ["forward_kl", "reverse_kl", "jsd"]
 BETA = 0.3
@@ -214,6 +214,6 @@ def test_unknown_choices_are_refused(batch):
     with pytest.raises(ValueError, match="beta is 1"):
         token_divergence(torch.zeros(3), torch.zeros(3), "jsd", 1.0)
     with pytest.raises(ValueError, match="sequence_mean"):
-        reduce_tokens(torch.zeros(1, 1), torch.ones(1, 1), "mean")
+        token_shares(torch.ones(1, 1), "mean")
     with pytest.raises(ValueError, match="chunk_size is 0"):
         distillation_loss(*arguments(batch), chunk_size=0)

@@ -7,9 +7,9 @@ import torch
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
-from sdft.divergence import sampled_terms
+from sdft.fused import Layer
 from sdft.losses.enumerated import Toy, exact_gradient, log_probs, main, measure, sequences
-from sdft.losses.estimators import surrogate
+from sdft.losses.estimators import estimated
 
 WORDS, LENGTH = 3, 3
 
@@ -95,9 +95,10 @@ def test_with_skipped_tokens_both_are_unbiased_for_the_sum_over_the_others(toys,
     ratios = ((chosen(student) - chosen(teacher).detach()) * kept).sum(-1)
     chances = chosen(student).sum(-1).exp()
     objective = (chances * ratios).sum()
-    terms = sampled_terms(student(tokens), student.head, teacher(tokens), teacher.head, tokens, mask)
-    values = surrogate(terms, estimator, kept).sum(-1)
-    estimate = (chances.detach() * values).sum()
+    layers = [Layer(model(tokens), model.head) for model in toys]
+    weights = chances.detach()[:, None]
+    found = estimated(estimator, *layers, tokens, mask, kept, weigh=lambda log_prob: weights)
+    estimate = len(tokens) * found.loss
     torch.testing.assert_close(estimate, objective)
     parameters = list(student.parameters())
     pairs = zip(torch.autograd.grad(estimate, parameters), torch.autograd.grad(objective, parameters), strict=True)
@@ -113,4 +114,4 @@ def test_the_command_writes_the_table_and_refuses_what_cannot_be_listed(tmp_path
     with pytest.raises(SdftError, match="too many sequences"):
         main(["--out", str(tmp_path / "f.json"), "--words", "100"])
     with pytest.raises(ValueError, match="'token' or 'rao_blackwell'"):
-        surrogate(None, "analytic", None)
+        estimated("analytic", None, None, None, None, None)

@@ -34,7 +34,7 @@ def work(spec, out, full_at):
     """What a job does, slower, so that a signal finds it at work. full_at: the save that finds the disk full."""
     from sdft.learning.loop import Training
 
-    original, save, saves = Training._step, torch.save, []
+    original, save, saves = Training.step, torch.save, []
 
     def step(self, number):
         time.sleep(0.02)
@@ -47,7 +47,7 @@ def work(spec, out, full_at):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         save(state, handle)
 
-    Training._step, torch.save = step, full
+    Training.step, torch.save = step, full
     torch.set_num_threads(1)
     try:
         train(spec, out, quiet=True)

@@ -191,6 +191,61 @@ def test_the_public_losses_are_the_ones_that_train(world, monkeypatch, name, cha
     assert both() == pytest.approx((3 * trained, 3 * trained))
 
 
+def full_logits_loss(method, examples, completions, student, teacher):
+    """A training step's loss, with its gradient, from the logits of one sequence after another."""
+    settings, losses = method.settings, []
+    for row, example in enumerate(examples):
+        tokens = completions.tokens[row][completions.mask[row]]
+        logs = [
+            (model(torch.tensor([prompt + tokens.tolist()])).logits[0, len(prompt) - 1 : -1] / heat).log_softmax(-1)
+            for model, prompt, heat in (
+                (student, example.prompt, settings.temperature if teacher else 1),
+                (teacher, example.teacher_prompt, settings.temperature),
+            )
+            if model
+        ]
+        log_prob = logs[0].gather(-1, tokens[:, None])[:, 0]
+        if teacher is None:
+            values = -log_prob * (log_prob.detach().exp() if method.weighting == "dft" else 1)
+        else:
+            values = token_divergence(*logs, settings.divergence, settings.jsd_weight)[method.skip_tokens :]
+        if teacher and settings.importance_clip:
+            ratios = (log_prob.detach() - completions.log_probs[row, : len(tokens)]).exp()
+            values = values * ratios.clamp(max=settings.importance_clip).mean()
+        total = values.sum() if len(values) else torch.zeros(())
+        losses.append(total / (max(1, len(values)) if settings.loss_reduction == "sequence_mean" else 1))
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("sft", {}),
+        ("dft", {"loss_reduction": "token_sum"}),
+        ("cpt", {}),
+        ("sdft", {"importance_clip": 1.02}),
+        ("sdft", {"divergence": "reverse_kl", "temperature": 0.7, "skip_tokens": 2, "importance_clip": None}),
+        ("sdft", {"divergence": "jsd", "jsd_weight": 0.3, "loss_reduction": "token_sum"}),
+    ],
+)
+def test_a_steps_loss_and_gradients_are_those_of_full_logits(world, name, changes):
+    found = []
+    for form in ("step", "full"):
+        student, teacher = make_model(0).double(), make_model(1).double()
+        method, examples = encode(world, name, make_records(5), **changes)
+        completions = method.completions(examples, student, Perturbed(0, [3]), 0)
+        if form == "step":
+            loss = method.loss(MicroBatch(examples, completions), student, teacher).loss
+        else:
+            loss = full_logits_loss(method, examples, completions, student, teacher if method.averages else None)
+        loss.backward()
+        found.append((loss.item(), [parameter.grad for parameter in student.parameters()]))
+    (loss, gradients), (expected, slopes) = found
+    assert loss == pytest.approx(expected, rel=1e-6)
+    for gradient, slope in zip(gradients, slopes, strict=True):
+        assert (gradient - slope).norm() <= 1e-6 * slope.norm()
+
+
 def test_the_gradient_reaches_the_student_and_never_the_teacher(world):
     student, teacher = make_model(0), make_model(1)
     method, examples = encode(world, "sdft", make_records(3))

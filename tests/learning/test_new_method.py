@@ -104,6 +104,15 @@ def test_an_option_at_its_default_renames_nothing_and_another_value_does(values,
     assert not set(plain) & set(other)
 
 
+def test_the_published_recipe_leaves_options_as_the_arm_has_them(values, nudged):
+    recipe = {"learning_rate": 1e-4, "epochs": 1, "batch_size": 8, "ema_rate": 0.02}
+    arm = {"method": "nudged", "grid": GRID | {"kl_weight": [0.5, 2.0]}, "options": {"note": "b"}}
+    changed = with_arms(values, nudged=arm) | {"sweep": "published"}
+    changed["scales"]["mini"]["published_recipe"] = recipe
+    (run,) = plan_of(changed).candidates("science", "nudged")
+    assert (run.hyperparameters.options, run.options) == ({}, {"note": "b"})
+
+
 def test_the_winner_of_a_sweep_brings_its_options_and_replace_changes_them(values, nudged, world, tmp_path):
     arm = {"method": "nudged", "grid": GRID | {"kl_weight": [0.5, 2.0]}}
     plan = plan_of(values, nudged=arm, twice={"method": "nudged", "like": "nudged", "replace": {"kl_weight": 4.0}})

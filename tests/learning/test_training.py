@@ -67,13 +67,13 @@ def slowly(spec, out):
     """Train, a little slower, so that a signal finds it at work."""
     from sdft.learning.loop import Training
 
-    original = Training._step
+    original = Training.step
 
     def step(self, number):
         time.sleep(0.03)
         return original(self, number)
 
-    Training._step = step
+    Training.step = step
     torch.set_num_threads(1)
     train(spec, out, quiet=True)
 
@@ -325,14 +325,14 @@ def test_a_start_afresh_keeps_its_own_checkpoints(tmp_path):
 def test_a_start_afresh_for_missing_snapshots_is_itself_continued(world, tmp_path, monkeypatch, capfd):
     from sdft.learning.loop import Training
 
-    original, last = Training._step, 9
+    original, last = Training.step, 9
 
     def step(self, number):
         if number == last:
             raise KeyboardInterrupt
         return original(self, number)
 
-    monkeypatch.setattr(Training, "_step", step)
+    monkeypatch.setattr(Training, "step", step)
     with pytest.raises(KeyboardInterrupt):
         train(make_spec(world, "sft", epochs=4, checkpoint_steps=2), tmp_path, quiet=True)
     assert steps(tmp_path / "state") == [6, 8]

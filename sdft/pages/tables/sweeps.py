@@ -11,13 +11,11 @@ from sdft.common.provenance import Clock
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
+from sdft.methods.hyperparameters import SWEPT
 from sdft.pages.tables.measured import envelope, printed_name, table_manifest
 
 NAMES = {
-    "learning_rate": "Learning rate",
-    "epochs": "Epochs",
-    "batch_size": "Batch size",
-    "ema_rate": "EMA rate",
+    **{name: entry.title for name, entry in SWEPT.items()},
     "max_new_tokens": "Max generation length",
     "schedule": "Schedule",
     "warmup_steps": "Warm-up steps",

@@ -19,7 +19,7 @@ from sdft.study.exhibits.schema import (
     SweepEntry,
     VersionEntry,
 )
-from sdft.study.gate import gated
+from sdft.study.gate import gates
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.schema import Scale, Study
 from sdft.tasks import tested
@@ -52,8 +52,8 @@ def exhibit(plan: Plan, name: str) -> Exhibit:
         if declared.study not in plan.scale.possible:
             return Exhibit(**fields)
         fields |= _study(plan, declared, plan.scale.possible[declared.study])
-    models = dict.fromkeys(entry.model for entry in fields["base"])
-    fields["gate"] = [plan.path(paths.GATE, model=name) for name in models if name in gated() and name in plan.bases]
+    models = dict.fromkeys(entry.model for entry in fields["base"] if entry.model in plan.bases)
+    fields["gate"] = [plan.path(paths.GATE, model=model) for model in models if model in gates()]
     if "estimators" in declared.measures:
         fields["estimators"] = plan.path(paths.ESTIMATORS)
     return Exhibit(**fields)

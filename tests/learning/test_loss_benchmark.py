@@ -1,0 +1,26 @@
+"""The benchmark of the losses runs, and compares two forms of the same number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sdft.common.files import read_json
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_both_forms_agree_and_the_record_says_where_it_was_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import loss
+
+    loss.main(["--quick", "--out", str(tmp_path / "f.json")])
+    record = read_json(tmp_path / "f.json")
+    assert [row["kind"] for row in record["time"]] == list(loss.KINDS)
+    for row in record["time"]:
+        assert row["loss_difference"] < 1e-5
+        assert row["gradient_difference"] < 1e-5
+        assert min(row["naive_seconds"], row["fused_seconds"]) > 0
+    assert record["memory"]["naive_mib"] > 0
+    assert record["machine"]["processor"]["model name"]
+    assert record["manifest"]["versions"]["torch"]
+    assert "memory at 512 tokens" in capsys.readouterr().out
