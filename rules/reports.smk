@@ -39,7 +39,7 @@ rule ledger:
         "../envs/analysis.yaml"
     params:
         folder=subpath(output[0], parent=True),
-        code=step_code("ledger"),
+        code=rerun.ledger_code(),
     shell:
         "python -m sdft.pages.ledger --verdicts {input} --out {params.folder} > {log} 2>&1"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.code import STEPS, Code, here
-from sdft.study.exhibits import find
+from sdft.study.exhibits import find, names
 
 # What turns a model and questions into responses looks at no right answer.
 SCORING = ("sdft.scoring", "sdft.tasks")
@@ -91,3 +91,9 @@ def exhibit_code(name: str) -> str:
     """What decides a table or figure: the step's modules, and the exhibit's own files with all that these import."""
     kind = find(name).kind
     return here().digest(*STEPS[f"{kind}s"], f"sdft.pages.{kind}s.{name}", f"sdft.study.exhibits.{name}")
+
+
+def ledger_code() -> str:
+    """What decides the ledger: its own modules, and every exhibit's with its statements."""
+    own = [f"sdft.evidence.exhibits.{name}" for name in names()]
+    return here().digest(*STEPS["ledger"], *(module for module in own if here().file(module)))
