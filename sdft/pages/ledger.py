@@ -24,10 +24,11 @@ from sdft.common.provenance import Clock, manifest
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
 from sdft.evidence.statements import catalogue, conclude, numbers_of
-from sdft.pages.tables.sections import comma_separated, escape, markdown_table
+from sdft.pages.writers import comma_separated, long_table, markdown_table
 from sdft.study.exhibits.schema import Exhibit
 
 WORDS = ("MATCH", "WITHIN", "DIRECTION", "INCONCLUSIVE", "MISMATCH", "INCOMPARABLE", "NOT RUN", "FROM RELEASE")
+SLIPS = ("What", "Places", "One", "Another")
 # How the ledger's verdict follows from a statement's tests.
 ALL_HOLD = (
     "A statement has to hold in every one of its tests: one MISMATCH decides it, DIRECTION (or WITHIN, where some are "
@@ -181,7 +182,7 @@ def markdown(ledger: dict[str, Any]) -> str:
     parts.append(markdown_table(["Statement", "Scale", "Test", "Reading", "n"], body, words=5))
     parts += [
         "## Where the paper contradicts itself, its code or its data",
-        markdown_table(["What", "Places", "One", "Another"], discrepancy_rows(ledger), words=4),
+        markdown_table(SLIPS, discrepancy_rows(ledger), words=4),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -218,26 +219,14 @@ def latex(ledger: dict[str, Any]) -> str:
         for entry in ledger["statements"]
     ]
 
-    def table(columns: str, head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> list[str]:
-        return [
-            rf"\begin{{longtable}}{{{columns}}}",
-            rf"\caption{{{escape(caption)}}}\\",
-            r"\toprule",
-            " & ".join(map(escape, head)) + r" \\",
-            r"\midrule\endhead",
-            *(" & ".join(map(escape, row)) + r" \\" for row in rows),
-            r"\bottomrule",
-            r"\end{longtable}",
-            "",
-        ]
-
     notices = " ".join(f"{scale}: {ledger['notices'][scale]}" for scale in scales)
-    columns = "p{3.2cm}p{8cm}" + "l" * len(scales)
-    parts = table(columns, header, body, f"Claims of the paper. {notices}")
-    head = ["What", "Places", "One", "Another"]
-    caption = "Where the paper contradicts itself, its code or its data."
-    parts += table("p{3cm}p{4cm}p{4cm}p{4cm}", head, discrepancy_rows(ledger), caption)
-    return "\n".join(parts)
+    slips = "Where the paper contradicts itself, its code or its data."
+    return "\n".join(
+        [
+            long_table(f"Claims of the paper. {notices}", header, body, "p{3.2cm}p{8cm}" + "l" * len(scales)),
+            long_table(slips, SLIPS, discrepancy_rows(ledger), "p{3cm}p{4cm}p{4cm}p{4cm}"),
+        ]
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

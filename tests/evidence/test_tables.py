@@ -20,8 +20,8 @@ from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import lookup
 from sdft.evidence.statements import word
 from sdft.pages import tables
-from sdft.pages.layout import markdown, under, value_text
-from sdft.pages.tables.table5 import table5
+from sdft.pages.tables.table5 import markdown, table5, under
+from sdft.pages.writers import value_text
 from sdft.records.record import Record, write_records
 from sdft.statistics import Fraction, Interval
 from sdft.study.gate import gates

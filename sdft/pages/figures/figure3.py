@@ -24,7 +24,7 @@ from sdft.pages.figures.style import (
     page_not_run,
     paper_panel,
 )
-from sdft.pages.layout import value_text
+from sdft.pages.writers import value_text
 
 TRANSFERS = {"backward": "Backward\ntransfer", "forward": "Forward\ntransfer", "forgetting": "Forgetting"}
 
