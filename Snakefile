@@ -4,6 +4,7 @@
 
 from snakemake.utils import min_version
 
+# What rests on more than Snakemake's documented surface, and up to which version it was tested: workflow_scripts/internals.py.
 min_version("9.20")
 
 
@@ -13,7 +14,6 @@ configfile: "config.yaml"
 include: "rules/common.smk"
 include: "rules/recovery.smk"
 include: "rules/errors.smk"
-include: "rules/scheduling.smk"
 include: "rules/slurm.smk"
 include: "rules/budget.smk"
 
@@ -39,8 +39,11 @@ include: "rules/reports.smk"
 
 
 onstart:
-    refuse_dear_start()
-    ease_scheduling()
+    try:
+        internals.refuse_dear_start(workflow, PLAN)
+    except SdftError as error:
+        raise WorkflowError(str(error)) from None
+    internals.ease_scheduling(workflow.scheduler)
 
 
 # Everything: each table and figure of the paper, the ledger of its claims, and the reports.

@@ -10,6 +10,7 @@ rule candidate:
     output:
         run=paths.CANDIDATE,
         validation=paths.VALIDATION,
+        replies=paths.REPLIES,
     log:
         paths.log("sweep/{task}/{arm}/{run}"),
     conda:
@@ -29,10 +30,13 @@ rule candidate:
         "> {log} 2>&1"
 
 
-# Of seconds: as a SLURM job it would wait longer than it works.
+# Of seconds: as a SLURM job it would wait longer than it works. What a changed scorer would score otherwise is scored
+# again here, from what the candidates replied.
 rule select:
     input:
-        planned(steps.candidates),
+        validation=expand(paths.DATA, split="validation", allow_missing=True),
+        candidates=planned(steps.candidates),
+        replies=planned(steps.candidate_replies),
     output:
         paths.SELECTED,
     log:
@@ -41,7 +45,7 @@ rule select:
     conda:
         "../envs/analysis.yaml"
     params:
-        method=planned(steps.method),
-        code=step_code("select"),
+        spec=planned(steps.select_spec),
+        code=planned(steps.select_code),
     shell:
-        "python -m sdft.learning.select --candidates {input} --method {params.method} --out {output} > {log} 2>&1"
+        "python -m sdft.learning.select --spec {params.spec:q} --candidates {input.candidates} > {log} 2>&1"

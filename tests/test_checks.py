@@ -84,6 +84,30 @@ def test_only_models_of_the_miniature_world_can_be_trained(values):
         parse_config(values)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"demonstration": "expret"}, ["scales.paper.demonstration", "'expret'", "'expert'"]),
+        ({"studies": {"teacher": {"contexts": ["ex-pert"]}}}, ["studies.teacher.contexts", "'ex-pert'", "'expert'"]),
+        ({"prior": {"tasks": {"mmlu": {"task": "mmmlu_x"}}}}, ["scales.paper.prior.tasks.mmlu", "'mmmlu_x'"]),
+        ({"prior": {"tasks": {"ifeval": {"metric": "inst_level"}}}}, ["prior.tasks.ifeval", "'inst_level_loose_acc'"]),
+        ({"prior": {"tasks": {"humaneval": {"metric": "pass@1,creat_test"}}}}, ["humaneval", "'create_test'"]),
+    ],
+)
+def test_the_papers_scale_is_checked_before_its_first_candidate(root, monkeypatch, changes, words):
+    monkeypatch.chdir(root)
+    with pytest.raises(SdftError) as caught:
+        check_files(parse_config({"scales": {"paper": changes}}))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_warm_up_that_outlasts_every_candidate_is_refused(values):
+    values["scales"]["mini"]["training"]["warmup_steps"] = 10_000
+    with pytest.raises(SdftError, match=r"scales.mini.arms.sft: on science .* steps, .*warm-up.*set warmup_steps"):
+        few_rows(values, "mini")
+
+
 def few_rows(values, scale, **changes):
     """The checks of a scale's batches, with some of its data's keys changed."""
     values["scales"][scale]["data"] |= changes
@@ -105,7 +129,7 @@ def test_an_arm_whose_rows_fill_no_batch_is_refused_before_anything_runs(values)
     with pytest.raises(SdftError, match=r"paper.studies.knowledge.arms.cpt: .* 9 rows.* batch of 16.*drop_last: false"):
         few_rows(values, "paper")
     study = values["scales"]["paper"]["studies"]["knowledge"]
-    study["arms"]["cpt"]["settings"] = {"drop_last": False}
+    study["arms"]["cpt"]["settings"] = {"drop_last": False, "warmup_steps": 1}
     few_rows(values, "paper")
     study["arms"]["cpt"]["settings"] = {}
     study["enabled"] = False

@@ -6,11 +6,14 @@ import copy
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from sdft.common.errors import SdftError
 from sdft.config import json_schema, load_config, parse_config
+from sdft.methods.settings import TrainingSettings
+from sdft.study.manual import entries, find
 from sdft.study.values import read_values
 
 
@@ -37,15 +40,20 @@ def test_the_schema_file_is_the_model(root, file, part):
     assert (root / file).read_text() == json_schema(part), "run: make schema"
 
 
-def test_every_key_of_the_training_settings_is_explained_in_the_manual(root, values):
-    from sdft.methods.settings import TrainingSettings
-
-    assert set(values["training"]) == set(TrainingSettings.model_fields)
+def test_every_setting_of_a_training_has_a_comment_in_the_manual(root):
+    manual = {entry.key: entry for entry in entries(root / "config.yaml")}
+    for name in TrainingSettings.model_fields:
+        assert ("training", name) in manual, name
+    # One comment may be of several keys that stand below it.
+    explained = [entry for key, entry in manual.items() if key[:1] == ("training",) and entry.comment]
+    assert len(explained) > 20
 
 
 SDFT_SETTINGS = ["scales", "mini", "arms", "sdft", "settings"]
 GRID = {"learning_rate": [1e-4], "epochs": [1], "batch_size": [8]}
 STUDIES = ["scales", "mini", "studies"]
+JUDGE = ["scales", "paper", "judge"]
+MINE = {"like_scale": "mini"}
 SIZES = {task: {"train": 8, "validation": 8, "test": 8} for task in ("science", "tooluse")}
 FRESH = {
     "method": "off_policy_fresh",
@@ -155,6 +163,33 @@ def test_general_prompts_are_asked_for_by_the_arm_that_trains_on_them(values):
         (SDFT_SETTINGS, {"estimator": "token"}, ["scales.mini.arms.sdft", "needs divergence: reverse_kl"]),
         (["scales", "mini", "arms", "sdft"], FRESH | {"grid": GRID}, ["off_policy_fresh needs grid.ema_rate"]),
         (["scales", "mini", "arms", "sdft"], FRESH, ["scales.mini.arms.sdft", "the student's own samples"]),
+        (
+            ["scales", "mini", "training", "max_new_tokens"],
+            0,
+            ["mini.training.max_new_tokens: ", "greater than 0"],
+        ),
+        (["scales", "mini", "training", "max_new_tokens"], None, ["scales.mini.training.max_new_tokens", "no value"]),
+        (["scales", "paper", "training", "betas"], [0.9, 1.0], ["scales.paper.training.betas.1", "less than 1"]),
+        (["training", "betas"], [0.9, 1.0], ["training.betas.1", "less than 1"]),
+        (["training", "epsilon"], float("inf"), ["training.epsilon", "finite"]),
+        (["training", "weight_decay"], float("nan"), ["training.weight_decay", "nan"]),
+        (["tolerance", "standard_errors"], float("inf"), ["tolerance.standard_errors", "finite"]),
+        (["training", "skip_tokens"], True, ["training.skip_tokens", "true and false"]),
+        (["seeds"], [True], ["seeds.0", "true and false"]),
+        ([*STUDIES, "sequential", "orders"], [[]], ["studies.sequential.orders.0", "give at least one"]),
+        ([*STUDIES, "sequential", "orders"], [["science", "sience"]], ["studies.sequential.orders.0.1", "'science'"]),
+        ([*STUDIES, "scaling", "arms", "sft.m.long", "replace"], {"epochs": None}, ["replace.epochs", "no value"]),
+        (["scales", "mini", "arms", ""], {"method": "sft", "grid": GRID}, ["''", "lower case"]),
+        (["scales", "mini", "arms", ".."], {"method": "sft", "grid": GRID}, ["'..'", "lower case"]),
+        (["scales", "mini", "arms", "sftü"], {"method": "sft", "grid": GRID}, ["'sftü'", "lower case"]),
+        (["scales", "mini", "models", "names"], ["m s0"], ["scales.mini.models.names.0", "'m s0'"]),
+        (["scales", "mini", "evidence"], "paper", ["scales.mini", "data.source: official", "evidence: own"]),
+        (["scales", "mini", "evidence"], "papr", ["scales.mini.evidence", "'paper'"]),
+        (["scales", "Mine"], MINE, ["scales.Mine", "[a-z]"]),
+        (["scales", "mini"], None, ["scales.mini", "mapping"]),
+        (["scales"], [], ["scales", "mapping"]),
+        (JUDGE, {"model": "m", "api_key_variable": "sk-secret"}, ["judge.api_key_variable", "environment variable"]),
+        (JUDGE, {"model": "m", "base_url": "http://me:secret@host/v1"}, ["judge.base_url", "no name or password"]),
         (["seeds"], [0, 0], ["repeat"]),
         (["sweep_seed"], 7, ["sweep_seed 7"]),
         (["scale"], "papr", ["scale", "papr"]),
@@ -166,6 +201,7 @@ def test_a_mistake_names_the_key_and_the_remedy(values, path, value, words):
     message = str(caught.value)
     assert "\n" not in message
     assert "(given: {" not in message
+    assert "secret" not in message
     for word in words:
         assert word in message
 
@@ -177,6 +213,132 @@ def test_a_scale_and_an_arm_replace_training_settings_in_that_order(values):
     config = parse_config(values)
     assert config.settings_of("mini", "sft").skip_tokens == 2
     assert config.settings_of("mini", "sdft").skip_tokens == 3
+
+
+def test_a_scale_is_its_file_and_what_changes_it():
+    shipped, changed = (parse_config({"scales": own}).scales for own in ({}, {"mini": {"models": {"names": ["m-s1"]}}}))
+    assert shipped.keys() == {"mini", "smoke", "rehearsal", "paper"}
+    assert changed["mini"].models.names == ["m-s1"]
+    assert changed["mini"].models.path == shipped["mini"].models.path
+    assert {name: scale for name, scale in changed.items() if name != "mini"} == {
+        name: scale for name, scale in shipped.items() if name != "mini"
+    }
+
+
+def test_a_scale_given_whole_stands_as_it_is(values):
+    whole = values["scales"]["mini"]
+    del whole["studies"], whole["arms"]["dft"]
+    found = parse_config({"scales": {"mini": whole}}).scales["mini"]
+    assert list(found.arms) == ["sft", "sft_reinvoke", "sdft"]
+    assert found.studies == {}
+
+
+def test_a_scale_of_ones_own_stands_in_a_file_or_in_the_configuration(root, tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config.yaml").write_text("scale: mine\nscales: {other: {like_scale: mine, tasks: [medical]}}")
+    (tmp_path / "config/mine.yaml").write_text(
+        "like_scale: mini\ntasks: [science]\nstudies: {foreign: {enabled: false}}"
+    )
+    config = load_config(tmp_path / "config.yaml")
+    mine = config.scales["mine"]
+    assert (mine.tasks, mine.models, mine.evidence) == (["science"], config.scales["mini"].models, "own")
+    assert not mine.studies["foreign"].enabled
+    assert (config.scales["other"].tasks, config.scales["other"].models) == (["medical"], mine.models)
+
+
+def test_some_lists_of_a_named_grid_are_changed_and_the_others_stay():
+    def grid(changes):
+        return parse_config({"scales": {"mini": changes}}).scales["mini"].arms["sdft"].grid
+
+    shipped = grid({})
+    assert grid({"arms": {"sdft": {"grid": {"epochs": [1]}}}}) == shipped.model_copy(update={"epochs": [1]})
+    assert grid({"grids": {"skill": {"epochs": [2]}}}).epochs == [2]
+    assert grid({"grids": {"skill": {"epochs": [2]}}}).ema_rate == shipped.ema_rate
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arms": {"sft": {"grid": "skil"}}}, ["scales.mini.arms.sft.grid", "'skil'", "did you mean 'skill'?"]),
+        ({"grids": {"skill": {"like": "skill_sdft"}}}, ["scales.mini.grids", "circle"]),
+        ({"prior": {"like_scale": "smoke"}}, ["prior.like_scale", "circle"]),
+        ({"prior": {"like_scale": "papr"}}, ["scales.mini.prior.like_scale", "did you mean 'paper'?"]),
+        ({"training": {"like_scale": "mini"}}, ["scales.mini.training.like_scale", "circle"]),
+        ({"published_recipe": {"like_scale": "smoke"}}, ["scales.mini.published_recipe.like_scale", "smoke has no"]),
+    ],
+)
+def test_what_is_taken_from_elsewhere_has_to_be_there(changes, words):
+    with pytest.raises(SdftError) as caught:
+        parse_config({"scales": {"mini": changes}})
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_what_is_wrong_in_a_named_grid_is_said_once_and_there():
+    with pytest.raises(SdftError) as caught:
+        parse_config({"scales": {"mini": {"grids": {"skill": {"epochs": [0]}}}}})
+    assert str(caught.value).count("greater than 0") == 1
+    assert "scales.mini.grids.skill.epochs.0" in str(caught.value)
+
+
+def test_an_error_names_the_file_and_line_of_a_scales_key(root, tmp_path):
+    (tmp_path / "config").mkdir()
+    text = (root / "config/smoke.yaml").read_text().replace("warmup_steps: 1", "warmup_steps: -1")
+    (tmp_path / "config/smoke.yaml").write_text(text)
+    (tmp_path / "config.yaml").write_text("scale: smoke")
+    line = next(number for number, row in enumerate(text.split("\n"), start=1) if "warmup_steps" in row)
+    with pytest.raises(SdftError, match=rf"scales.smoke.training.warmup_steps \(\S*config/smoke.yaml:{line}\): .*-1"):
+        load_config(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "does not exist"),
+        ("a folder", "cannot be read"),
+        (b"scale: mini # \xfc", "not UTF-8"),
+        (b"scale: [mini", "not valid YAML"),
+        (b"- mini", "not a mapping"),
+        (b"", "not a mapping"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_by_its_name(tmp_path, content, words):
+    path = tmp_path / "study.yaml"
+    if content == "a folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SdftError, match=words) as caught:
+        load_config(path)
+    assert "study.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (
+            ["Table 4"],
+            ["scales.paper.grids.table4_sdft", "epochs: [1, 2, 4]", "scales.paper.studies.knowledge.arms.cpt"],
+        ),
+        (["table 3", "sdft"], ["scales.paper.grids.table3_sdft", "[0.01, 0.02, 0.05]"]),
+        (["ema_rate"], ["config/mini.yaml:", "paper: [0.01, 0.02, 0.05] in arms.sdft.grid"]),
+        (
+            ["warmup_steps"],
+            ["config.yaml:", "steps of linear warm-up", "smoke: 1 in training", "elsewhere: 10"],
+        ),
+        (["warmupstep"], ["No key, comment or value has 'warmupstep'", "warmup_steps"]),
+    ],
+)
+def test_a_word_finds_every_key_that_has_it(root, monkeypatch, words, shown):
+    monkeypatch.chdir(root)
+    found = find(words, Path("config.yaml"))
+    for text in shown:
+        assert text in found
+
+
+def test_a_table_is_not_found_by_the_beginning_of_its_number(root):
+    assert "table41" not in find(["Table 4"], root / "config.yaml").lower()
+    assert "No key" in find(["Table 41"], root / "config.yaml")
 
 
 def test_the_command_reports_one_paragraph_and_fails(root, tmp_path, values):
@@ -194,6 +356,8 @@ def test_the_command_accepts_the_shipped_configuration(root):
     done = subprocess.run([sys.executable, "-m", "sdft.config"], capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 0, done.stderr
     assert "config.yaml is valid; scale mini" in done.stdout
+    for part in ("m-s0, m-s1, m-s2", "science, tooluse, medical", "sdft (15)", "sequential", "runs     340"):
+        assert part in done.stdout
 
 
 def test_the_model_of_the_study_is_light(root):

@@ -18,13 +18,13 @@ from sdft.study.forecast import (
     Job,
     assumptions,
     check_budget,
+    comparisons,
     device_hours,
     fit,
     forecast,
     jobs,
     makespan,
     memory,
-    outcomes,
     sequences,
 )
 from sdft.study.plan import Plan
@@ -103,18 +103,18 @@ def test_continued_pre_training_reads_the_parts_of_the_articles(plan):
 
 
 def test_the_fit_finds_a_line_and_states_its_error():
-    exact = fit("sft", [(units, 10 + 0.5 * units) for units in (0, 100, 200, 400)], "mini")
+    exact = fit("sft", [(units, 10 + 0.5 * units) for units in (0, 100, 200, 400)], "miniature")
     assert (exact.start, exact.per_unit, exact.n) == (pytest.approx(10), pytest.approx(0.5), 4)
     assert exact.error == pytest.approx(0, abs=1e-9)
-    noisy = fit("sft", [(100, 50), (100, 100), (100, 50), (100, 100)], "mini")
+    noisy = fit("sft", [(100, 50), (100, 100), (100, 50), (100, 100)], "miniature")
     assert noisy.start == 75
     assert noisy.error > 0.2
-    assert fit("sft", [(1, 100), (2, 50), (3, 10)], "mini").per_unit == 0
+    assert fit("sft", [(1, 100), (2, 50), (3, 10)], "miniature").per_unit == 0
 
 
 def test_without_measurements_the_forecast_is_a_declared_assumption():
-    assumed = assumptions()["paper"]
-    found = fit("candidate:sdft", [], "paper")
+    assumed = assumptions()["gpu"]
+    found = fit("candidate:sdft", [], "gpu")
     assert found.n == 0
     assert found.per_unit == assumed["training"]["sdft"]["per_unit"]
     assert found.error == assumed["factor"] - 1
@@ -164,14 +164,14 @@ def test_finished_runs_of_another_plan_are_measurements_too(plan, tmp_path):
 
 def test_a_finished_job_is_set_against_the_forecast_that_the_others_give():
     exact = [Job(f"a{n}", "sft", n, (), done=True, seconds=10.0 + n) for n in (10, 20, 40, 80)]
-    (one,) = outcomes(exact, "mini")
+    (one,) = comparisons(exact, "miniature")
     assert (one.n, one.origin) == (4, "the others")
     assert one.forecast == pytest.approx(one.actual) == pytest.approx(190)
-    (first,) = outcomes([*exact[:1], Job("b", "sft", 9, ())], "mini")
-    assumed = assumptions()["mini"]["training"]["sft"]
+    (first,) = comparisons([*exact[:1], Job("b", "sft", 9, ())], "miniature")
+    assumed = assumptions()["miniature"]["training"]["sft"]
     assert (first.n, first.origin) == (1, "the assumption")
     assert first.forecast == pytest.approx(assumed["start"] + assumed["per_unit"] * 10)
-    assert outcomes([Job("c", "sft", 9, ())], "mini") == []
+    assert comparisons([Job("c", "sft", 9, ())], "miniature") == []
 
 
 def test_the_budget_prints_forecast_against_actual_and_the_memory_of_each_arithmetic(plan, tmp_path):

@@ -105,7 +105,9 @@ def test_test_rows_without_an_answer_are_refused_before_anything_is_trained(law,
 def test_a_task_without_a_file_is_refused_with_the_nearest_name_and_the_remedy(root):
     values = read_values(root / "config.yaml")
     values["scales"]["mini"]["tasks"] = ["sciense"]
-    with pytest.raises(SdftError, match=r"scales.mini.tasks.0: there is no task 'sciense'.*'science'.*sciense.py"):
+    with pytest.raises(
+        SdftError, match=r"scales.mini.tasks.0: there is no task 'sciense'; .*'science'.*add sdft/tasks/sciense.py"
+    ):
         parse_config(values)
 
 

@@ -20,8 +20,8 @@ from sdft.methods.settings import TrainingSettings
 from sdft.study.exhibits import names
 from sdft.study.forecast import (
     GPU_GIB,
-    basis,
     check_budget,
+    comparisons,
     device_hours,
     devices,
     disk,
@@ -30,8 +30,8 @@ from sdft.study.forecast import (
     makespan,
     memory,
     model_size,
-    outcomes,
     rollout_engine,
+    setting_of,
 )
 from sdft.study.plan import Plan
 
@@ -71,9 +71,9 @@ def kinds(found: list, fits: dict) -> list[str]:
     return lines
 
 
-def comparison(found: list, scale: str) -> list[str]:
+def comparison(found: list, setting: str) -> list[str]:
     """Forecast against actual of what is done, a line a kind; nothing where nothing is."""
-    done = outcomes(found, scale)
+    done = comparisons(found, setting)
     if not done:
         return []
     lines = ["", f"{'forecast against actual':24} {'done':>5} {'forecast h':>10} {'actual h':>9} {'actual':>8}   from"]
@@ -95,13 +95,13 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
     left = device_hours(found)
     lines = [f"{target} at scale {plan.name}, sweep {plan.config.sweep}", "", *kinds(found, fits), ""]
     lines.append(f"left: {sum(not job.done for job in found)} of {len(found)} jobs, {left:.1f} device-hours")
-    wall = makespan(found, at_a_time, job_start(basis(plan)))
+    wall = makespan(found, at_a_time, job_start(plan))
     lines.append(f"wall-clock with {at_a_time} {'GPUs' if plan.scale.gpus else 'cores'} at a time: {hours(wall)}")
     room = disk(plan, at_a_time, target)
     if room:
         parts = ", ".join(f"{name} {value:.0f} GiB" for name, value in room.items())
         lines.append(f"disk: {sum(room.values()):.0f} GiB ({parts})")
-    lines += comparison(found, basis(plan))
+    lines += comparison(found, setting_of(plan))
     for name in dict.fromkeys(job.model for job in found):
         size = model_size(plan, name)
         if size is None:

@@ -29,7 +29,7 @@ from sdft.common.files import write_text
 from sdft.config import load_config
 from sdft.study.exhibits import names
 from sdft.study.forecast import Job as Work
-from sdft.study.forecast import basis, device_hours, devices, forecast, job_start, makespan
+from sdft.study.forecast import device_hours, devices, forecast, job_start, makespan
 from sdft.study.plan import Plan, RunSpec
 from workflow_scripts.slurm_guard import PREFIX
 
@@ -187,7 +187,7 @@ def left(plan: Plan, runs: list[Run], work: list[Work]) -> tuple[float, float]:
     """
     done = {run.output: run.steps * (run.seconds_a_step or 0.0) for run in runs if run.state != "finished"}
     rest = [replace(job, forecast=max(job.forecast - done.get(job.output, 0.0), 0.0)) for job in work]
-    return device_hours(rest), makespan(rest, devices(plan), job_start(basis(plan)))
+    return device_hours(rest), makespan(rest, devices(plan), job_start(plan))
 
 
 def duration(seconds: float) -> str:

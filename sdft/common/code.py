@@ -49,7 +49,6 @@ STEPS: dict[str, tuple[str, ...]] = {
     "train": ("sdft.learning.loop", "sdft.learning.spec", "sdft.learning.sharding"),
     "flops": ("sdft.learning.flops",),
     "estimators": ("sdft.losses.enumerated",),
-    "sweep": ("sdft.learning.candidate",),
     # What decides between equal candidates is part of the hyper-parameters.
     "select": ("sdft.learning.select", "sdft.methods.hyperparameters"),
     "evaluate": ("sdft.evaluate.__main__",),

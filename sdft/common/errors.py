@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
@@ -29,6 +30,7 @@ def run_main(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and exit: status 2 with one paragraph on stderr for an `SdftError`, 130 for Ctrl-C."""
     try:
         status = main() or 0
+        sys.stdout.flush()
     except SdftError as error:
         # So that in a log of both streams the error stands last.
         sys.stdout.flush()
@@ -37,4 +39,8 @@ def run_main(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; repeat the command to continue where it stopped", file=sys.stderr)
         status = 130
+    except BrokenPipeError:
+        # Who reads the output, for example `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     sys.exit(status)

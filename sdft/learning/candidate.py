@@ -8,25 +8,26 @@ from typing import Any
 
 from sdft.common.command import parse_spec
 from sdft.common.errors import DivergedError, SdftError, run_main
-from sdft.common.files import digest, read_json, sha256_file, write_json
+from sdft.common.files import digest, read_json, read_packed, sha256_file, write_json, write_packed
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import set_environment
-from sdft.evaluate.prior import evaluate_prior, prior_config
+from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.learning.launch import find_processes, launch
 from sdft.learning.run import train
 from sdft.learning.spec import Inputs, fingerprint, read_spec, resolve
+from sdft.learning.validation import REPLIES, measure
 from sdft.records.record import Record
+from sdft.study import rerun
 from sdft.study.plan import RunSpec
-from sdft.study.rerun import measure_code
 from sdft.study.specs import CandidateSpec
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
 (what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. A training that
 diverges is a result too: accuracy 0, ranked below every other. Repeating an interrupted command continues the training.
-The weights are deleted at the end unless they are asked for."""
+The weights are deleted at the end unless they are asked for; what the model replied stays in replies.json.gz."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,7 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     if prior["data_dir"]:
         files += [str(Path(prior["data_dir"]) / f"{name}.jsonl") for name in prior["tasks"]]
     read = [sha256_file(path) for path in files if Path(path).is_file()]
-    key = digest([fingerprint(spec, Inputs(spec)), settings, measure_code("evaluate", spec.task), read], 16)
+    # How the replies are scored is not in it: they are kept, and the selection scores them again.
+    key = digest([fingerprint(spec, Inputs(spec)), settings, rerun.responses_code(), read], 16)
     # A twin that a killed workflow left behind may finish this candidate, and delete its weights, meanwhile.
     clock, processes, state = Clock(), find_processes(options.wait), out.parent / "candidate"
     with processes.held(lambda: only_writer(state, options.wait)):
@@ -58,15 +60,16 @@ def main(arguments: list[str] | None = None) -> None:
             record = train(spec, out.parent, wait_minutes=options.wait)
         except DivergedError as error:
             say(str(error))
-            record = None
+            record, replies = None, {}
             content = outcome(spec, clock, validation={"value": 0.0, "n": len(records)}, diverged=str(error))
         # Several processes may train a model; the first one scores it.
         if not processes.main:
             return
         if record is not None:
-            content = score(spec, record, out.parent, records, prior, options, clock)
-        write_json(state / out.name, content | {"key": key})
-        write_json(out, content | {"key": key})
+            content, replies = score(spec, record, out.parent, records, prior, options, clock)
+        for folder in (state, out.parent):
+            write_packed(folder / REPLIES, replies)
+            write_json(folder / out.name, content | {"key": key})
         if not options.keep_weights:
             # The record goes with the weights: it says that they are there.
             (out.parent / "model.json").unlink(missing_ok=True)
@@ -74,10 +77,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def finished(out: Path, state: Path, key: str) -> bool:
-    """Whether this candidate has its result, also where Snakemake has deleted it: it is put back from `state`."""
-    for path in (out, state / out.name):
-        if path.is_file() and (record := read_json(path)).get("key") == key:
-            if path != out:
+    """Whether this candidate has its result and its replies, also where Snakemake has deleted them: they are put back
+    from `state`."""
+    for folder in (out.parent, state):
+        path, replies = folder / out.name, folder / REPLIES
+        if path.is_file() and replies.is_file() and (record := read_json(path)).get("key") == key:
+            if folder == state:
+                write_packed(out.parent / REPLIES, read_packed(replies))
                 write_json(out, record)
             return True
     return False
@@ -91,47 +97,45 @@ def score(
     prior: dict[str, Any],
     options: CandidateSpec,
     clock: Clock,
-) -> dict[str, Any]:
-    """The content of validation.json for `spec`, trained into `folder` with this record."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The content of validation.json for `spec`, trained into `folder` with this record, and the model's replies."""
     import torch
 
-    from sdft.evaluate.answers import Decoding, evaluate_task
+    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     clock.device = "cuda" if torch.cuda.is_available() else "cpu"
     weights = folder / "weights"
-    model, tokenizer = load_model(weights, clock.device, options.dtype), load_tokenizer(weights)
+    loaded = load_model(weights, clock.device, options.dtype), load_tokenizer(weights)
     decoding = Decoding(
         max_new_tokens=options.max_new_tokens,
         batch_size=options.batch_size,
         max_prompt_tokens=options.max_prompt_tokens,
         overlong=options.overlong,
     )
-    validation = evaluate_task(model, tokenizer, spec.task, records, decoding)
-    priors = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()}
-    return outcome(
+    values, replies = measure(spec.task, records, prior, decoding, lambda: loaded)
+    content = outcome(
         spec,
         clock,
         record["manifest"]["inputs"],
-        validation={"value": validation.value, "n": validation.n},
-        prompts_cut=validation.metrics["prompt_tokens"]["cut"],
+        **values,
         rows_cut=record["rows_cut"],
-        prior=priors,
-        prior_average=sum(priors.values()) / len(priors) if priors else None,
-        prior_limit=prior["limit"],
         steps=record["steps"],
         seconds=record["seconds"],
     )
+    return content, replies
 
 
 def outcome(spec: RunSpec, clock: Clock, inputs: dict[str, Any] | None = None, **measured: Any) -> dict[str, Any]:
     """A candidate's validation.json with what was measured of it."""
     config = spec.model_dump(mode="json")
+    code = {"training": rerun.train_code(spec.method), "responses": rerun.responses_code()}
+    code |= {"scores": measured["scored"]} if "scored" in measured else {}
     return {
         "run": spec.id,
         "hyperparameters": spec.hyperparameters.model_dump(),
         **measured,
-        "manifest": manifest("train", clock=clock, config=config, seeds=[spec.seed], inputs=inputs),
+        "manifest": manifest("train", clock=clock, code=code, config=config, seeds=[spec.seed], inputs=inputs),
     }
 
 

@@ -30,6 +30,7 @@ from sdft.methods.base import Engine, MicroBatch
 from sdft.models.files import load_model, load_tokenizer
 from sdft.records.record import read_records
 from sdft.study.plan import RunSpec
+from sdft.study.rerun import train_code
 from sdft.teacher import EMATeacher
 
 
@@ -385,6 +386,7 @@ class Training:
             "manifest": manifest(
                 "train",
                 clock=self.clock,
+                code=train_code(self.spec.method),
                 config=config,
                 seeds={"run": self.spec.seed},
                 inputs=self.inputs.record(self.spec),

@@ -1,17 +1,26 @@
-"""Pick the winner of a sweep by its validation score on the target task, and keep the whole ranking."""
+"""`python -m sdft.learning.select`: the winner of a sweep by its validation score on the target task, and the ranking.
+
+Where the scorers are other ones than those that scored a candidate, what it replied is scored again; its training is
+not repeated.
+"""
 
 from __future__ import annotations
 
-import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
 from sdft.common.provenance import Clock, manifest
+from sdft.evaluate import set_environment
+from sdft.evaluate.prior import prior_config
+from sdft.evaluate.questions import read_items
+from sdft.learning.validation import REPLIES, score_again
 from sdft.methods.hyperparameters import tie_key, tie_rules
+from sdft.study.specs import SelectSpec
 
 RULE = (
     "The candidate with the best validation score on the target task wins, as in the paper; the test set is not looked "
@@ -24,8 +33,13 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def read_candidate(path: str | Path) -> dict[str, Any]:
-    """One row of the ranking from a validation.json. Raises SdftError naming the file and the field that is wrong."""
+def read_candidate(
+    path: str | Path, again: Callable[[dict[str, Any], Path], dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """One row of the ranking from a validation.json. Raises SdftError naming the file and the field that is wrong.
+
+    again: gives the record with the values of the scorers of now, from the record and the file of the replies.
+    """
     record = read_json(path)
 
     def broken(what: str) -> SdftError:
@@ -42,15 +56,19 @@ def read_candidate(path: str | Path) -> dict[str, Any]:
         raise broken("does not say on how many items it was validated")
     if not isinstance(values, dict) or not _number(values.get("learning_rate")) or values["learning_rate"] <= 0:
         raise broken("has no positive learning rate among its hyper-parameters")
-    return {
+    if again is not None:
+        record = again(record, Path(path).with_name(REPLIES))
+    row = {
         "run": record["run"],
         "hyperparameters": values,
-        "validation": validation["value"],
-        "n": validation["n"],
+        "validation": record["validation"]["value"],
+        "n": record["validation"]["n"],
         "prior": record.get("prior"),
         "prior_average": record.get("prior_average"),
         "diverged": record.get("diverged"),
     }
+    # Prior benchmarks whose values are of scorers that have changed since.
+    return row | ({"stale": record["stale"]} if "stale" in record else {})
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -84,22 +102,25 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.learning.select", description=__doc__)
-    parser.add_argument("--candidates", nargs="*", default=[], metavar="FILE", help="validation.json of each candidate")
-    parser.add_argument("--out", required=True, help="selected/{task}/{arm}.json")
-    parser.add_argument("--task", help="default: the folder of --out")
-    parser.add_argument("--arm", help="default: the name of --out")
-    parser.add_argument("--method", help="default: what the candidates say, else the arm")
-    options = parser.parse_args(arguments)
-    clock, out = Clock(), Path(options.out)
-    ranking = rank([read_candidate(path) for path in options.candidates])
+    options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments)
+    clock, out, again = Clock(), Path(options.out), None
+    task = options.task or out.parent.name
+    if options.validation is not None:
+        prior = prior_config(options.prior_config, Path("."))
+        set_environment(local=True)
+        records = read_items(task, options.validation, options.limit)
+
+        def again(record: dict[str, Any], replies: Path) -> dict[str, Any]:
+            return score_again(record, replies, task, records, prior)
+
+    ranking = rank([read_candidate(path, again) for path in options.candidates])
     methods = {read_json(path).get("method") for path in options.candidates} - {None}
     arm = options.arm or out.stem
     winner = ranking[0]
     write_json(
         out,
         {
-            "task": options.task or out.parent.name,
+            "task": task,
             "arm": arm,
             "method": options.method or (methods.pop() if len(methods) == 1 else arm),
             "rule": RULE,

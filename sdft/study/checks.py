@@ -6,12 +6,9 @@ Nothing here decides a result: a study is refused, or runs as it was read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.files import read_json
@@ -19,6 +16,7 @@ from sdft.data.schema import MiniatureData, OfficialData
 from sdft.methods import find_method
 from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
+from sdft.study import definitions
 from sdft.study.forecast import method_rows, stated_rows
 from sdft.study.plan import Plan
 from sdft.study.schema import Config, PriorTask, Scale
@@ -34,11 +32,14 @@ def check_world(config: Config) -> None:
         _check_trained(f"scales.{name}", scale)
         if scale.data.source == "miniature":
             _check_symbols(f"scales.{name}.data.sizes", scale.data)
-            for key, style, tasks in _demonstrations(scale):
-                for task in filter(scale.data.sizes.__contains__, tasks):
-                    if style not in styles(task):
-                        hint = did_you_mean(style, styles(task))
-                        raise SdftError(f"scales.{name}.{key}: the miniature {task} has no style {style!r}; {hint}")
+        for key, style, tasks in _demonstrations(scale):
+            for task in tasks:
+                known = _known_styles(scale, task)
+                if known is not None and style not in known:
+                    raise SdftError(
+                        f"scales.{name}.{key}: no demonstration of {task} has the style {style!r}; "
+                        f"{did_you_mean(style, known)}"
+                    )
         _check_rows(name, scale)
         _check_templates(Plan(config, name))
         _check_families(Plan(config, name))
@@ -48,25 +49,36 @@ def check_files(config: Config) -> None:
     """Raise SdftError for released models and benchmarks that are not in the folders that a scale names."""
     for name, scale in config.scales.items():
         _check_released(f"scales.{name}.models", scale)
-        if scale.prior.include_path is not None:
-            _check_benchmarks(f"scales.{name}.prior", scale)
+        _check_benchmarks(f"scales.{name}.prior", scale)
 
 
 def check_batches(plan: Plan) -> None:
-    """Raise SdftError for an arm whose training rows fill no batch of one of its candidates, where the rest is dropped.
+    """Raise SdftError for an arm whose training rows fill no batch, or whose longest candidate ends in its warm-up.
 
-    Rows are counted as the forecast counts them. A file whose number of rows nobody has stated is not judged.
+    A batch is that of its largest candidate, where one that is not full is dropped. Rows are counted as the forecast
+    counts them; a file whose number of rows nobody has stated is not judged.
     """
     for task, name in _trained(plan.scale):
         arm, settings = plan.arm(name), plan.config.settings_of(plan.name, name)
+        if not _stated(plan.scale, task, arm.method):
+            continue
+        place, rows = f"scales.{plan.name}.{plan.scale.place_of(name)}", method_rows(plan, task, arm.method)
         replaced = arm.replace.model_dump(exclude_unset=True)
-        batches = [replaced.get("batch_size", values.batch_size) for values in plan.hyperparameters(name, task)]
-        rows = method_rows(plan, task, arm.method) if _stated(plan.scale, task, arm.method) else None
-        if settings.drop_last and rows is not None and rows < max(batches):
+        runs = [values.model_dump() | replaced for values in plan.hyperparameters(name, task)]
+        largest = max(run["batch_size"] for run in runs)
+        if settings.drop_last and rows < largest:
             raise SdftError(
-                f"scales.{plan.name}.{plan.scale.place_of(name)}: on {task} it trains on about {rows} rows, which do "
-                f"not fill one batch of {max(batches)}, and drop_last leaves out a batch that is not full; choose a "
-                "smaller batch_size, or set drop_last: false in the arm's settings."
+                f"{place}: on {task} it trains on about {rows} rows, which do not fill one batch of {largest}, and "
+                "drop_last leaves out a batch that is not full; choose a smaller batch_size, or set drop_last: false "
+                "in the arm's settings."
+            )
+        steps = max(run["epochs"] * -(-rows // run["batch_size"]) for run in runs)
+        # The published recipe is not ours to refuse.
+        if settings.warmup_steps > steps and plan.config.sweep == "full":
+            raise SdftError(
+                f"{place}: on {task} its longest run has about {steps} steps, and the warm-up has "
+                f"{settings.warmup_steps}, so the learning rate would never be reached; set warmup_steps in the "
+                "arm's settings or in the scale's training, or train for more epochs."
             )
 
 
@@ -90,6 +102,14 @@ def styles(task: str) -> list[str]:
     """The demonstrations that the miniature world writes with each record of a task."""
     articles = ("article", *(f"article_{name}" for name in EXPERTS)) if "corpus" in find_task(task).splits else ()
     return [*EXPERTS, *articles, "answer"]
+
+
+def _known_styles(scale: Scale, task: str) -> Sequence[str] | None:
+    """The styles of a task's demonstrations; None where a file of the user's own names them."""
+    if isinstance(scale.data, MiniatureData) and task in scale.data.sizes:
+        return styles(task)
+    files = scale.data.files(task)
+    return None if files is not None and files.train.is_jsonl else find_task(task).styles
 
 
 def _check_rows(name: str, scale: Scale) -> None:
@@ -200,35 +220,29 @@ def _check_released(place: str, scale: Scale) -> None:
             )
 
 
-class _Definition(yaml.SafeLoader):
-    """Reads lm_eval's YAML, whose tag for Python functions decides nothing here."""
-
-
-_Definition.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
 def _check_benchmarks(place: str, scale: Scale) -> None:
-    folder = Path(scale.prior.include_path)
+    folder = definitions.own_folder() if scale.prior.include_path is None else Path(scale.prior.include_path)
+    if folder is None:
+        # Without lm_eval nothing can be measured either, which the doctor says.
+        return
     if not folder.is_dir():
         raise SdftError(f"{place}.include_path: the folder {folder} of benchmark definitions does not exist.")
-    metrics = dict(map(_metrics, sorted(folder.rglob("*.yaml"))))
     for benchmark, entry in scale.prior.tasks.items():
-        _check_benchmark(f"{place}.tasks.{benchmark}", folder, entry, metrics)
+        _check_benchmark(f"{place}.tasks.{benchmark}", folder, entry)
 
 
-def _metrics(path: Path) -> tuple[str | None, list[str]]:
-    """The task or group that a YAML file defines, and its metrics, where the file lists them itself."""
-    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Definition)
-    name = values.get("task")
-    listed = values.get("metric_list") or []
-    return (name if isinstance(name, str) else values.get("group")), [entry["metric"] for entry in listed]
-
-
-def _check_benchmark(place: str, folder: Path, entry: PriorTask, metrics: dict[str | None, list[str]]) -> None:
+def _check_benchmark(place: str, folder: Path, entry: PriorTask) -> None:
     for task in (entry.task, *entry.siblings):
-        if task not in metrics:
-            raise SdftError(f"{place}: {folder} defines no task {task!r}; {did_you_mean(task, filter(None, metrics))}")
-    known = metrics[entry.task]
+        if definitions.definition(folder, task) is None:
+            hint = did_you_mean(task, definitions.names(folder))
+            # lm_eval has thousands of tasks.
+            hint = hint if len(hint) < 200 else "look for its name among lm_eval's tasks."
+            raise SdftError(f"{place}: {folder} defines no task {task!r}; {hint}")
+    found = definitions.definition(folder, entry.task)
     # lm_eval joins a metric and its filter with a comma.
-    if known and entry.metric.partition(",")[0] not in known:
-        raise SdftError(f"{place}: {entry.task} has no metric {entry.metric!r}; {did_you_mean(entry.metric, known)}")
+    metric, _, chosen = entry.metric.partition(",")
+    if found.metrics and metric not in found.metrics:
+        raise SdftError(f"{place}: {entry.task} has no metric {entry.metric!r}; {did_you_mean(metric, found.metrics)}")
+    if chosen and chosen not in ("none", *found.filters):
+        hint = did_you_mean(chosen, ["none", *found.filters])
+        raise SdftError(f"{place}: {entry.task} has no filter {chosen!r} for its metric; {hint}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -43,11 +43,11 @@ def assumptions() -> dict[str, Any]:
     return yaml.safe_load(FILE.read_text(encoding="utf-8"))
 
 
-def basis(plan: Plan) -> str:
-    """Whose assumptions a scale shares: the paper's with GPUs, the rehearsal's with random models, else the mini's."""
+def setting_of(plan: Plan) -> str:
+    """Which assumptions hold for a scale: on GPUs, in the miniature world, or with models of random weights."""
     if plan.scale.gpus:
-        return "paper"
-    return "rehearsal" if plan.scale.models.source == "random" else "mini"
+        return "gpu"
+    return "random" if plan.scale.models.source == "random" else "miniature"
 
 
 @dataclass(frozen=True)
@@ -279,13 +279,13 @@ def _measured(path: Path) -> float | None:
     return read_json(path).get("manifest", {}).get("seconds")
 
 
-def fit(kind: str, measured: Sequence[tuple[float, float]], scale: str) -> Fit:
+def fit(kind: str, measured: Sequence[tuple[float, float]], setting: str) -> Fit:
     """The cost of a kind of job from (units, seconds) of measured ones; an assumption where there are fewer than three.
 
     Least squares with both coefficients at least zero.
     """
     if len(measured) < 3:
-        assumed = assumptions()[scale]
+        assumed = assumptions()[setting]
         start = per_unit = 0.0
         name, _, method = kind.partition(":")
         if name == "candidate":
@@ -322,7 +322,7 @@ def _training(assumed: dict[str, Any], method: str) -> dict[str, float]:
 def study_hours(plan: Plan, study: str) -> float:
     """Device-hours of what only a study trains and scores, whether it is switched on or off."""
     found = trainings(plan, study)
-    fits = {kind: fit(kind, [], basis(plan)) for kind in {job.kind for job in found}}
+    fits = {kind: fit(kind, [], setting_of(plan)) for kind in {job.kind for job in found}}
     return sum((fits[job.kind].start + fits[job.kind].per_unit * job.units) * job.devices for job in found) / 3600
 
 
@@ -347,7 +347,7 @@ def forecast(plan: Plan, target: str = "table5") -> tuple[list[Job], dict[str, F
             measured[job.kind].append((job.units, job.seconds))
     for kind, points in measured_elsewhere(plan, set(every)).items():
         measured[kind] += points
-    fits = {kind: fit(kind, measured[kind], basis(plan)) for kind in dict.fromkeys(job.kind for job in found)}
+    fits = {kind: fit(kind, measured[kind], setting_of(plan)) for kind in dict.fromkeys(job.kind for job in found)}
     return [replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found], fits
 
 
@@ -375,7 +375,7 @@ def measured_elsewhere(plan: Plan, known: set[str]) -> dict[str, list[tuple[floa
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Comparison:
     """What finished jobs of one kind took, and what they were forecast at, each from the others alone, in seconds."""
 
     kind: str
@@ -385,7 +385,7 @@ class Outcome:
     origin: str
 
 
-def outcomes(found: Sequence[Job], scale: str) -> list[Outcome]:
+def comparisons(found: Sequence[Job], setting: str) -> list[Comparison]:
     """Forecast against actual of the finished jobs, by kind.
 
     A job is forecast from the other measured ones of its kind, as it would have been just before it ran; from the
@@ -398,16 +398,29 @@ def outcomes(found: Sequence[Job], scale: str) -> list[Outcome]:
     result = []
     for kind, group in groups.items():
         points = [(job.units, job.seconds) for job in group]
-        fits = [fit(kind, [*points[:place], *points[place + 1 :]], scale) for place in range(len(points))]
+        fits = [fit(kind, [*points[:place], *points[place + 1 :]], setting) for place in range(len(points))]
         expected = sum(one.start + one.per_unit * units for one, (units, _) in zip(fits, points, strict=True))
         origin = "the others" if fits[0].n else "the assumption"
-        result.append(Outcome(kind, len(group), sum(job.seconds for job in group), expected, origin))
+        result.append(Comparison(kind, len(group), sum(job.seconds for job in group), expected, origin))
     return result
 
 
 def device_hours(found: Sequence[Job]) -> float:
     """Forecast of what is still to be done."""
     return sum(job.forecast * job.devices for job in found if not job.done) / 3600
+
+
+def hours_of(plan: Plan, outputs: Collection[str]) -> float:
+    """Device-hours of the jobs that make these outputs, also of those that are there and are made again.
+
+    None of them counts with `partial`, where no rule makes a result.
+    """
+    if plan.config.partial:
+        return 0.0
+    known = {job.output: job for job in forecast(plan, "all")[0]}
+    if plan.scale.released:
+        known |= {job.output: job for job in forecast(plan, "released_checkpoints")[0]}
+    return device_hours([replace(job, done=False) for output, job in known.items() if output in outputs])
 
 
 def check_budget(plan: Plan, hours: float) -> None:
@@ -434,9 +447,9 @@ def devices(plan: Plan) -> int:
     return plan.config.budget.gpus if plan.scale.gpus else plan.config.budget.cores
 
 
-def job_start(scale: str) -> float:
+def job_start(plan: Plan) -> float:
     """Seconds of a job before its own clock starts: scheduling, the process, the first imports."""
-    return assumptions()[scale]["job"]
+    return assumptions()[setting_of(plan)]["job"]
 
 
 def makespan(found: Sequence[Job], devices: int, start: float = 0.0) -> float:

@@ -21,6 +21,16 @@ from sdft.study.values import FOLDER, Values, beside, complete, read_yaml
 UNNAMED = ("[key]", "miniature", "official", *KINDS)
 # Problems that one message shows.
 SHOWN = 3
+# pydantic's problems whose own words do not say what to do.
+PLAIN = {
+    "missing": "this key is needed, and is missing",
+    "too_short": "it is empty, which leaves nothing to run; give at least one entry",
+    "dict_type": "it must be a mapping of keys",
+    "model_type": "it must be a mapping of keys",
+    "list_type": "it must be a list, in brackets",
+    "string_type": "it must be text",
+    "finite_number": "it must be a finite number",
+}
 
 
 def load_config(path: str | Path = "config.yaml") -> Config:
@@ -65,10 +75,8 @@ def _sentence(problem: Any) -> tuple[str, str]:
         if known:
             return key, _braced(f"there is no key {{key}}: {did_you_mean(str(location[-1]), known)}")
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "missing":
-        message = "this key is needed, and is missing"
-    elif problem["type"] == "too_short":
-        message = "it is empty, which leaves nothing to run; give at least one entry"
+    if problem["type"] in PLAIN:
+        message = PLAIN[problem["type"]]
     elif problem["type"] == "string_pattern_mismatch":
         message = f"it must have the form {problem['ctx']['pattern']}"
     # What is checked in several keys at once says which of them is meant.

@@ -67,7 +67,10 @@ class Plan:
         self.config = config
         self.name = scale or config.scale
         self.root = paths.ROOT.format(scale=self.name)
+        # Every table and figure names its runs again, and the plan of a study has hundreds.
         self._made: dict[tuple[Any, ...], RunSpec] = {}
+        self._grids: dict[tuple[str, str | None], list[Hyperparameters]] = {}
+        self._sweeps: dict[tuple[str, str], list[RunSpec]] = {}
 
     @property
     def scale(self) -> Scale:
@@ -129,6 +132,11 @@ class Plan:
 
         The recipe holds no option of a method: these keep what the arm fixes, or their defaults.
         """
+        if (arm, task) not in self._grids:
+            self._grids[arm, task] = self._hyperparameters(arm, task)
+        return self._grids[arm, task]
+
+    def _hyperparameters(self, arm: str, task: str | None) -> list[Hyperparameters]:
         source = self.arm(self.arm(arm).like or arm)
         if self.config.sweep == "published":
             recipe = self.scale.published_recipe
@@ -148,11 +156,11 @@ class Plan:
 
     def candidates(self, task: str, arm: str) -> list[RunSpec]:
         """The sweep of one arm on one task, all with the sweep's seed; none for an arm that takes another's winner."""
-        if self.arm(arm).grid is None:
-            return []
-        return [
-            self._run("sweep", task, arm, self.config.sweep_seed, values) for values in self.hyperparameters(arm, task)
-        ]
+        if (task, arm) not in self._sweeps:
+            values = [] if self.arm(arm).grid is None else self.hyperparameters(arm, task)
+            seed = self.config.sweep_seed
+            self._sweeps[task, arm] = [self._run("sweep", task, arm, seed, entry) for entry in values]
+        return self._sweeps[task, arm]
 
     def finals(self, study: str, task: str, arm: str) -> list[RunSpec]:
         """The final runs of one arm on one task: the winner with every seed of the study that the arm belongs to."""
@@ -218,7 +226,6 @@ class Plan:
         values: Hyperparameters | None,
         parent: RunSpec | None = None,
     ) -> RunSpec:
-        # Every table and figure names its runs again, and the plan of a study has hundreds.
         key = (study, task, arm, seed, values, parent and parent.id)
         if key not in self._made:
             self._made[key] = self._make_run(study, task, arm, seed, values, parent)
@@ -352,6 +359,10 @@ class Plan:
 
     def runs(self) -> list[RunSpec]:
         """Every run of Table 5 and of the studies, each once, with all that these runs start from."""
+        return list(self._by_id.values())
+
+    @cached_property
+    def _by_id(self) -> dict[str, RunSpec]:
         found: dict[str, RunSpec] = {}
         for study, tasks, arms, shared, orders in [
             ("table5", self.tasks, self.scale.arms, (), ()),
@@ -364,7 +375,7 @@ class Plan:
             # A study may have tasks that Table 5 lacks, on which the shared arms are then trained for it alone.
             for task, arm in product(tasks, shared):
                 self._add(found, self.finals("table5", task, arm))
-        return list(found.values())
+        return found
 
     def _add(self, found: dict[str, RunSpec], runs: Iterable[RunSpec]) -> None:
         """Add runs, the sweeps whose winners they take, and the runs they start from."""
@@ -404,10 +415,6 @@ class Plan:
             for entry in self.released()["checkpoints"]
             for path in self.score_files(entry["scores"], [entry["task"]])
         ]
-
-    @cached_property
-    def _by_id(self) -> dict[str, RunSpec]:
-        return {run.id: run for run in self.runs()}
 
     def find(self, run: str) -> RunSpec:
         """The run of that name. Raises SdftError when the plan has none."""

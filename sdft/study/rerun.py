@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.code import STEPS, Code, here
+from sdft.common.files import digest
 from sdft.study.exhibits import find, names
 
 # What turns a model and questions into responses looks at no right answer.
@@ -61,6 +62,13 @@ def prior_code(config: Mapping[str, Any], benchmark: str, code: Code | None = No
         "responses": code.digest("sdft.evaluate.replies", "sdft.models.files"),
         "scores": code.digest(*modules, without=without, files=files),
     }
+
+
+def select_code(task: str, prior: Mapping[str, Any], code: Code | None = None) -> str:
+    """What decides a selection: the comparison, and the scores of the task and of the prior benchmarks."""
+    own = (code or here()).digest(*STEPS["select"], without=("sdft.evaluate", *SCORING))
+    priors = [prior_code(prior, name, code)["scores"] for name in prior["tasks"]]
+    return digest([own, task_code(task, code)["scores"], *priors], 12)
 
 
 def _definitions(folder: Path, tasks: list[str]) -> tuple[list[Path], list[Path]]:

@@ -134,6 +134,22 @@ class CandidateSpec(Strict):
     wait: Annotated[float, Field(description=WAIT)] = 0
 
 
+class SelectSpec(Strict):
+    """`python -m sdft.learning.select`."""
+
+    candidates: Annotated[list[str], Field(description="validation.json of each candidate")] = []
+    out: Annotated[str, Field(description="selected/{task}/{arm}.json")]
+    task: Annotated[str | None, Field(description="default: the folder of --out")] = None
+    arm: Annotated[str | None, Field(description="default: the name of --out")] = None
+    method: Annotated[str | None, Field(description="default: what the candidates say, else the arm")] = None
+    validation: Annotated[
+        str | None,
+        Field(description="records that the candidates answered, to score again what another scorer has scored"),
+    ] = None
+    limit: Annotated[Positive | None, Field(description="only the first N of these")] = None
+    prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)] = "mini"
+
+
 class LengthsSpec(Strict):
     """`python -m sdft.learning.lengths`."""
 

@@ -31,6 +31,7 @@ from sdft.study.specs import (
     EvaluateSpec,
     LengthsSpec,
     PassKSpec,
+    SelectSpec,
     TrajectorySpec,
 )
 from sdft.tasks import find_task, tested
@@ -365,9 +366,24 @@ def candidates(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
     return [plan.validation_path(run) for run in plan.candidates(task, arm)]
 
 
-def method(plan: Plan, arm: str, **_: str) -> str:
-    """The method of an arm."""
-    return plan.arm(arm).method
+def candidate_replies(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
+    """What an arm's candidates on a task replied."""
+    return [plan.path(paths.REPLIES, task=task, arm=arm, run=run.id) for run in plan.candidates(task, arm)]
+
+
+def select_spec(plan: Plan, task: str, arm: str, **_: str) -> str:
+    """The selection of an arm's winner on a task."""
+    # The candidates of an arm have one base model size, so one way to be scored.
+    base = plan.candidates(task, arm)[0].base
+    return _text(
+        SelectSpec(
+            out=plan.selected_path(task, arm),
+            method=plan.arm(arm).method,
+            validation=plan.data_path(task, "validation"),
+            limit=_drawing(plan, base)["limit"],
+            prior_config=plan.prior_config(sweep=True),
+        )
+    )
 
 
 def judge_config(plan: Plan, **_: str) -> str:
@@ -384,8 +400,13 @@ def train_code(plan: Plan, run: str, **_: str) -> str:
 
 
 def candidate_code(plan: Plan, run: str, **_: str) -> str:
-    """That of a candidate's training, and of its score on its task."""
-    return f"{train_code(plan, run)} {rerun.measure_code('evaluate', plan.find(run).task)}"
+    """That of a candidate's training and of its responses; how these are scored is up to the selection."""
+    return f"{train_code(plan, run)} {rerun.responses_code()}"
+
+
+def select_code(plan: Plan, task: str, **_: str) -> str:
+    """That of a selection, and of the scores that it compares and keeps."""
+    return rerun.select_code(task, plan.prior_config(sweep=True))
 
 
 def measure_code(

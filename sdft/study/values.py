@@ -75,7 +75,7 @@ def complete(values: Values, folder: Path = FOLDER) -> Values:
     """
     folders = dict.fromkeys((FOLDER.resolve(), folder.resolve()))
     layers = [{name: read_yaml(path) for name, path in scale_files(place).items()} for place in folders]
-    own = values.get("scales") or {}
+    own = {} if values.get("scales") is None else values["scales"]
     if not isinstance(own, dict):
         return values
     scales: Values = {}

@@ -43,7 +43,7 @@ def find_task(name: str) -> Task:
     if name not in task_names():
         hint = did_you_mean(name, task_names())
         raise SdftError(
-            f"there is no task {name!r}: {hint}, or add sdft/tasks/{name}.py (sdft/tasks/base.py shows how)"
+            f"there is no task {name!r}; {hint} To have it, add sdft/tasks/{name}.py, as sdft/tasks/base.py shows."
         )
     task = getattr(import_module(f"sdft.tasks.{name}"), "TASK", None)
     if not isinstance(task, Task):

@@ -64,7 +64,8 @@ class Task:
     response to a record, else 0.0; its headline rule.
 
     splits: the files of the task's data, in their order. tests: those on which a trained model is measured; the first
-    gives the metric new_task. rubric: how a judge decides where no rule can; None where the rule is enough.
+    gives the metric new_task. styles: those of the demonstrations in the task's own files. rubric: how a judge decides
+    where no rule can; None where the rule is enough.
 
     prepare: the records of a whole file, made ready for scoring. details: further outcomes of a response, kept with the
     item beside "correct". metrics: further metrics, from the items with their outcomes. invent: row `number` of the
@@ -77,6 +78,7 @@ class Task:
     load: Callable[[str | Path], list[Record]] = jsonl.load
     splits: tuple[str, ...] = ("train", "validation", "test")
     tests: tuple[str, ...] = ("test",)
+    styles: tuple[str, ...] = ("expert",)
     rubric: Rubric | None = None
     prepare: Callable[[list[Record]], list[Record]] = _as_they_are
     details: Callable[[str, Record], dict[str, Any]] = _nothing

@@ -50,6 +50,7 @@ TASK = Task(
     score=score,
     splits=("train", "validation", "test", "ood", "corpus"),
     tests=("test", "ood"),
+    styles=("expert", "article", "article_expert"),
     rubric=RUBRIC,
     prepare=knowledge.with_rivals,
     details=details,

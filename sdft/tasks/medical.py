@@ -63,6 +63,7 @@ TASK = Task(
     title="Medical",
     look=("#009e73", "^", "-."),
     load=load,
+    styles=("expert", "answer"),
     score=score,
     rubric=RUBRIC,
     invent=invent,

@@ -15,6 +15,7 @@ from sdft.common.errors import SdftError
 from sdft.evaluate import responses as tasks
 from sdft.evaluate.__main__ import main
 from sdft.records.record import Record, read_records, write_records
+from sdft.study import rerun
 
 
 @pytest.fixture
@@ -121,6 +122,21 @@ def test_finished_scores_that_were_deleted_are_put_back(evaluate, monkeypatch):
     monkeypatch.setattr(tasks, "respond", None)
     evaluate(task=("science", "medical"), out="done")
     assert {path: path.read_bytes() for path in out.glob("*.json*")} == files
+
+
+def test_a_changed_scorer_scores_the_kept_responses_without_the_model(evaluate, monkeypatch):
+    out = evaluate(task=("science", "medical"))
+    before = lines(out)
+    assert not any(item["correct"] for item in before)
+    for name in ("sdft.models.files.load_model", "sdft.evaluate.responses.respond"):
+        monkeypatch.setattr(name, None)
+    monkeypatch.setattr("sdft.scoring.science.score", lambda *_: True)
+    real = rerun.task_code
+    changed = {"science": {"scores": "another"}}
+    monkeypatch.setattr(rerun, "task_code", lambda task: {**real(task), **changed.get(task, {})})
+    after = lines(evaluate(task=("science", "medical")))
+    assert after == [{**item, "correct": int(item["benchmark"] == "science")} for item in before]
+    assert json.loads((out / "science.json").read_text())["manifest"]["code"]["scores"] == "another"
 
 
 def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):

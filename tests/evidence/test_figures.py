@@ -130,3 +130,17 @@ def test_the_teaser_averages_over_the_tasks(paper_like, style, tmp_path):
     point = next(entry for entry in numbers["points"] if entry["method"] == "sdft")
     assert point["new_task"]["mean"] == pytest.approx(sum(means) / len(means), abs=1e-2)
     assert [entry["method"] for entry in numbers["paper"]] == ["base", "sft", "dft", "sft_reinvoke", "sdft"]
+
+
+def test_candidates_stand_where_the_selection_has_them_and_stale_values_are_named(tmp_path, style):
+    plan = make_world(tmp_path, items=20, prior_items=10)
+    path = sorted(tmp_path.glob("selected/science/sft.json"))[0]
+    selected = json.loads(path.read_text())
+    record = json.loads(next(tmp_path.glob("sweep/science/sft/*/validation.json")).read_text())
+    row = {"run": record["run"], "validation": 0.123, "prior_average": 0.321, "stale": ["mmlu"]}
+    path.write_text(json.dumps({**selected, "ranking": [row]}))
+    numbers = draw(plan, style, tmp_path / "figure4")
+    panel = next(panel for panel in numbers["panels"] if panel["task"] == "science")
+    found = next(candidate for candidate in panel["candidates"] if candidate["run"] == record["run"])
+    assert (found["new_task"], found["prior_average"], found["stale"]) == (12.3, 32.1, ["mmlu"])
+    assert "In 1 candidates mmlu are as an earlier scorer had them." in numbers["caption"]

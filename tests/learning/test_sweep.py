@@ -8,11 +8,14 @@ import shutil
 import pytest
 from conftest import make_records, make_spec, make_tokenizer
 
+from sdft.common.code import here
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json, write_json
 from sdft.learning import candidate as sweep
+from sdft.learning import select
 from sdft.records.prompts import render
 from sdft.records.record import write_records
+from sdft.study import rerun
 
 
 def candidate(folder, spec, *more):
@@ -67,3 +70,110 @@ def test_another_failure_is_no_result(world, tmp_path):
     with pytest.raises(SdftError, match="no ema_rate"):
         candidate(tmp_path, make_spec(world, "sdft", ema_rate=None))
     assert not (tmp_path / "validation.json").exists()
+
+
+CHOICE = """task: own_choice
+dataset_path: json
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{prompt}}"
+doc_to_choice: choices
+doc_to_target: gold
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+"""
+TEXT = """task: own_text
+dataset_path: json
+test_split: test
+output_type: generate_until
+doc_to_text: "{{prompt}}"
+doc_to_target: ""
+generation_kwargs: {until: ["<end>"], max_gen_toks: 4, do_sample: false}
+process_results: !function own_text.score
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+"""
+SCORE = """
+def score(doc, results):
+    return {'acc': float(len(results[0]) < 0)}
+
+def otherwise(doc, results):
+    return {'acc': float(len(results[0]) >= 0)}
+"""
+
+
+@pytest.fixture
+def prior(tmp_path):
+    """Two prior benchmarks, one of choices and one of texts."""
+    tasks, data = tmp_path / "tasks", tmp_path / "data"
+    tasks.mkdir()
+    data.mkdir()
+    (tasks / "own_choice.yaml").write_text(CHOICE)
+    (tasks / "own_text.yaml").write_text(TEXT)
+    (tasks / "own_text.py").write_text(SCORE)
+    rows = [{"id": f"m{n}", "prompt": f"w{n}", "choices": ["w3", "w4 w5"], "gold": int(n < 2)} for n in range(6)]
+    for name in ("mmlu", "ifeval"):
+        (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    named = {"mmlu": {"task": "own_choice", "metric": "acc"}, "ifeval": {"task": "own_text", "metric": "acc"}}
+    return {"include_path": str(tasks), "data_dir": str(data), "batch_size": 3, "tasks": named}
+
+
+def chosen(folder, prior):
+    """The ranking's one row, as a process of its own finds it, which reads the code anew."""
+    here.cache_clear()
+    out = folder / "selected/science/sft.json"
+    validation = ["--validation", str(folder / "validation.jsonl"), "--prior-config", json.dumps(prior)]
+    select.main(["--candidates", str(folder / "validation.json"), "--out", str(out), *validation])
+    return read_json(out)["ranking"][0]
+
+
+def test_a_changed_scorer_scores_the_kept_replies_again_and_trains_nothing(world, tmp_path, monkeypatch, prior):
+    record = candidate(tmp_path, make_spec(world, "sft"), "--prior-config", json.dumps(prior))
+    assert not (tmp_path / "weights").exists()
+    before = chosen(tmp_path, prior)
+    assert (before["validation"], before["prior"]) == (record["validation"]["value"], record["prior"])
+    assert before["validation"] == before["prior"]["ifeval"] == 0
+    for name in ("train", "measure"):
+        monkeypatch.setattr(sweep, name, None)
+
+    # The task's scorer: every response is right now.
+    monkeypatch.setattr("sdft.scoring.science.score", lambda *_: True)
+    real = rerun.task_code
+    monkeypatch.setattr(rerun, "task_code", lambda task: {**real(task), "scores": "another"})
+    assert chosen(tmp_path, prior) == before | {"validation": 1.0}
+
+    # A benchmark's scorer: its texts are scored again.
+    (tmp_path / "tasks/own_text.yaml").write_text(TEXT.replace(".score", ".otherwise"))
+    text = chosen(tmp_path, prior)
+    assert text["prior"] == {**before["prior"], "ifeval": 1.0}
+    assert text["prior_average"] == sum(text["prior"].values()) / 2
+    assert "stale" not in text
+
+    # A benchmark that asks something else: its old value stays, and is called what it is.
+    (tmp_path / "tasks/own_choice.yaml").write_text(CHOICE.replace("{{prompt}}", "{{prompt}} w1"))
+    stale = chosen(tmp_path, prior)
+    assert stale == text | {"stale": ["mmlu"]}
+
+    # The same scorers as before: what they said.
+    (tmp_path / "tasks/own_text.yaml").write_text(TEXT)
+    (tmp_path / "tasks/own_choice.yaml").write_text(CHOICE)
+    monkeypatch.setattr(rerun, "task_code", real)
+    assert chosen(tmp_path, prior) == before
+
+
+def test_log_likelihoods_are_kept_as_well(world, tmp_path, prior):
+    candidate(tmp_path, make_spec(world, "sft"), "--prior-config", json.dumps(prior))
+    before = chosen(tmp_path, prior)
+    other = CHOICE.replace("doc_to_target: gold", 'doc_to_target: "{{1 - gold}}"')
+    (tmp_path / "tasks/own_choice.yaml").write_text(other)
+    after = chosen(tmp_path, prior)
+    assert after["prior"]["mmlu"] == pytest.approx(1 - before["prior"]["mmlu"]) != before["prior"]["mmlu"]
+    assert "stale" not in after
+
+
+def test_responses_to_other_questions_are_not_scored(world, tmp_path, monkeypatch, prior):
+    candidate(tmp_path, make_spec(world, "sft"), "--prior-config", json.dumps(prior))
+    monkeypatch.setattr(rerun, "task_code", lambda task: {"responses": "", "scores": "another"})
+    write_records(tmp_path / "validation.jsonl", make_records(7)[1:])
+    with pytest.raises(SdftError, match="answers other questions"):
+        chosen(tmp_path, prior)

@@ -75,7 +75,7 @@ def test_what_is_left_is_what_the_budget_says_less_what_has_been_done(plan):
     jobs, _ = forecast(plan)
     hours, seconds = time_left(plan)
     assert hours == pytest.approx(device_hours(jobs))
-    assert seconds == pytest.approx(makespan(jobs, plan.config.budget.cores, job_start("mini")))
+    assert seconds == pytest.approx(makespan(jobs, plan.config.budget.cores, job_start(plan)))
     first, second = plan.candidates("science", "sft")
     write(plan.validation_path(first), {"manifest": {"seconds": 90.0}})
     cost = {job.output: job.forecast for job in jobs}

@@ -41,18 +41,21 @@ def pareto_numbers(results: Results) -> dict[str, Any]:
             else:
                 final.append({"arm": cell.arm, "method": cell.method, **point})
         methods = {cell.arm: cell.method for cell in results.cells if cell.task == task}
-        winners = {
-            cell.arm: read_json(cell.selected).get("winner_run")
+        selections = {
+            cell.arm: read_json(cell.selected)
             for cell in results.cells
             if cell.task == task and cell.selected is not None and cell.selected.exists()
         }
+        # The selection scores what a candidate replied again where a scorer has changed since.
+        ranked = {row["run"]: row for found in selections.values() for row in found.get("ranking", [])}
         swept = []
         for entry in (entry for entry in results.exhibit.candidates if entry.task == task):
             if not Path(entry.path).exists():
                 not_drawn.append({"task": task, "arm": entry.arm, "why": "NOT RUN", "path": entry.path})
                 continue
             record = read_json(entry.path)
-            if record.get("prior_average") is None:
+            row = ranked.get(record["run"], {**record, "validation": record["validation"]["value"]})
+            if row.get("prior_average") is None:
                 not_drawn.append({"task": task, "arm": entry.arm, "why": "no prior average", "run": record["run"]})
                 continue
             swept.append(
@@ -61,10 +64,11 @@ def pareto_numbers(results: Results) -> dict[str, Any]:
                     "method": methods[entry.arm],
                     "run": record["run"],
                     "hyperparameters": record["hyperparameters"],
-                    "new_task": round(100 * record["validation"]["value"], 3),
-                    "prior_average": round(100 * record["prior_average"], 3),
+                    "new_task": round(100 * row["validation"], 3),
+                    "prior_average": round(100 * row["prior_average"], 3),
                     "n_validation": record["validation"]["n"],
-                    "selected": record["run"] == winners.get(entry.arm),
+                    "selected": record["run"] == selections.get(entry.arm, {}).get("winner_run"),
+                    **({"stale": row["stale"]} if row.get("stale") else {}),
                 }
             )
         paper = {
@@ -95,8 +99,15 @@ def _caption(results: Results, panels: list[dict[str, Any]]) -> str:
         f"{span(items)} new-task and {span(prior)} prior items, bars are 95 % intervals over seeds and items; small "
         f"filled markers: each seed. Open markers: {len(swept)} sweep candidates, one seed each, new task on "
         f"{span(validation)} validation items; a ring marks the selected one. Lower row: the paper's own numbers "
-        "(Table 5), arrows from the base model to each method."
+        f"(Table 5), arrows from the base model to each method.{_stale(swept)}"
     )
+
+
+def _stale(swept: list[dict[str, Any]]) -> str:
+    """What to say of candidates with prior benchmarks that could not be scored again by the scorers of now."""
+    stale = [candidate for candidate in swept if candidate.get("stale")]
+    names = sorted({name for candidate in stale for name in candidate["stale"]})
+    return f" In {len(stale)} candidates {', '.join(names)} are as an earlier scorer had them." if stale else ""
 
 
 def _layer(method: str) -> int:

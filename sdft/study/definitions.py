@@ -1,0 +1,71 @@
+"""lm_eval's definitions of tasks, read as YAML: which tasks a folder has, and which metrics a task names.
+
+lm_eval itself takes seconds to import and reads all of its 14,000 files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A task or a group of tasks. metrics, filters: those that its file names; none where it does not say."""
+
+    name: str
+    metrics: list[str]
+    filters: list[str]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads the tag for Python functions as nothing."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def own_folder() -> Path | None:
+    """The folder of lm_eval's own tasks; None where lm_eval is not installed."""
+    found = find_spec("lm_eval")
+    return Path(found.origin).parent / "tasks" if found and found.origin else None
+
+
+@cache
+def definition(folder: Path, name: str) -> Definition | None:
+    """The definition of a task or group; None where no file of the folder has it."""
+    # A task's folder mostly has the first part of its name; only else are all files looked through.
+    for place in (folder / name.partition("_")[0], folder):
+        stated = re.compile(rf"""^['"]?(task|group)['"]?:\s*['"]?{re.escape(name)}['"]?\s*$""", re.MULTILINE)
+        for path in sorted(place.rglob("*.yaml")):
+            if stated.search(path.read_text(encoding="utf-8")):
+                return _read(path, name)
+    return None
+
+
+def names(folder: Path) -> list[str]:
+    """The names of all tasks and groups of a folder."""
+    stated = re.compile(r"""^['"]?(?:task|group)['"]?:\s*['"]?([\w.-]+)['"]?\s*$""", re.MULTILINE)
+    found = {name for path in folder.rglob("*.yaml") for name in stated.findall(path.read_text(encoding="utf-8"))}
+    return sorted(found)
+
+
+def _read(path: Path, name: str) -> Definition:
+    values = _with_includes(path)
+    listed = values.get("metric_list") or values.get("aggregate_metric_list") or []
+    metrics = [entry.get("metric") for entry in listed]
+    # A metric that is a function has the function's name, which stands in the code.
+    known = metrics if all(isinstance(metric, str) for metric in metrics) else []
+    return Definition(name, known, [entry["name"] for entry in values.get("filter_list") or []])
+
+
+def _with_includes(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    base = values.get("include")
+    return {**(_with_includes(path.parent / base) if isinstance(base, str) else {}), **values}

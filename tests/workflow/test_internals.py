@@ -1,0 +1,43 @@
+"""What rests on Snakemake's internals: a start after a kill, the scheduler's pauses, and the cost of what will run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from workflow_scripts import internals
+
+
+def test_marks_of_a_killed_run_go_and_those_of_a_running_one_stay(tmp_path):
+    def mark():
+        for name in ("locks/0.input.lock", "incomplete/x"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+
+    mark()
+    running = internals.recover(tmp_path)
+    assert not any(tmp_path.glob("locks/*"))
+    assert not any(tmp_path.glob("incomplete/*"))
+    mark()
+    code = "import sys, pathlib, workflow_scripts.internals as it; it.recover(pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert any(tmp_path.glob("locks/*"))
+    running.close()
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert not any(tmp_path.glob("locks/*"))
+
+
+@pytest.mark.parametrize(("limit", "left"), [((100, 1), False), ((5, 60), True)])
+def test_only_the_usual_limit_of_jobs_a_second_is_lifted(limit, left):
+    scheduler = SimpleNamespace(job_rate_limiter=SimpleNamespace(max_jobs=limit[0], timespan=limit[1]))
+    internals.ease_scheduling(scheduler)
+    assert (scheduler.job_rate_limiter is not None) == left
+
+
+@pytest.mark.parametrize(("version", "said"), [("9.20.1", False), ("9.27.4", False), ("9.28.0", True), ("10.0", True)])
+def test_a_version_that_was_not_tested_is_named(version, said, capsys):
+    internals.say_untested(version)
+    assert (version in capsys.readouterr().err) == said

@@ -1,0 +1,88 @@
+"""All that this workflow asks of Snakemake beside its documented surface: to be read again for a new version.
+
+With a version that nobody has tested it says so, and works on.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+from sdft.common.errors import SdftError
+from sdft.common.locks import try_lock
+from sdft.study.forecast import check_budget, hours_of
+from sdft.study.plan import Plan
+
+TESTED = (9, 27)
+# The file whose lock a running Snakemake holds; workflow_scripts/start.py looks at it too.
+RUNNING = "running"
+# Snakemake's own limit of jobs a second, where the command line gives none: so many in so many seconds.
+USUAL_LIMIT = (100, 1)
+
+
+def say_untested(version: str | None = None) -> None:
+    """Say on stderr that Snakemake is newer than what was tested."""
+    version = version or metadata.version("snakemake")
+    if tuple(map(int, version.split(".")[:2])) > TESTED:
+        tested = ".".join(map(str, TESTED))
+        print(f"note: Snakemake {version} is newer than {tested}, with which this was tested", file=sys.stderr)
+
+
+def recover(state: Path = Path(".snakemake")) -> IO[str]:
+    """Let a start after a kill -9 of Snakemake continue, without --unlock or --rerun-incomplete.
+
+    Returns the file whose lock says that this process runs here; the kernel drops it with the process, unlike the files
+    by which Snakemake marks a running workflow. Whoever gets it knows that such files are left over from a run that was
+    killed. The marks of incomplete outputs go with them: every step writes its outputs by rename, so what is there is
+    whole. Raises SdftError where there are no locks.
+    """
+    state.mkdir(exist_ok=True)
+    running = open(state / RUNNING, "w")  # noqa: SIM115 - it stays open for as long as the process lives
+    if try_lock(running, state / RUNNING) and any(state.glob("locks/*.lock")):
+        shutil.rmtree(state / "locks")
+        shutil.rmtree(state / "incomplete", ignore_errors=True)
+    return running
+
+
+def ease_scheduling(scheduler: Any) -> None:
+    """Ask for no limit of jobs a second, unless the command line asks for another one than the usual.
+
+    Under such a limit Snakemake looks at all waiting jobs again one time span after every look, for ever. Its default
+    span of a second ends in looking without a pause: over hundreds of jobs, half a core's work. Cores and `jobs` bound
+    what runs here.
+    """
+    limiter = scheduler.job_rate_limiter
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == USUAL_LIMIT:
+        scheduler.job_rate_limiter = None
+
+
+def to_make(workflow: Any) -> set[str]:
+    """The outputs of all jobs that Snakemake runs, or would run."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
+    return {str(path) for job in jobs for path in job.output}
+
+
+def refuse_dear_start(workflow: Any, plan: Plan) -> None:
+    """Raise SdftError where what Snakemake is about to run exceeds the configured budget, whatever was asked for."""
+    if plan.config.budget.device_hours is not None:
+        check_budget(plan, hours_of(plan, to_make(workflow)))
+
+
+def say_forecast(workflow: Any, plan: Plan) -> None:
+    """At the end of a dry run that has built its DAG, say on stderr what it would cost."""
+    if workflow.dag is None or not workflow.dryrun:
+        return
+    targets = sorted(map(str, workflow.dag_settings.targets)) or ["all"]
+    try:
+        hours = hours_of(plan, to_make(workflow))
+    except SdftError as error:
+        print(f"no forecast: {error}", file=sys.stderr)
+        return
+    print(
+        f"forecast: {hours:.1f} device-hours for {', '.join(targets)} at scale {plan.name} "
+        "(python workflow_scripts/budget.py says more)",
+        file=sys.stderr,
+    )
