@@ -16,10 +16,11 @@ from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 from sdft.common.errors import SdftError
 from sdft.common.provenance import Clock
 from sdft.evidence.exhibits.table5 import STATEMENTS, claim_of
+from sdft.evidence.names import METHOD_NAMES
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import lookup
 from sdft.evidence.statements import word
-from sdft.pages import tables
+from sdft.pages import figures, tables
 from sdft.pages.tables.table5 import markdown, table5, under
 from sdft.pages.writers import value_text
 from sdft.records.record import Record, write_records
@@ -146,6 +147,24 @@ def test_numbers_of_another_world_never_stand_beside_the_papers(paper_like):
     assert "66.2" not in own
     assert "| 66.2 |" in printed
     assert "not results of ours" in printed
+
+
+def test_an_arm_that_the_papers_table_lacks_has_its_row_and_its_mark(tmp_path, tabulate, root):
+    path = make_world(tmp_path, items=40, prior_items=20)
+    plan = json.loads(path.read_text())
+    sdft = next(cell for cell in plan["cells"] if cell["arm"] == "sdft")
+    plan["cells"].append({**sdft, "arm": "off_policy_fresh", "method": "off_policy_fresh"})
+    path.write_text(json.dumps(plan))
+    verdict = tabulate(path, tmp_path / "t")
+    own = row(verdict, "off_policy_fresh", "new_task")
+    assert own["mean"] == row(verdict, "sdft", "new_task")["mean"]
+    assert own["published"] is None
+    for suffix in ("md", "tex"):
+        assert METHOD_NAMES["off_policy_fresh"] in (tmp_path / f"t/table.{suffix}").read_text()
+    for name in ("figure1", "figure4"):
+        style = str(root / "sdft/pages/figures.mplstyle")
+        figures.main([name, "--plan", str(path), "--style", style, "--out", str(tmp_path / name)])
+        assert '"method": "off_policy_fresh"' in (tmp_path / f"{name}.json").read_text()
 
 
 def test_missing_scores_show_as_not_run(tmp_path, tabulate):

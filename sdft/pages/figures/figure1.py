@@ -63,7 +63,7 @@ def figure1(results: Results) -> tuple[Figure, dict[str, Any]]:
     handles = [
         Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ms=8, ls="none", label=label)
         for name, label in (
-            (name, METHOD_NAMES[name] + ("" if name in points else " (NOT RUN)")) for name in measured.METHODS
+            (name, METHOD_NAMES[name] + ("" if name in points else " (NOT RUN)")) for name in measured.methods(results)
         )
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handletextpad=0.2)
