@@ -11,7 +11,7 @@ sys.path.insert(0, workflow.basedir)
 from sdft.common.code import step_code
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
-from sdft.study import exhibits, paths, rerun, steps
+from sdft.study import exhibits, paths, steps
 from sdft.study.checks import check_batches, check_files
 from sdft.study.plan import Plan
 from sdft.study.schema import STUDIES
@@ -62,7 +62,7 @@ def plan_of(scale):
 
 
 def planned(function, **options):
-    """For an input or parameter: what a function of sdft/study/steps.py says for the rule's scale and wildcards."""
+    """For an input or parameter: what a function of sdft.study.steps says for the rule's scale and wildcards."""
 
     def value(wildcards):
         named = dict(wildcards.items())

@@ -45,7 +45,7 @@ MORE = "\nCONSTANT_OF_A_TEST = 1\n"
 
 # File, a pattern in it, what it becomes, and the digests that move. A pattern of None adds MORE to the file.
 DECIDES = [
-    ("learning/loop.py", "DISTANCE_STEPS = 10", "DISTANCE_STEPS = 11", TRAIN),
+    ("learning/loop.py", None, None, TRAIN),
     ("divergence.py", None, None, TRAIN),
     ("teacher.py", None, None, TRAIN),
     ("common/seeds.py", ">> 1", ">> 2", TRAIN),

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.files import PACKAGE, read_json
 from sdft.common.imports import quick_imports
@@ -21,9 +23,8 @@ from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
 from sdft.tasks.benchmarks import BENCHMARKS
 
-# lm_eval's own tasks and the metric keys of Table 5 (the authors' README and issue 17; hellaswag's `acc` follows from
-# the published 62.0), without chat template and with each task's own number of examples.
-PAPER = {
+# What a protocol that leaves a key out has: lm_eval's own tasks on their own data, zero-shot, without a chat template.
+DEFAULTS = {
     "include_path": None,
     "data_dir": None,
     "apply_chat_template": False,
@@ -31,22 +32,6 @@ PAPER = {
     "batch_size": 1,
     "limit": None,
     "generated_code": "sandbox",
-    "tasks": {
-        "hellaswag": {"task": "hellaswag", "metric": "acc"},
-        "humaneval": {"task": "humaneval", "metric": "pass@1,create_test"},
-        "ifeval": {"task": "ifeval", "metric": "inst_level_loose_acc"},
-        "mmlu": {"task": "mmlu", "metric": "acc"},
-        "truthfulqa": {"task": "truthfulqa_mc1", "metric": "acc", "siblings": ["truthfulqa_mc2"]},
-        "winogrande": {"task": "winogrande", "metric": "acc"},
-    },
-}
-# The miniature world's tasks; whoever uses it adds the data_dir where they lie. config.yaml says the same of its scale.
-MINI = {
-    "include_path": str(PACKAGE / "miniature" / "benchmarks"),
-    "batch_size": 128,
-    "tasks": {
-        name: {"task": f"mini_{name}", "metric": "pass@1" if name == "humaneval" else "acc"} for name in BENCHMARKS
-    },
 }
 # lm_eval's default for drawing few-shot examples.
 FEWSHOT_SEED = 1234
@@ -54,11 +39,13 @@ FEWSHOT_SEED = 1234
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The protocol with defaults filled in. Raises SdftError for an unknown key or a task without name and metric."""
-    known = {**PAPER, "sweep_limit": None}
+    known = {*DEFAULTS, "tasks", "sweep_limit"}
     for key in config:
         if key not in known:
             raise SdftError(f"the prior-benchmark configuration has no key {key!r}; {did_you_mean(key, known)}")
-    merged = {**PAPER, **config}
+    if "tasks" not in config:
+        raise SdftError("the prior-benchmark configuration needs tasks: lm_eval's task and metric of each benchmark.")
+    merged = {**DEFAULTS, **config}
     for name, entry in merged["tasks"].items():
         if name not in BENCHMARKS:
             raise SdftError(f"there is no prior benchmark {name!r}; {did_you_mean(name, BENCHMARKS)}")
@@ -70,15 +57,23 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def shipped_protocol(scale: str) -> dict[str, Any]:
+    """The protocol in a scale's file of this repository, config/{scale}.yaml, with every item of every benchmark."""
+    values = yaml.safe_load((PACKAGE.parent / f"config/{scale}.yaml").read_text(encoding="utf-8"))["prior"]
+    if values.get("include_path"):
+        values["include_path"] = str(PACKAGE.parent / values["include_path"])
+    return {key: value for key, value in values.items() if key != "sweep_limit"}
+
+
 def prior_config(named: str | Mapping[str, Any], data_root: Path) -> dict[str, Any]:
     """The protocol that an option `prior_config` names: "mini" or "paper", a JSON file, or the protocol itself.
 
     Raises SdftError when it is none of these.
     """
     if named == "paper":
-        return check_config(PAPER)
+        return check_config(shipped_protocol("paper"))
     if named == "mini":
-        return check_config({**MINI, "data_dir": str(data_root / "benchmarks")})
+        return check_config({**shipped_protocol("mini"), "data_dir": str(data_root / "benchmarks")})
     return check_config(read_json(named) if isinstance(named, str) else named)
 
 

@@ -22,7 +22,7 @@ from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate.generate import Completion, end_tokens, generate
-from sdft.evaluate.prior import MINI, evaluate_prior
+from sdft.evaluate.prior import evaluate_prior, shipped_protocol
 from sdft.miniature import style
 from sdft.miniature.data import SIZES, TASKS, chance, task_records, write_part
 from sdft.miniature.schema import BENCHMARK_ITEMS
@@ -147,7 +147,7 @@ def measure(
     world, found = probe.world, {}
     with tempfile.TemporaryDirectory() as folder:
         write_part("benchmarks", Path(folder), world.seed, None, benchmark_items, 0)
-        config = {**MINI, "data_dir": f"{folder}/benchmarks"}
+        config = {**shipped_protocol("mini"), "data_dir": f"{folder}/benchmarks"}
         found["prior"] = {n: r.value for n, r in evaluate_prior(probe.model, probe.tokenizer, config).items()}
     for task in tasks:
         splits = task_records(world, task, SIZES[task])

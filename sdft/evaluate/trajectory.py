@@ -17,7 +17,7 @@ from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.models.files import ModelFiles, find_model
 from sdft.records.record import Record
-from sdft.study.rerun import measure_code
+from sdft.study import rerun
 from sdft.study.specs import TrajectorySpec
 
 DESCRIPTION = """Evaluate every snapshot of a run (settings.snapshots) and its end on the same questions: greedy
@@ -113,7 +113,9 @@ def main(arguments: list[str] | None = None) -> None:
         paths = [Path(prior["data_dir"]) / f"{name}.jsonl" for name in prior["tasks"]]
         data |= {str(path): cli.data_digest(path) for path in paths if path.is_file()}
     models = [[step, found.sha256] for step, _, found in points]
-    key = digest([measure_code("trajectory", *options.task), config, models, data, device], 16)
+    benchmarks = prior["tasks"] if prior else ()
+    code = [rerun.measure_code("trajectory", *options.task), *(rerun.prior_code(prior, name) for name in benchmarks)]
+    key = digest([code, config, models, data, device], 16)
     with measuring(options.out, key, "step", [step for step, _, _ in points], options.wait) as partial:
         if partial is None:
             return

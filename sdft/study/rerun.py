@@ -9,13 +9,15 @@ no model.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sdft.common.code import STEPS, Code, here
 from sdft.common.files import digest
+from sdft.methods import find_method
 from sdft.study.exhibits import find, names
+from sdft.tasks import find_task
 
 # What turns a model and questions into responses looks at no right answer.
 SCORING = ("sdft.scoring", "sdft.tasks")
@@ -95,13 +97,28 @@ def measure_code(step: str, *tasks: str, code: Code | None = None) -> str:
     return (code or here()).digest(*STEPS[step], *(f"sdft.tasks.{task}" for task in sorted(tasks)))
 
 
-def exhibit_code(name: str) -> str:
-    """What decides a table or figure: the step's modules, and the exhibit's own files with all that these import."""
+def exhibit_code(name: str, methods: Iterable[str], tasks: Iterable[str]) -> str:
+    """What decides a table or figure: the step's modules, the exhibit's own files with all that these import, and what
+    its methods and tasks are called and drawn like."""
     kind = find(name).kind
-    return here().digest(*STEPS[f"{kind}s"], f"sdft.pages.{kind}s.{name}", f"sdft.study.exhibits.{name}")
+    own = here().digest(*STEPS[f"{kind}s"], f"sdft.pages.{kind}s.{name}", f"sdft.study.exhibits.{name}")
+    return digest([own, shown(methods, tasks)], 12)
 
 
-def ledger_code() -> str:
-    """What decides the ledger: its own modules, and every exhibit's with its statements."""
-    own = [f"sdft.evidence.exhibits.{name}" for name in names()]
-    return here().digest(*STEPS["ledger"], *(module for module in own if here().file(module)))
+def page_code(step: str, methods: Iterable[str], tasks: Iterable[str]) -> str:
+    """What decides a page of all exhibits: the step's modules, every exhibit's numbers and statements, and the names
+    and looks of methods and tasks."""
+    numbers = [f"sdft.evidence.exhibits.{name}" for name in names()]
+    own = here().digest(*STEPS[step], *(module for module in numbers if here().file(module)))
+    return digest([own, shown(methods, tasks)], 12)
+
+
+def shown(methods: Iterable[str], tasks: Iterable[str]) -> list[Any]:
+    """Titles and looks, which the code of a training or a score leaves out."""
+    found = [*map(find_method, sorted(set(methods))), *map(find_task, sorted(set(tasks)))]
+    return [[entry.title, entry.look] for entry in found]
+
+
+def flops_code(method: str) -> str:
+    """What decides the FLOPs of a training step: the count, and what is trained."""
+    return here().digest(*STEPS["flops"], *STEPS["train"], f"sdft.methods.{method}")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sdft.common.errors import SdftError
-from sdft.evaluate.prior import PAPER, check_config, evaluate_prior
+from sdft.evaluate.prior import check_config, evaluate_prior, shipped_protocol
 from sdft.tasks.benchmarks import BENCHMARKS
 
 CHOICE = """task: own_choice
@@ -172,7 +172,12 @@ def test_what_is_not_there_is_named(model, tokenizer, config, tmp_path):
 
 
 def test_the_protocol_is_checked():
-    assert check_config(PAPER)["tasks"]["ifeval"]["metric"] == "inst_level_loose_acc"
+    paper = check_config(shipped_protocol("paper"))
+    assert paper["tasks"]["ifeval"]["metric"] == "inst_level_loose_acc"
+    assert (paper["include_path"], paper["limit"], paper["num_fewshot"]) == (None, None, None)
+    assert Path(check_config(shipped_protocol("mini"))["include_path"]).is_dir()
+    with pytest.raises(SdftError, match="needs tasks"):
+        check_config({})
     assert tuple(BENCHMARKS) == ("hellaswag", "humaneval", "ifeval", "mmlu", "truthfulqa", "winogrande")
     with pytest.raises(SdftError, match="did you mean 'batch_size'"):
         check_config({"batchsize": 1})

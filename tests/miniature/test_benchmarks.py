@@ -42,13 +42,13 @@ def test_instructions_are_checked_strictly():
 
 @pytest.mark.slow
 def test_lm_eval_runs_every_benchmark_on_local_rows(tmp_path):
-    from sdft.evaluate.prior import MINI, evaluate_prior
+    from sdft.evaluate.prior import evaluate_prior, shipped_protocol
     from sdft.miniature.data import write_part
     from sdft.miniature.pretrain import new_model
     from sdft.miniature.tokenizer import make_tokenizer
 
     write_part("benchmarks", tmp_path, 0, None, 8, 0)
-    config = {**MINI, "data_dir": str(tmp_path / "benchmarks")}
+    config = {**shipped_protocol("mini"), "data_dir": str(tmp_path / "benchmarks")}
     found = evaluate_prior(new_model("xs", 0), make_tokenizer(), config)
-    assert {name: len(result.items) for name, result in found.items()} == dict.fromkeys(MINI["tasks"], 8)
+    assert {name: len(result.items) for name, result in found.items()} == dict.fromkeys(config["tasks"], 8)
     assert found["humaneval"].value == found["ifeval"].value == 0.0
