@@ -17,7 +17,7 @@ from typing import Any
 from sdft.common.code import STEPS, Code, here
 from sdft.common.files import digest
 from sdft.methods import find_method
-from sdft.study.exhibits import find
+from sdft.study.exhibits import find, names
 from sdft.tasks import find_task
 
 # What turns a model and questions into responses looks at no right answer.
@@ -110,8 +110,11 @@ def exhibit_code(name: str, methods: Iterable[str], tasks: Iterable[str]) -> str
 
 
 def page_code(step: str, methods: Iterable[str], tasks: Iterable[str]) -> str:
-    """What decides a page of all exhibits: the step's modules, and the names and looks of methods and tasks."""
-    return digest([here().digest(*STEPS[step]), shown(methods, tasks)], 12)
+    """What decides a page of all exhibits: the step's modules, every exhibit's numbers and statements, and the names
+    and looks of methods and tasks."""
+    numbers = [f"sdft.evidence.exhibits.{name}" for name in names()]
+    own = here().digest(*STEPS[step], *(module for module in numbers if here().file(module)))
+    return digest([own, shown(methods, tasks)], 12)
 
 
 def shown(methods: Iterable[str], tasks: Iterable[str]) -> list[Any]:
