@@ -14,10 +14,10 @@ smoke: $(VENV)/ready
 
 # What a change needs while it is made; the slow tests are left to `make test`.
 quick: $(VENV)/ready
-	$(RUN)/python -m pytest -n $(CORES) -m "not slow"
+	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup -m "not slow"
 
 test: $(VENV)/ready lint
-	$(RUN)/python -m pytest -n $(CORES)
+	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup
 
 lint: $(VENV)/ready
 	$(RUN)/ruff check .

@@ -1,6 +1,6 @@
 # Every result of "Self-Distillation Enables Continual Learning" (SDFT, arXiv 2601.19897) from one DAG.
 #
-# sdft/study/paths.py says where each thing lies, sdft/study/steps.py what each rule reads and tells its step.
+# sdft/study/paths.py says where each thing lies, sdft/study/steps what each rule reads and tells its step.
 
 from snakemake.utils import min_version
 
@@ -49,47 +49,47 @@ onstart:
 # Everything: each table and figure of the paper, the ledger of its claims, and the reports.
 rule all:
     input:
-        steps.target_files(PLAN, *exhibits.names(), "claims", "report", "results"),
+        steps.shown.target_files(PLAN, *exhibits.names(), "claims", "report", "results"),
     localrule: True
 
 
 rule tables:
     input:
-        steps.target_files(PLAN, *exhibits.names("table")),
+        steps.shown.target_files(PLAN, *exhibits.names("table")),
     localrule: True
 
 
 rule figures:
     input:
-        steps.target_files(PLAN, *exhibits.names("figure")),
+        steps.shown.target_files(PLAN, *exhibits.names("figure")),
     localrule: True
 
 
 # The ledger: every sentence of the paper that can be tested, with what was found.
 rule claims:
     input:
-        steps.target_files(PLAN, "claims"),
+        steps.shown.target_files(PLAN, "claims"),
     localrule: True
 
 
 # The report on everything.
 rule report:
     input:
-        steps.target_files(PLAN, "results"),
+        steps.shown.target_files(PLAN, "results"),
     localrule: True
 
 
 # Table 5: skill learning and prior capabilities, with the Pareto figure and a report that shows both.
 rule table5:
     input:
-        steps.target_files(PLAN, "table5", "figure4", "report"),
+        steps.shown.target_files(PLAN, "table5", "figure4", "report"),
     localrule: True
 
 
 # Every rule of Table 5 with tiny settings (scale smoke), in minutes; its numbers mean nothing.
 rule smoke:
     input:
-        steps.target_files(plan_of("smoke"), "table5", "figure4", "report"),
+        steps.shown.target_files(plan_of("smoke"), "table5", "figure4", "report"),
     localrule: True
 
 
@@ -101,5 +101,5 @@ for entry in exhibits.names():
             name:
                 entry
             input:
-                steps.target_files(PLAN, entry),
+                steps.shown.target_files(PLAN, entry),
             localrule: True

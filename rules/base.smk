@@ -5,18 +5,18 @@
 # its own digests change, not when another model's do.
 rule base_released:
     input:
-        digests=ancient(planned(steps.released_digests)),
+        digests=ancient(planned(steps.sources.released_digests)),
     output:
         paths.BASE,
     log:
         paths.log("base/{model}"),
     wildcard_constraints:
-        scale=steps.model_scales(CONFIG, "released"),
+        scale=steps.sources.model_scales(CONFIG, "released"),
     conda:
         "../envs/analysis.yaml"
     params:
-        folder=planned(steps.released_model_folder),
-        sha256=planned(steps.released_digest),
+        folder=planned(steps.sources.released_model_folder),
+        sha256=planned(steps.sources.released_digest),
     shell:
         "python -m sdft.models.record --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
         "--out {output} > {log} 2>&1"
@@ -30,14 +30,14 @@ rule base_trained:
     log:
         paths.log("base/{model}"),
     wildcard_constraints:
-        scale=steps.model_scales(CONFIG, "trained"),
+        scale=steps.sources.model_scales(CONFIG, "trained"),
     conda:
         "../envs/train.yaml"
     resources:
-        gpu=planned(steps.gpus),
+        gpu=planned(steps.runs.gpus),
     params:
-        spec=planned(steps.pretrain_spec),
-        check=planned(steps.requirements),
+        spec=planned(steps.sources.pretrain_spec),
+        check=planned(steps.sources.requirements),
         folder=subpath(output[0], parent=True),
         code=step_code("base"),
     shell:
@@ -50,16 +50,16 @@ rule base_trained:
 # undeclared, so that a download which is stopped continues where it was.
 rule base_model:
     input:
-        planned(steps.local_model_files),
+        planned(steps.sources.local_model_files),
     output:
         paths.BASE,
     log:
         paths.log("base/{model}"),
     wildcard_constraints:
-        scale=steps.model_scales(CONFIG, "hub", "random"),
+        scale=steps.sources.model_scales(CONFIG, "hub", "random"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=planned(steps.source_spec),
+        spec=planned(steps.sources.source_spec),
     shell:
         "python -m sdft.models.hub --spec {params.spec:q} > {log} 2>&1"

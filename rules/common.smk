@@ -21,7 +21,7 @@ from sdft.tasks.benchmarks import BENCHMARKS
 from workflow_scripts import internals
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
-# Neither this nor a moved environment reruns anything, as a parameter would.
+# The prefix is no parameter of a rule, so a moved environment reruns nothing.
 if not workflow.deployment_settings.deployment_method:
     shell.prefix(f'PATH="{Path(sys.executable).parent}:$PATH"; ')
 
@@ -62,7 +62,7 @@ def plan_of(scale):
 
 
 def planned(function, **options):
-    """For an input or parameter: what a function of sdft/study/steps.py says for the rule's scale and wildcards."""
+    """For an input or parameter: what a function of sdft.study.steps says for the rule's scale and wildcards."""
 
     def value(wildcards):
         named = dict(wildcards.items())

@@ -12,11 +12,11 @@ for task in task_names():
         log:
             paths.log(f"data/{task}"),
         wildcard_constraints:
-            scale=steps.task_scales(CONFIG, "made", task),
+            scale=steps.sources.task_scales(CONFIG, "made", task),
         conda:
             "../envs/train.yaml"
         params:
-            spec=planned(steps.miniature_spec, task=task),
+            spec=planned(steps.sources.miniature_spec, task=task),
             code=step_code("data"),
         shell:
             "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"
@@ -30,11 +30,11 @@ rule miniature_general:
     log:
         paths.log("data/general"),
     wildcard_constraints:
-        scale=steps.data_scales(CONFIG, "miniature"),
+        scale=steps.sources.data_scales(CONFIG, "miniature"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=planned(steps.miniature_spec, task="general"),
+        spec=planned(steps.sources.miniature_spec, task="general"),
         code=step_code("data"),
     shell:
         "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"
@@ -47,11 +47,11 @@ rule miniature_benchmarks:
     log:
         paths.log("data/benchmarks"),
     wildcard_constraints:
-        scale=steps.data_scales(CONFIG, "miniature"),
+        scale=steps.sources.data_scales(CONFIG, "miniature"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=planned(steps.miniature_spec, task="benchmarks"),
+        spec=planned(steps.sources.miniature_spec, task="benchmarks"),
         code=step_code("data"),
     shell:
         "python -m sdft.miniature.data --spec {params.spec:q} > {log} 2>&1"

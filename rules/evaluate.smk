@@ -8,8 +8,8 @@ for task in task_names():
         name:
             f"evaluate_{task}"
         input:
-            planned(steps.benchmark_files),
-            planned(steps.run_test_files),
+            planned(steps.measures.benchmark_files),
+            planned(steps.measures.run_test_files),
             model=paths.MODEL,
         output:
             paths.scores(paths.RUN_SCORES, *tested(task), *BENCHMARKS),
@@ -20,10 +20,10 @@ for task in task_names():
         conda:
             "../envs/evaluate.yaml"
         resources:
-            gpu=planned(steps.gpus),
+            gpu=planned(steps.runs.gpus),
         params:
-            spec=planned(steps.evaluate_spec),
-            code=planned(steps.measure_code, step="evaluate", prior=True),
+            spec=planned(steps.measures.evaluate_spec),
+            code=planned(steps.code.measure_code, step="evaluate", prior=True),
         shell:
             "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
@@ -32,8 +32,8 @@ for task in task_names():
 # scores ({task}.json) lie undeclared beside the others.
 rule evaluate_base:
     input:
-        planned(steps.benchmark_files),
-        planned(steps.base_test_files),
+        planned(steps.measures.benchmark_files),
+        planned(steps.measures.base_test_files),
         model=paths.BASE,
     output:
         paths.scores(paths.BASE_SCORES, *BENCHMARKS),
@@ -42,10 +42,10 @@ rule evaluate_base:
     conda:
         "../envs/evaluate.yaml"
     resources:
-        gpu=planned(steps.gpus),
+        gpu=planned(steps.runs.gpus),
     params:
-        spec=planned(steps.evaluate_base_spec),
-        code=planned(steps.measure_code, step="evaluate", prior=True),
+        spec=planned(steps.measures.evaluate_base_spec),
+        code=planned(steps.code.measure_code, step="evaluate", prior=True),
     shell:
         "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
@@ -57,7 +57,7 @@ for task in task_names():
         name:
             f"evaluate_context_{task}"
         input:
-            planned(steps.context_files),
+            planned(steps.measures.context_files),
             model=paths.BASE,
         output:
             paths.scores(paths.CONTEXT_SCORES, *tested(task)),
@@ -68,9 +68,9 @@ for task in task_names():
         conda:
             "../envs/evaluate.yaml"
         resources:
-            gpu=planned(steps.gpus),
+            gpu=planned(steps.runs.gpus),
         params:
-            spec=planned(steps.evaluate_context_spec),
-            code=planned(steps.measure_code, step="evaluate"),
+            spec=planned(steps.measures.evaluate_context_spec),
+            code=planned(steps.code.measure_code, step="evaluate"),
         shell:
             "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"

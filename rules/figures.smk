@@ -5,7 +5,7 @@
 # which misses it is marked in both.
 rule figure:
     input:
-        planned(steps.exhibit_files),
+        planned(steps.shown.exhibit_files),
         style="sdft/pages/figures.mplstyle",
     output:
         files=expand(paths.FIGURE, kind=["pdf", "svg", "png", "json"], allow_missing=True),
@@ -16,9 +16,9 @@ rule figure:
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=planned(steps.exhibit_plan),
+        plan=planned(steps.shown.exhibit_plan),
         stem=subpath(output.plan, strip_suffix=".plan.json"),
-        code=planned(steps.exhibit_code),
+        code=planned(steps.code.exhibit_code),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.figures {wildcards.figure} --plan {output.plan} --style {input.style} --out {params.stem} "

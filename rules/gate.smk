@@ -4,13 +4,13 @@
 
 rule gate:
     input:
-        steps.gate_files(PLAN),
+        steps.shown.gate_files(PLAN),
     localrule: True
 
 
 rule check_base:
     input:
-        planned(steps.base_score_files),
+        planned(steps.shown.base_score_files),
     output:
         paths.GATE,
     log:
@@ -18,7 +18,7 @@ rule check_base:
     conda:
         "../envs/analysis.yaml"
     params:
-        folder=planned(steps.base_scores),
+        folder=planned(steps.shown.base_scores),
         code=step_code("gate"),
     shell:
         "python -m sdft.study.gate --scores {params.folder} --model {wildcards.model} --out {output} > {log} 2>&1"

@@ -12,7 +12,7 @@ for task in JUDGED:
             f"judge_{task}"
         input:
             scores=paths.scores(paths.RUN_SCORES, *tested(task), *BENCHMARKS),
-            data=planned(steps.run_test_files),
+            data=planned(steps.measures.run_test_files),
         output:
             paths.scores(paths.RUN_SCORES, *tested(task), *BENCHMARKS, scored="judged"),
         log:
@@ -22,7 +22,7 @@ for task in JUDGED:
         conda:
             "../envs/evaluate.yaml"
         params:
-            config=planned(steps.judge_config),
+            config=planned(steps.measures.judge_config),
             tasks=list(tested(task)),
             scores=subpath(input[0], parent=True),
             folder=subpath(output[0], parent=True),
@@ -36,7 +36,7 @@ for task in JUDGED:
             f"judge_context_{task}"
         input:
             scores=paths.scores(paths.CONTEXT_SCORES, *tested(task)),
-            data=planned(steps.context_files),
+            data=planned(steps.measures.context_files),
         output:
             paths.scores(paths.CONTEXT_SCORES, *tested(task), scored="judged"),
         log:
@@ -46,7 +46,7 @@ for task in JUDGED:
         conda:
             "../envs/evaluate.yaml"
         params:
-            config=planned(steps.judge_config),
+            config=planned(steps.measures.judge_config),
             tasks=list(tested(task)),
             scores=subpath(input[0], parent=True),
             folder=subpath(output[0], parent=True),
@@ -60,7 +60,7 @@ for task in JUDGED:
 rule judge_base:
     input:
         scores=paths.scores(paths.BASE_SCORES, *BENCHMARKS),
-        data=planned(steps.base_test_files, judged=True),
+        data=planned(steps.measures.base_test_files, judged=True),
     output:
         paths.scores(paths.BASE_SCORES, *BENCHMARKS, scored="judged"),
     log:
@@ -68,8 +68,8 @@ rule judge_base:
     conda:
         "../envs/evaluate.yaml"
     params:
-        config=planned(steps.judge_config),
-        tasks=planned(steps.base_results, judged=True),
+        config=planned(steps.measures.judge_config),
+        tasks=planned(steps.measures.base_results, judged=True),
         scores=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
         code=step_code("judge"),

@@ -5,8 +5,8 @@
 # Accuracy on a study's tasks, and the prior benchmarks, at the points along a run's training whose weights it kept.
 rule trajectory:
     input:
-        planned(steps.benchmark_files),
-        planned(steps.trajectory_files),
+        planned(steps.measures.benchmark_files),
+        planned(steps.measures.trajectory_files),
         model=paths.MODEL,
     output:
         paths.TRAJECTORY,
@@ -15,18 +15,18 @@ rule trajectory:
     conda:
         "../envs/evaluate.yaml"
     resources:
-        gpu=planned(steps.gpus),
+        gpu=planned(steps.runs.gpus),
     params:
-        spec=planned(steps.trajectory_spec),
-        code=planned(steps.measure_code, step="trajectory", prior=True),
+        spec=planned(steps.measures.trajectory_spec),
+        code=planned(steps.code.measure_code, step="trajectory", prior=True),
     shell:
         "python -m sdft.evaluate.trajectory --spec {params.spec:q} --wait 10000 > {log} 2>&1"
 
 
 rule pass_at_k:
     input:
-        model=planned(steps.measured_model),
-        test=planned(steps.measured_data, taken="scaling"),
+        model=planned(steps.measures.measured_model),
+        test=planned(steps.measures.measured_data, taken="scaling"),
     output:
         paths.RUN_PASSK,
     log:
@@ -34,10 +34,10 @@ rule pass_at_k:
     conda:
         "../envs/evaluate.yaml"
     resources:
-        gpu=planned(steps.gpus),
+        gpu=planned(steps.runs.gpus),
     params:
-        spec=planned(steps.passk_spec, taken="scaling"),
-        code=planned(steps.measure_code, step="passk"),
+        spec=planned(steps.measures.passk_spec, taken="scaling"),
+        code=planned(steps.code.measure_code, step="passk"),
     shell:
         "python -m sdft.evaluate.passk --spec {params.spec:q} --wait 10000 > {log} 2>&1"
 
@@ -51,9 +51,9 @@ use rule pass_at_k as pass_at_k_base with:
 
 rule divergence:
     input:
-        model=planned(steps.measured_model),
-        base=planned(steps.base_file),
-        test=planned(steps.measured_data, taken="teacher"),
+        model=planned(steps.measures.measured_model),
+        base=planned(steps.measures.base_file),
+        test=planned(steps.measures.measured_data, taken="teacher"),
     output:
         paths.RUN_DIVERGENCE,
     log:
@@ -61,10 +61,10 @@ rule divergence:
     conda:
         "../envs/evaluate.yaml"
     resources:
-        gpu=planned(steps.gpus),
+        gpu=planned(steps.runs.gpus),
     params:
-        spec=planned(steps.divergence_spec, taken="teacher"),
-        code=planned(steps.measure_code, step="divergence"),
+        spec=planned(steps.measures.divergence_spec, taken="teacher"),
+        code=planned(steps.code.measure_code, step="divergence"),
     shell:
         "python -m sdft.evaluate.distance --spec {params.spec:q} --wait 10000 > {log} 2>&1"
 
@@ -79,7 +79,7 @@ use rule divergence as divergence_base with:
 # FLOPs of a step of a run's training, counted while it is taken.
 rule flops:
     input:
-        planned(steps.run_inputs),
+        planned(steps.runs.run_inputs),
         run=paths.RUN,
     output:
         paths.FLOPS,
@@ -88,9 +88,9 @@ rule flops:
     conda:
         "../envs/train.yaml"
     resources:
-        gpu=planned(steps.gpus),
+        gpu=planned(steps.runs.gpus),
     params:
-        code=planned(steps.flops_code),
+        code=planned(steps.code.flops_code),
     shell:
         "python -m sdft.learning.flops --run {input.run} --out {output} > {log} 2>&1"
 

@@ -8,21 +8,21 @@ for task in task_names():
         name:
             f"prepare_{task}"
         input:
-            planned(steps.local_data_files, task=task),
+            planned(steps.sources.local_data_files, task=task),
         output:
             expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
             manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
         log:
             paths.log(f"data/{task}"),
         wildcard_constraints:
-            scale=steps.task_scales(CONFIG, "files", task),
+            scale=steps.sources.task_scales(CONFIG, "files", task),
         conda:
             "../envs/train.yaml"
         params:
             task=task,
-            spec=planned(steps.data_spec, task=task),
+            spec=planned(steps.sources.data_spec, task=task),
             folder=subpath(output[0], parent=True),
-            code=planned(steps.measure_code, step="official", task=task),
+            code=planned(steps.code.measure_code, step="official", task=task),
         shell:
             "python -m sdft.data.prepare --task {params.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
@@ -32,18 +32,18 @@ for task in task_names():
         name:
             f"write_{task}"
         input:
-            planned(steps.local_data_files, task=task),
+            planned(steps.sources.local_data_files, task=task),
         output:
             expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
             manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
         log:
             paths.log(f"data/{task}"),
         wildcard_constraints:
-            scale=steps.task_scales(CONFIG, "articles", task),
+            scale=steps.sources.task_scales(CONFIG, "articles", task),
         conda:
             "../envs/train.yaml"
         params:
-            spec=planned(steps.data_spec, task=task),
+            spec=planned(steps.sources.data_spec, task=task),
             folder=subpath(output[0], parent=True),
             code=step_code("knowledge"),
         shell:
@@ -58,11 +58,11 @@ rule official_general:
     log:
         paths.log("data/general"),
     wildcard_constraints:
-        scale=steps.data_scales(CONFIG, "official"),
+        scale=steps.sources.data_scales(CONFIG, "official"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=planned(steps.data_spec, task="general"),
+        spec=planned(steps.sources.data_spec, task="general"),
         folder=subpath(output[0], parent=True),
         code=step_code("official"),
     shell:
@@ -77,11 +77,11 @@ rule invented_benchmarks:
     log:
         paths.log("data/benchmarks"),
     wildcard_constraints:
-        scale=steps.data_scales(CONFIG, "official"),
+        scale=steps.sources.data_scales(CONFIG, "official"),
     conda:
         "../envs/train.yaml"
     params:
-        spec=planned(steps.data_spec, task="benchmarks"),
+        spec=planned(steps.sources.data_spec, task="benchmarks"),
         folder=subpath(output[0], parent=True),
         code=step_code("official"),
     shell:
@@ -100,6 +100,6 @@ rule lengths:
     conda:
         "../envs/train.yaml"
     params:
-        spec=planned(steps.lengths_spec),
+        spec=planned(steps.sources.lengths_spec),
     shell:
         "python -m sdft.learning.lengths --spec {params.spec:q} > {log} 2>&1"

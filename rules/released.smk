@@ -5,7 +5,7 @@
 
 rule released_checkpoints:
     input:
-        steps.released_files(PLAN),
+        steps.shown.released_files(PLAN),
     localrule: True
 
 
@@ -18,7 +18,7 @@ rule released_model:
     conda:
         "../envs/train.yaml"
     params:
-        spec=planned(steps.source_spec),
+        spec=planned(steps.sources.source_spec),
     shell:
         "python -m sdft.models.hub --spec {params.spec:q} > {log} 2>&1"
 
@@ -26,7 +26,7 @@ rule released_model:
 # Its own task and the six prior benchmarks.
 rule evaluate_released:
     input:
-        planned(steps.benchmark_files),
+        planned(steps.measures.benchmark_files),
         model=paths.RELEASED,
         test=expand(paths.DATA, split="test", allow_missing=True),
     output:
@@ -36,17 +36,17 @@ rule evaluate_released:
     conda:
         "../envs/evaluate.yaml"
     resources:
-        gpu=planned(steps.gpus),
+        gpu=planned(steps.runs.gpus),
     params:
-        spec=planned(steps.evaluate_released_spec),
-        code=planned(steps.measure_code, step="evaluate", prior=True),
+        spec=planned(steps.measures.evaluate_released_spec),
+        code=planned(steps.code.measure_code, step="evaluate", prior=True),
     shell:
         "python -m sdft.evaluate --spec {params.spec:q} > {log} 2>&1"
 
 
 rule released_table:
     input:
-        planned(steps.released_scores),
+        planned(steps.shown.released_scores),
     output:
         plan=expand(paths.TABLE_PLAN, table="released", allow_missing=True),
         verdict=expand(paths.VERDICT, table="released", allow_missing=True),
@@ -57,7 +57,7 @@ rule released_table:
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=planned(steps.released_plan),
+        plan=planned(steps.shown.released_plan),
         folder=subpath(output[0], parent=True),
         code=step_code("released"),
     shell:

@@ -8,7 +8,7 @@ rule render_report:
         verdict=expand(paths.VERDICT, table="table5", allow_missing=True),
         plan=expand(paths.TABLE_PLAN, table="table5", allow_missing=True),
         figures=expand(paths.FIGURE, figure="figure4", kind=["svg", "json"], allow_missing=True),
-        selected=planned(steps.selected_files),
+        selected=planned(steps.shown.selected_files),
         script="workflow_scripts/render_report.py",
     output:
         paths.REPORT,
@@ -20,7 +20,7 @@ rule render_report:
         "../envs/analysis.yaml"
     params:
         results=subpath(output[0], ancestor=2),
-        code=planned(steps.page_code, step="report"),
+        code=planned(steps.code.page_code, step="report"),
     shell:
         "python {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
         "--parameters results={params.results} > {log.text} 2>&1"
@@ -29,7 +29,7 @@ rule render_report:
 # Every sentence of the paper that can be tested, with what the tables and figures found.
 rule ledger:
     input:
-        planned(steps.shown_files),
+        planned(steps.shown.shown_files),
     output:
         expand(paths.LEDGER, kind=["json", "md", "csv", "tex"], allow_missing=True),
     log:
@@ -39,14 +39,14 @@ rule ledger:
         "../envs/analysis.yaml"
     params:
         folder=subpath(output[0], parent=True),
-        code=planned(steps.page_code, step="ledger"),
+        code=planned(steps.code.page_code, step="ledger"),
     shell:
         "python -m sdft.pages.ledger --verdicts {input} --out {params.folder} > {log} 2>&1"
 
 
 use rule render_report as render_results with:
     input:
-        planned(steps.shown_files),
+        planned(steps.shown.shown_files),
         notebook="notebooks/results.ipynb",
         ledger=expand(paths.LEDGER, kind="json", allow_missing=True),
         script="workflow_scripts/render_report.py",

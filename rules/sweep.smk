@@ -4,9 +4,9 @@
 # Train one candidate, then score it on validation and on the prior benchmarks. Its weights go unless they are kept.
 rule candidate:
     input:
-        planned(steps.run_inputs),
+        planned(steps.runs.run_inputs),
         validation=expand(paths.DATA, split="validation", allow_missing=True),
-        benchmarks=planned(steps.benchmark_files),
+        benchmarks=planned(steps.measures.benchmark_files),
     output:
         run=paths.CANDIDATE,
         validation=paths.VALIDATION,
@@ -16,14 +16,14 @@ rule candidate:
     conda:
         "../envs/train.yaml"
     # The profile gives CPUs and memory for each.
-    threads: planned(steps.processes)
+    threads: planned(steps.runs.processes)
     resources:
-        gpu=planned(steps.training_gpus),
-        processes=planned(steps.processes),
+        gpu=planned(steps.runs.training_gpus),
+        processes=planned(steps.runs.processes),
     params:
-        run=planned(steps.run_spec),
-        spec=planned(steps.candidate_spec),
-        code=planned(steps.candidate_code),
+        run=planned(steps.runs.run_spec),
+        spec=planned(steps.measures.candidate_spec),
+        code=planned(steps.code.candidate_code),
     shell:
         "printf '%s' {params.run:q} > {output.run} && "
         "python -m sdft.learning.candidate --spec {params.spec:q} --processes {resources.processes} --wait 10000 "
@@ -35,8 +35,8 @@ rule candidate:
 rule select:
     input:
         validation=expand(paths.DATA, split="validation", allow_missing=True),
-        candidates=planned(steps.candidates),
-        replies=planned(steps.candidate_replies),
+        candidates=planned(steps.measures.candidates),
+        replies=planned(steps.measures.candidate_replies),
     output:
         paths.SELECTED,
     log:
@@ -45,7 +45,7 @@ rule select:
     conda:
         "../envs/analysis.yaml"
     params:
-        spec=planned(steps.select_spec),
-        code=planned(steps.select_code),
+        spec=planned(steps.measures.select_spec),
+        code=planned(steps.code.select_code),
     shell:
         "python -m sdft.learning.select --spec {params.spec:q} --candidates {input.candidates} > {log} 2>&1"

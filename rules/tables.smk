@@ -4,7 +4,7 @@
 # plan.json names the runs and files behind every cell. Only files that exist are tabulated; the rest show as NOT RUN.
 rule table:
     input:
-        planned(steps.exhibit_files),
+        planned(steps.shown.exhibit_files),
     output:
         plan=paths.TABLE_PLAN,
         verdict=paths.VERDICT,
@@ -15,9 +15,9 @@ rule table:
     conda:
         "../envs/analysis.yaml"
     params:
-        plan=planned(steps.exhibit_plan),
+        plan=planned(steps.shown.exhibit_plan),
         folder=subpath(output.plan, parent=True),
-        code=planned(steps.exhibit_code),
+        code=planned(steps.code.exhibit_code),
     shell:
         "printf '%s' {params.plan:q} > {output.plan} && "
         "python -m sdft.pages.tables --plan {output.plan} --out {params.folder} > {log} 2>&1"

@@ -5,7 +5,7 @@
 # continues where it was: Snakemake deletes a job's declared outputs whenever it starts the job.
 rule train:
     input:
-        planned(steps.run_inputs),
+        planned(steps.runs.run_inputs),
     output:
         run=paths.RUN,
         model=paths.MODEL,
@@ -15,14 +15,14 @@ rule train:
     conda:
         "../envs/train.yaml"
     # The profile gives CPUs and memory for each.
-    threads: planned(steps.processes)
+    threads: planned(steps.runs.processes)
     resources:
-        gpu=planned(steps.training_gpus),
-        processes=planned(steps.processes),
+        gpu=planned(steps.runs.training_gpus),
+        processes=planned(steps.runs.processes),
     params:
-        run=planned(steps.run_spec),
+        run=planned(steps.runs.run_spec),
         folder=subpath(output.model, parent=True),
-        code=planned(steps.train_code),
+        code=planned(steps.code.train_code),
     shell:
         "printf '%s' {params.run:q} > {output.run} && "
         "python -m sdft.train --processes {resources.processes} --run {output.run} --out {params.folder} --wait 10000 > {log} 2>&1"

@@ -25,9 +25,9 @@ from sdft.study.forecast import (
     jobs,
     makespan,
     memory,
-    sequences,
 )
 from sdft.study.plan import Plan
+from sdft.study.rows import sequences
 from sdft.study.schema import Budget, Judge
 from workflow_scripts.budget import report
 

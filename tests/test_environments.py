@@ -28,9 +28,27 @@ def test_the_lock_has_exact_versions_only(root):
     assert all(re.fullmatch(r"[0-9][0-9a-zA-Z.]*", version) for version in pins(root).values())
 
 
-def test_every_rule_that_runs_a_step_names_an_environment_and_a_log(root):
+def rules(root):
+    """The text of every rule by its name, and of a `use rule` the name of the rule that it varies."""
+    found = {}
+    heads = r"^ *(?:rule|checkpoint) (\w+):|^ *use rule (\w+) as (\w+) with:"
     for path in (root / "rules").glob("*.smk"):
-        for rule in re.split(r"^(?:rule|checkpoint) ", path.read_text(), flags=re.M)[1:]:
-            if "shell:" in rule:
-                assert re.search(r'conda:\s+"\.\./envs/\w+\.yaml"', rule), rule.split(":")[0]
-                assert "log:" in rule, rule.split(":")[0]
+        text = path.read_text()
+        starts = list(re.finditer(heads, text, flags=re.M))
+        for start, following in zip(starts, [*starts, None][1:], strict=True):
+            plain, varied, name = start.groups()
+            found[plain or name] = (text[start.end() : following and following.start()], varied)
+    return found
+
+
+def test_every_rule_that_runs_a_step_names_an_environment_and_a_log_of_its_own(root):
+    found = rules(root)
+    assert sum(varied is not None for _, varied in found.values()) >= 2
+    for name, (text, varied) in found.items():
+        if varied:
+            assert varied in found, name
+            assert "output:" in text, name
+            assert "log:" in text, name
+        elif "shell:" in text:
+            assert re.search(r'conda:\s+"\.\./envs/\w+\.yaml"', text), name
+            assert "log:" in text, name

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Hold the cyclic garbage collector back, and let it pass by for ever what is there at the end.
+    """Switch the cyclic garbage collector off meanwhile; objects that exist at the end are never examined again.
 
     torch, transformers and lm_eval make a million objects that stay; going through them again and again while they come
     takes a fifth of the time that the imports take. Works as a decorator too.

@@ -17,8 +17,8 @@ class Partial:
     """Rows of a result that is not finished, in `{out}.state/rows.jsonl`, a block of rows a line.
 
     key: a digest of all that decides the rows; names: what the rows are called, in order, in their field `field`.
-    Of rows kept under another key, or from the first line on that is cut off or not the next one, nothing is used. A
-    block is kept or dropped as a whole, since its rows were sampled together.
+    A file with another key is ignored. Reading stops at the first line that is cut off or does not hold the block that
+    comes next. A block is kept or dropped as a whole, since its rows were sampled together.
     """
 
     def __init__(self, out: str | Path, key: str, field: str, names: Sequence[Any]) -> None:

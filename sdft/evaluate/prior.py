@@ -212,7 +212,7 @@ class PriorRunner:
             "test_split": "test",
         }
         if self.config["include_path"] is None:
-            # lm_eval's own tasks name other splits, which a local file has not; zero-shot draws nothing from this one.
+            # lm_eval's own tasks name splits that a local file does not have. Zero-shot draws no example from this one.
             changes["fewshot_split"] = "test"
         lines = [f"{key}: {json.dumps(value)}" for key, value in changes.items()]
         lines.append("custom_dataset: !function sdft.evaluate.prior.read_benchmark")

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +127,8 @@ class CodeEval:
 
         references: a program of tests for each problem; predictions: the candidate programs of each problem.
         """
+        from sdft.statistics import pass_at_k
+
         check_available(self.mode)
         jobs = [
             (number, f"{candidate}\n{tests}")
@@ -141,7 +142,7 @@ class CodeEval:
             outcomes[number].append(outcome)
         counts = [(len(results), results.count("passed")) for results in outcomes.values()]
         return {
-            f"pass@{size}": sum(1 - comb(n - c, size) / comb(n, size) for n, c in counts) / len(counts)
+            f"pass@{size}": sum(pass_at_k(n, c, size) for n, c in counts) / len(counts)
             for size in k
             if counts and all(n >= size for n, _ in counts)
         }, outcomes

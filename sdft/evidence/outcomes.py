@@ -101,6 +101,33 @@ class Results:
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(cell.task for cell in self.cells))
 
+    @cached_property
+    def failed_checks(self) -> dict[str, list[str]]:
+        """The benchmarks on which a base model misses its gate (sdft/study/gate.yaml), by model.
+
+        None is missed where the numbers do not stand beside the paper's.
+        """
+        files = [Path(path) for path in self.exhibit.gate if self.beside_paper]
+        records = [read_json(path) for path in files if path.exists()]
+        return {
+            record["model"]: [check["benchmark"] for check in record["checks"] if not check["passed"]]
+            for record in records
+        }
+
+    def missed(self, benchmarks: Iterable[str] | None = None, sizes: Iterable[str | None] = (None,)) -> str | None:
+        """Why numbers on these benchmarks (None: on any) cannot be compared with the paper's.
+
+        sizes: those of the base models behind the numbers. None where these models have no gate, or pass it.
+        """
+        models = dict.fromkeys(run.name for size in sizes for run in self.bases.get(size, self.base))
+        wanted = None if benchmarks is None else set(benchmarks)
+        found = []
+        for model in models:
+            names = [name for name in self.failed_checks.get(model, ()) if wanted is None or name in wanted]
+            if names:
+                found.append(f"The base model {model} misses its gate on {', '.join(names)}.")
+        return " ".join(found) or None
+
     def base_cell(self, task: str, distinct: bool = False, size: str | None = None) -> Cell:
         """The base models as a cell, one run a seed; `distinct` keeps each base model once."""
         base = self.bases.get(size, ()) if size else self.base

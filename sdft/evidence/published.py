@@ -80,3 +80,9 @@ def lookup(item: str, row: str, method: str, column: str) -> Published | None:
     if item not in items:
         raise SdftError(f"The paper has no item {item!r}; {did_you_mean(item, items)}")
     return _index().get((item, row, method, column))
+
+
+def printed_difference(item: str, row: str, one: str, other: str, column: str) -> float | None:
+    """One method's printed number minus another's, or None where the paper prints only one of them, or neither."""
+    pair = [lookup(item, row, method, column) for method in (one, other)]
+    return None if None in pair else round(pair[0].value - pair[1].value, 3)

@@ -174,6 +174,14 @@ def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, 
     return row
 
 
+KEPT = ("mean", "low", "high", "by_seed", "seeds", "n_seeds", "n_items", "runs")
+
+
+def point(row: dict[str, Any]) -> dict[str, Any] | None:
+    """What a figure keeps of a row; None where it was not run."""
+    return None if row["mean"] is None else {name: row[name] for name in KEPT}
+
+
 def item_prints(item: str, cell: Cell) -> bool:
     """Whether the paper's item speaks of this arm: Table 5 of the methods' own arms, other items of every arm."""
     return item != "table5" or cell.arm == cell.method

@@ -1,4 +1,13 @@
-"""Sentences of the paper that can be tested, beside Table 5's (claims.py), and how a sentence gets its verdict.
+"""Sentences of the paper that can be tested, and how a sentence gets its verdict.
+
+Each exhibit's file in sdft/evidence/exhibits lists its own STATEMENTS. Every test is paired by item and seed, at 95 %:
+
+- DIRECTION: the claimed sign holds and the interval excludes zero (a restored share: it lies inside 0..1).
+- WITHIN: the interval lies inside the declared margin, so "no worse" or "unchanged" holds to that precision.
+- MISMATCH: the interval says the opposite, by more than the margin; the measurement is against the paper.
+- INCONCLUSIVE: the interval allows both.
+- NOT RUN: a model that the statement compares has no score.
+- INCOMPARABLE: the numbers are no evidence, or the base model already differs from the paper's.
 
 A statement may need several tests (one an order of tasks, one a number k). It has to hold in each of them:
 
@@ -8,30 +17,35 @@ A statement may need several tests (one an order of tasks, one a number k). It h
 - a test may be a premise, such as that a model learnt what it is said to keep: without it nothing is found for it;
 - anything else is INCONCLUSIVE, and NOT RUN when no test was run.
 
-Margins are declared here, before anything runs, and are in the unit of the difference.
+Margins are declared with the statements, before anything runs, and are in the unit of the difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
-from sdft.evidence.claims import verdict_not_worse, verdict_unchanged
-from sdft.evidence.comparable import missed
 from sdft.evidence.outcomes import Results
 from sdft.evidence.quantities import LEVEL, OFFLINE, Comparison, finite
-from sdft.statistics import holm
+from sdft.statistics import Fraction, Interval, holm
+from sdft.study.exhibits import find, names
 
 # How near is "nearly": 5 percentage points, about the width of an interval over 500 items.
 NEAR = 5.0
 # How a rule names the correction for several tests; with one test it is that test's own p.
 HOLM = "Holm's p below 0.05"
+# How a reading begins that is a MISMATCH, and what it ends with where a single seed was run.
+AGAINST = "Against the paper: "
+ONE_SEED = " One seed: the interval covers the choice of items only."
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A sentence about `item`, its place in the paper, and the predicate that decides it.
+    """A sentence of the paper or of ours, its place there, and the predicate that decides it.
 
     kind: better (each difference is above 0), not_worse (above 0, or above -margin), unchanged (inside the margin) or
     no_gain (below the margin). A comparison may have a kind of its own, of which `also` tells: better, or premise
@@ -39,7 +53,6 @@ class Statement:
     """
 
     id: str
-    item: str
     place: str
     statement: str
     predicate: str
@@ -62,236 +75,30 @@ class Statement:
         return f"{words}; {self.also}" if self.also else words
 
 
-STATEMENTS = (
-    Statement(
-        "knowledge-sdft-beats-sft",
-        "table1",
-        "Table 1, strict",
-        "SDFT acquires new knowledge better than SFT.",
-        "SDFT minus SFT, strict accuracy",
-    ),
-    Statement(
-        "knowledge-sdft-generalises",
-        "table1",
-        "Table 1, OOD",
-        "What SDFT has learnt answers indirect questions that SFT fails.",
-        "SDFT minus SFT, accuracy out of distribution",
-    ),
-    Statement(
-        "knowledge-cpt-fails",
-        "table1",
-        "Table 1, strict",
-        "Continued pre-training on the raw articles acquires less than SFT on questions and answers.",
-        "SFT minus CPT, strict accuracy",
-    ),
-    Statement(
-        "knowledge-near-oracle",
-        "table1",
-        "Table 1, strict",
-        "SDFT comes close to the base model that has the right article in its context.",
-        "SDFT minus oracle RAG, strict accuracy",
-        "not_worse",
-        NEAR,
-    ),
-    Statement(
-        "context-order",
-        "figure7",
-        "Figure 7",
-        "Text and answer together make the best teacher, then the text alone, then the answer alone.",
-        "text and answer minus text alone, text alone minus answer alone, strict accuracy",
-    ),
-    Statement(
-        "reasoning-sft-hurts",
-        "table2",
-        "Table 2, accuracy",
-        "SFT on answers alone makes a reasoning model worse than it was.",
-        "base minus SFT, accuracy",
-    ),
-    Statement(
-        "reasoning-sdft-gains",
-        "table2",
-        "Table 2, accuracy",
-        "SDFT on the same answers makes it better.",
-        "SDFT minus base, accuracy",
-    ),
-    Statement(
-        "reasoning-sft-shortens",
-        "table2",
-        "Table 2, generated tokens",
-        "SFT on answers alone shortens the reasoning; SDFT keeps more of it.",
-        "base minus SFT and SDFT minus SFT, generated tokens",
-    ),
-    Statement(
-        "teacher-solves-more",
-        "figure2",
-        "Figure 2, text",
-        "With a demonstration in its context the base model solves far more of Tool Use.",
-        "base with demonstration minus base, accuracy",
-    ),
-    Statement(
-        "teacher-solves-all",
-        "figure2",
-        "Figure 2, text",
-        "With a demonstration it solves all of Tool Use.",
-        "base with demonstration minus 100 %, accuracy",
-        "not_worse",
-        NEAR,
-    ),
-    Statement(
-        "teacher-is-closer",
-        "figure2",
-        "Figure 2, right",
-        "The teacher is nearer to the base model than the SFT model is.",
-        "KL to base of the SFT model minus that of the teacher, nats a sequence",
-    ),
-    Statement(
-        "sequential-sdft-keeps",
-        "figure3",
-        "Figure 3",
-        "Along a sequence of tasks SDFT loses less of the earlier ones than SFT.",
-        "backward transfer of SDFT minus that of SFT, each order",
-        also="nothing is found for it unless SDFT learnt the earlier tasks: after their own stages it is above the "
-        f"base model with {HOLM}, each order",
-    ),
-    Statement(
-        "sequential-sdft-accumulates",
-        "figure3",
-        "Figure 3 (a)",
-        "SDFT accumulates the skills: what it learnt is still there at the end.",
-        "accuracy of SDFT at the end minus that after each task's own stage, each order",
-        "not_worse",
-        NEAR,
-        also=f"at the end it is above the base model with {HOLM}, each task, each order",
-    ),
-    Statement(
-        "sequential-sft-below-base",
-        "figure3",
-        "Figure 3 (b)",
-        "SFT drops every earlier task below the base model.",
-        "base minus SFT at the end of the sequence, each earlier task, each order",
-    ),
-    Statement(
-        "scaling-smallest",
-        "figure5",
-        "Figure 5, left, 3B",
-        "The smallest model, which learns poorly in context, gains less from SDFT than from SFT.",
-        "SFT minus SDFT at the smallest size, accuracy",
-    ),
-    Statement(
-        "scaling-grows",
-        "figure5",
-        "Figure 5, left",
-        "The advantage of SDFT grows with the model's size.",
-        "(SDFT minus SFT) at the largest size minus (SDFT minus SFT) at the smallest, accuracy",
-    ),
-    Statement(
-        "passk-order",
-        "figure5",
-        "Figure 5, right",
-        "SDFT solves more than SFT, and SFT more than the base model, at every number k of samples.",
-        "pass@k of SDFT minus SFT and of SFT minus base at k = 1, 8 and the largest k",
-    ),
-    Statement(
-        "onpolicy-beats-offline",
-        "figure6",
-        "Figure 6",
-        "Learning from the teacher on the student's own samples is better than on fixed samples of the teacher.",
-        "SDFT minus offline distillation, accuracy",
-    ),
-    Statement(
-        "onpolicy-beats-teacher-sft",
-        "figure6",
-        "Figure 6",
-        "It is better than SFT on samples of the teacher.",
-        "SDFT minus SFT on teacher samples, accuracy",
-    ),
-    Statement(
-        "onpolicy-beats-fresh",
-        "figure6",
-        "not in the paper",
-        "It is better than distillation on samples of the teacher that are as fresh as SDFT's own.",
-        "SDFT minus distillation on fresh teacher samples, accuracy",
-        ours=True,
-    ),
-    Statement(
-        "ema-beats-frozen",
-        "figure8",
-        "Figure 8",
-        "A teacher that follows the student slowly is better than the frozen base model.",
-        "EMA minus frozen, accuracy",
-    ),
-    Statement(
-        "student-teacher-collapses",
-        "figure8",
-        "Figure 8",
-        "With the current student as its own teacher, training collapses.",
-        "EMA minus current student and frozen minus current student, accuracy",
-    ),
-    Statement(
-        "bfloat16-ema-is-frozen",
-        "figure8",
-        "not in the paper",
-        "An EMA in bfloat16 arithmetic, as in the official code, does what a frozen teacher does.",
-        "EMA in bfloat16 minus frozen, accuracy",
-        "unchanged",
-        NEAR,
-        ours=True,
-    ),
-    Statement(
-        "estimator-analytic",
-        "ablations",
-        "Appendix A.1",
-        "The analytic per-token estimator trains at least as well as the other two.",
-        "analytic minus sampled token and minus Rao-Blackwellised, all of the reverse KL, accuracy",
-        "not_worse",
-        NEAR,
-    ),
-    Statement(
-        "rollouts-negligible",
-        "ablations",
-        "Appendix A.1",
-        "More rollouts a prompt gain next to nothing.",
-        "2, 4 and 8 rollouts minus 1, accuracy",
-        "no_gain",
-        NEAR,
-    ),
-    Statement(
-        "forward-kl-suffices",
-        "ablations",
-        "Equation 1 and section 3 of v2",
-        "Forward KL, which was used, does as well as reverse KL, which is derived.",
-        "forward minus reverse KL, each with its own learning rate, accuracy",
-        "not_worse",
-        NEAR,
-        ours=True,
-    ),
-    Statement(
-        "cost-dearer",
-        "cost",
-        "Text on cost",
-        "SDFT costs more than SFT: about 2.5 times the FLOPs and 4 times the wall-clock.",
-        "logarithm of SDFT's cost over SFT's, FLOPs and seconds",
-    ),
-)
+def word(kind: str, interval: Interval | Fraction, margin: float = 0.0, certain: bool | None = None) -> str:
+    """What an interval says of a difference, by the kind of its test.
 
-
-def statements(item: str) -> list[Statement]:
-    """The statements that an item's numbers test."""
-    return [entry for entry in STATEMENTS if entry.item == item]
-
-
-def _word(statement: Statement, comparison: Comparison, p: float) -> str:
-    interval, margin, kind = comparison.interval, statement.margin or 0.0, comparison.kind or statement.kind
-    certain = p < 1 - LEVEL
+    certain: whether the difference is other than zero; None where the interval itself says so. A correction for several
+    tests may take that away, and the difference is then neither DIRECTION nor MISMATCH. A loss that may be smaller than
+    the margin is no evidence against "at least as good".
+    """
+    low, high = interval.low, interval.high
+    if certain is None:
+        certain = low > 0 or high < 0
     if kind == "unchanged":
-        return verdict_unchanged(interval, margin)
+        inside, outside = -margin <= low and high <= margin, high < -margin or low > margin
+        return "WITHIN" if inside else "MISMATCH" if outside else "INCONCLUSIVE"
     if kind == "no_gain":
-        return "WITHIN" if interval.high < margin else "MISMATCH" if interval.low > margin else "INCONCLUSIVE"
+        return "WITHIN" if high < margin else "MISMATCH" if low > margin else "INCONCLUSIVE"
+    if kind == "restores_part":
+        return "DIRECTION" if low > 0 and high < 1 else "MISMATCH" if high <= 0 or low >= 1 else "INCONCLUSIVE"
     if kind == "not_worse":
-        return verdict_not_worse(interval, margin, certain)
-    if not certain or (kind == "premise" and interval.mean <= 0):
-        return "INCONCLUSIVE"
-    return "DIRECTION" if interval.mean > 0 else "MISMATCH"
+        if certain and low > 0:
+            return "DIRECTION"
+        return "WITHIN" if low > -margin else "MISMATCH" if certain and high < -margin else "INCONCLUSIVE"
+    if certain and interval.mean > 0:
+        return "DIRECTION"
+    return "MISMATCH" if certain and kind != "premise" else "INCONCLUSIVE"
 
 
 def combine(words: Sequence[str], complete: bool) -> str:
@@ -351,7 +158,7 @@ def _unlike(results: Results, run: Sequence[Comparison]) -> str | None:
     """Why comparisons at paper scale cannot speak about the paper: the judge, or a base model that misses its gate."""
     if results.beside_paper and any(entry.offline for entry in run):
         return OFFLINE
-    found = (missed(results, entry.benchmarks, entry.sizes) for entry in run)
+    found = (results.missed(entry.benchmarks, entry.sizes) for entry in run)
     return next(filter(None, found), None)
 
 
@@ -366,7 +173,10 @@ def conclude(
     adjusted = dict(zip((id(entry) for entry in run), holm([entry.interval.p for entry in run]), strict=True))
     if statement.kind in ("unchanged", "no_gain"):
         adjusted = dict.fromkeys(adjusted)
-    words = [_word(statement, entry, adjusted[id(entry)] or 0.0) for entry in run]
+    words = [
+        word(entry.kind or statement.kind, entry.interval, statement.margin or 0.0, (adjusted[id(entry)] or 0.0) < 0.05)
+        for entry in run
+    ]
     verdict = combine(words, complete=len(run) == len(comparisons))
     tests = iter(words)
     evidence = [
@@ -380,15 +190,15 @@ def conclude(
         reading = f"No result of {', '.join(absent)}." if absent else "Nothing that the statement compares was run."
     else:
         reading = "; ".join(_read(entry, adjusted[id(entry)], len(run) > 1) for entry in run) + "."
-        unmet = any(entry.kind == "premise" and word != "DIRECTION" for entry, word in zip(run, words, strict=True))
+        unmet = any(entry.kind == "premise" and said != "DIRECTION" for entry, said in zip(run, words, strict=True))
         if unmet and verdict == "INCONCLUSIVE":
             reading += " What may not have been learnt cannot be kept, so this decides nothing."
         if len(run) < len(comparisons):
             reading += f" {len(comparisons) - len(run)} of {len(comparisons)} tests not run."
         if min(entry.interval.n for entry in run) == 1:
-            reading += " One seed: the interval covers the choice of items only."
+            reading += ONE_SEED
     if verdict == "MISMATCH" and not statement.ours:
-        reading = f"Against the paper: {reading}"
+        reading = f"{AGAINST}{reading}"
     if verdict != "NOT RUN":
         no_evidence = results.exhibit.notice if results.exhibit.evidence == "none" else None
         notice = no_evidence or incomparable or _unlike(results, run)
@@ -396,7 +206,7 @@ def conclude(
             verdict, reading = "INCOMPARABLE", f"{notice} {reading}"
     return {
         "id": statement.id,
-        "item": statement.item,
+        "item": results.exhibit.name,
         "statement": statement.statement,
         "place": statement.place,
         "ours": statement.ours,
@@ -409,12 +219,25 @@ def conclude(
 
 def conclude_all(
     results: Results,
-    item: str,
+    statements: Sequence[Statement],
     comparisons: dict[str, Sequence[Comparison]],
     incomparable: dict[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The claims of an item, from the comparisons of each of its statements, by id."""
+    """The claims of an exhibit, from the comparisons of each of its statements, by id."""
     return [
         conclude(entry, comparisons.get(entry.id, ()), results, (incomparable or {}).get(entry.id))
-        for entry in statements(item)
+        for entry in statements
     ]
+
+
+def catalogue() -> dict[str, tuple[Statement, ...]]:
+    """The statements of every exhibit that has some; exhibits of one study stand together."""
+    studies = list(dict.fromkeys(find(name).study or name for name in names()))
+    ordered = sorted(names(), key=lambda name: studies.index(find(name).study or name))
+    return {name: found for name in ordered if (found := getattr(numbers_of(name), "STATEMENTS", ()))}
+
+
+def numbers_of(name: str) -> ModuleType | None:
+    """The module that turns scores into an exhibit's numbers; None where it has none of its own."""
+    module = f"sdft.evidence.exhibits.{name}"
+    return import_module(module) if find_spec(module) else None

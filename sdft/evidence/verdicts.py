@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.files import read_json
-from sdft.evidence.comparable import failed_checks, missed
 from sdft.evidence.names import MEASURE_NAMES
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import lookup
@@ -33,11 +32,7 @@ def notice(results: Results) -> str:
         return said
     cells = [*results.cells, *results.contexts, *(results.base_cell(task) for task in results.tasks)]
     own = any(offline([cell], quantity(metric, cell.task)) for cell in cells for metric in ("new_task", "ood"))
-    off = missed(
-        results,
-        [check["benchmark"] for checks in failed_checks(results).values() for check in checks],
-        tuple(results.bases),
-    )
+    off = results.missed(sizes=results.bases)
     return " ".join(filter(None, [said, OFFLINE if own else None, off]))
 
 

@@ -21,33 +21,20 @@ from typing import Any
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_json, write_text
 from sdft.common.provenance import Clock, manifest
-from sdft.evidence.claims import SENTENCES, claims, points
-from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
-from sdft.evidence.statements import HOLM, STATEMENTS, combine, conclude, holm_text
-from sdft.pages.tables.sections import comma_separated, escape, markdown_table
+from sdft.evidence.statements import catalogue, conclude, numbers_of
+from sdft.pages.writers import comma_separated, long_table, markdown_table
 from sdft.study.exhibits.schema import Exhibit
 
 WORDS = ("MATCH", "WITHIN", "DIRECTION", "INCONCLUSIVE", "MISMATCH", "INCOMPARABLE", "NOT RUN", "FROM RELEASE")
-WHICH = {
-    "sdft-learns": "SDFT learns every new task at least as well as SFT.",
-    "sdft-forgets-less": "SDFT forgets less than SFT, whichever the task.",
-    "sdft-keeps-base": "After SDFT the prior average is the base model's, within {margin}.",
-    "dft-forgets-less": "DFT forgets less than SFT.",
-    "reinvoke-restores-part": "Re-invocation restores part of what SFT has forgotten, not all.",
-}
-# How the ledger's verdict follows from a claim's tests, of Table 5 and of the other statements.
-COUNTS = (
-    f"A task counts as DIRECTION or MISMATCH only with {HOLM}, corrected for all of Table 5's claims about a "
-    "difference, else as INCONCLUSIVE, or as WITHIN where it is not inferior."
-)
+SLIPS = ("What", "Places", "One", "Another")
+# How the ledger's verdict follows from a statement's tests.
 ALL_HOLD = (
     "A statement has to hold in every one of its tests: one MISMATCH decides it, DIRECTION (or WITHIN, where some are "
     "WITHIN) needs all of them, and anything else is INCONCLUSIVE. Intervals end at what is possible; verdicts do not "
     "depend on that."
 )
-AGAINST = "Against the paper: "
 
 
 def read_verdicts(paths: Sequence[str | Path]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -65,74 +52,19 @@ def read_verdicts(paths: Sequence[str | Path]) -> dict[str, dict[str, dict[str, 
     return found
 
 
-def counted(result: dict[str, Any] | None) -> str:
-    """What one task's verdict counts as, once Holm's adjustment has taken away what is not certain."""
-    word, evidence = (result or {}).get("verdict", "NOT RUN"), (result or {}).get("evidence", {})
-    if word not in ("DIRECTION", "MISMATCH") or evidence.get("p_holm", 0.0) < 0.05:
-        return word
-    return "WITHIN" if evidence.get("not_inferior") else "INCONCLUSIVE"
-
-
-def _reading(result: dict[str, Any]) -> str:
-    """A task's reading with the p that decides, and what it counts as where that is not Table 5's own word."""
-    text, p, word = result["reading"], result["evidence"].get("p_holm"), counted(result)
-    if p is None or result["verdict"] == "NOT RUN":
-        return text
-    if word == result["verdict"]:
-        return f"{text} {holm_text(p)}."
-    return f"{text.removeprefix(AGAINST)} {holm_text(p)}, so it counts as {word}."
-
-
-def table5_lines(verdict: dict[str, Any] | None, scale: str) -> list[dict[str, Any]]:
-    """Table 5's sentences, each over all its tasks."""
-    margin = (verdict or {}).get("tolerance", {}).get("base_margin", 1.0)
-    published = document()["items"]["table5"]["rows"]
-    tasks = list(dict.fromkeys(claim["task"] for claim in verdict["claims"]) if verdict else published)
-    stated = {claim.id: claim for claim in claims(tasks, margin)}
-    results = {claim["id"]: claim for claim in verdict["claims"]} if verdict else {}
-    lines = []
-    for name, _, kind, *_ in SENTENCES:
-        own = [results.get(f"{name}-{task}") for task in tasks]
-        claim = stated[f"{name}-{tasks[0]}"]
-        tests = []
-        for task, result in zip(tasks, own, strict=True):
-            evidence = (result or {}).get("evidence", {})
-            tests.append({"name": TASK_NAMES[task], "verdict": counted(result), **evidence})
-        words = [test["verdict"] for test in tests if test["verdict"] != "NOT RUN"]
-        comparable = [word for word in words if word != "INCOMPARABLE"]
-        if words and not comparable:
-            verdict_word = "INCOMPARABLE"
-        else:
-            verdict_word = combine(comparable, complete=len(comparable) == len(tasks))
-        reading = " ".join(
-            f"{TASK_NAMES[task]}: {_reading(result)}" for task, result in zip(tasks, own, strict=True) if result
-        )
-        lines.append(
-            {
-                "id": name,
-                "item": "table5",
-                "place": claim.place,
-                "statement": WHICH[name].format(margin=points(margin)),
-                "ours": False,
-                "test": claim.test(margin) if kind == "unchanged" else f"{claim.test(margin)} {COUNTS}",
-                "verdict": verdict_word,
-                "reading": reading or "Table 5 was not run.",
-                "evidence": {"level": 0.95, "tests": tests},
-            }
-        )
-    return lines
-
-
-def lines_of(scale: str, items: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def lines_of(scale: str, records: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Every statement at one scale, in the catalogue's order; what has no file is NOT RUN."""
-    empty = Results(Exhibit(name="", scale=scale, study="", evidence="own", notice=""))
-    found = {
-        claim["id"]: claim for name, record in items.items() if name != "table5" for claim in record.get("claims", ())
-    }
-    others = [found.get(statement.id) or conclude(statement, (), empty) for statement in STATEMENTS]
-    for line in others:
-        line["cost_hours"] = items.get(line["item"], {}).get("cost_hours")
-    return [*table5_lines(items.get("table5"), scale), *others]
+    lines = []
+    for name, statements in catalogue().items():
+        record, over_tasks = records.get(name), getattr(numbers_of(name), "ledger_lines", None)
+        if over_tasks:
+            lines += over_tasks(record)
+            continue
+        found = {claim["id"]: claim for claim in (record or {}).get("claims", ())}
+        empty = Results(Exhibit(name=name, scale=scale, study="", evidence="own", notice=""))
+        own = [found.get(statement.id) or conclude(statement, (), empty) for statement in statements]
+        lines += [line | {"cost_hours": (record or {}).get("cost_hours")} for line in own]
+    return lines
 
 
 def slips() -> list[dict[str, Any]]:
@@ -250,7 +182,7 @@ def markdown(ledger: dict[str, Any]) -> str:
     parts.append(markdown_table(["Statement", "Scale", "Test", "Reading", "n"], body, words=5))
     parts += [
         "## Where the paper contradicts itself, its code or its data",
-        markdown_table(["What", "Places", "One", "Another"], discrepancy_rows(ledger), words=4),
+        markdown_table(SLIPS, discrepancy_rows(ledger), words=4),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -287,26 +219,14 @@ def latex(ledger: dict[str, Any]) -> str:
         for entry in ledger["statements"]
     ]
 
-    def table(columns: str, head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> list[str]:
-        return [
-            rf"\begin{{longtable}}{{{columns}}}",
-            rf"\caption{{{escape(caption)}}}\\",
-            r"\toprule",
-            " & ".join(map(escape, head)) + r" \\",
-            r"\midrule\endhead",
-            *(" & ".join(map(escape, row)) + r" \\" for row in rows),
-            r"\bottomrule",
-            r"\end{longtable}",
-            "",
-        ]
-
     notices = " ".join(f"{scale}: {ledger['notices'][scale]}" for scale in scales)
-    columns = "p{3.2cm}p{8cm}" + "l" * len(scales)
-    parts = table(columns, header, body, f"Claims of the paper. {notices}")
-    head = ["What", "Places", "One", "Another"]
-    caption = "Where the paper contradicts itself, its code or its data."
-    parts += table("p{3cm}p{4cm}p{4cm}p{4cm}", head, discrepancy_rows(ledger), caption)
-    return "\n".join(parts)
+    slips = "Where the paper contradicts itself, its code or its data."
+    return "\n".join(
+        [
+            long_table(f"Claims of the paper. {notices}", header, body, "p{3.2cm}p{8cm}" + "l" * len(scales)),
+            long_table(slips, SLIPS, discrepancy_rows(ledger), "p{3cm}p{4cm}p{4cm}p{4cm}"),
+        ]
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -7,8 +7,6 @@ nothing about the training. Whether a released checkpoint is the one behind a pr
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from sdft.common.provenance import Clock, manifest
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, METRICS, PRIOR, TASK_NAMES
 from sdft.evidence.outcomes import Scores
 from sdft.evidence.published import lookup
-from sdft.pages.layout import value_text
+from sdft.pages.writers import comma_separated, markdown_table, value_text
 from sdft.records.record import read_records
 from sdft.statistics import average_interval
 
@@ -39,21 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     clock, plan, out = Clock(), read_json(options.plan), Path(options.out)
     try:
-        rows = [row for checkpoint in plan["checkpoints"] for row in checkpoint_rows(checkpoint, plan["scale"])]
+        rows = [row for checkpoint in plan["checkpoints"] for row in checkpoint_rows(checkpoint, plan["evidence"])]
     except KeyError as error:
         raise SdftError(f"{options.plan} is not the plan of released checkpoints ({error} is missing).") from None
     files = {str(path): sha256_file(path) for entry in plan["checkpoints"] for path in _files(entry)}
     verdict = {
         "table": "released",
         "scale": plan["scale"],
-        "notice": NO_EVIDENCE if plan["scale"] != "paper" else "Their weights, our evaluation; nothing was trained.",
+        "notice": NO_EVIDENCE if plan["evidence"] != "paper" else "Their weights, our evaluation; nothing was trained.",
         "unit": "percent",
         "level": LEVEL,
         "checkpoints": {entry["name"]: entry["from"] for entry in plan["checkpoints"]},
         "rows": rows,
         "manifest": manifest("released", clock=clock, inputs=files),
     }
-    write_text(out / "table.csv", comma_separated(rows))
+    write_text(out / "table.csv", comma_separated(rows, COLUMNS))
     write_text(out / "table.md", markdown(verdict))
     write_json(out / "verdict.json", verdict)
 
@@ -62,25 +60,25 @@ def _files(checkpoint: dict[str, Any]) -> list[Path]:
     return sorted(path for path in Path(checkpoint["scores"]).glob("*") if path.is_file())
 
 
-def checkpoint_rows(checkpoint: dict[str, Any], scale: str) -> list[dict[str, Any]]:
+def checkpoint_rows(checkpoint: dict[str, Any], evidence: str) -> list[dict[str, Any]]:
     """One row a metric, and one more for each version of the test set. A score that is missing is NOT RUN."""
     task, scores = checkpoint["task"], Scores(checkpoint["scores"])
     rows = []
     for metric in METRICS:
         names = list(PRIOR) if metric == "prior_average" else [task if metric == "new_task" else metric]
         groups = [scores[name].outcomes[None, :] for name in names] if all(name in scores for name in names) else None
-        rows.append(_row(checkpoint, metric, groups, scale))
+        rows.append(_row(checkpoint, metric, groups, evidence))
     order = [record.id for record in read_records(checkpoint["data"])] if Path(checkpoint["data"]).is_file() else []
     for count in checkpoint["versions"]:
         if task not in scores or count >= len(order):
             continue
         chosen = np.isin(scores[task].ids, order[:count])
-        row = _row(checkpoint, "new_task", [scores[task].outcomes[None, chosen]], scale)
+        row = _row(checkpoint, "new_task", [scores[task].outcomes[None, chosen]], evidence)
         rows.insert(1, row | {"note": f"the first {count} rows, the test set of another release"})
     return rows
 
 
-def _row(checkpoint: dict[str, Any], metric: str, groups: list[np.ndarray] | None, scale: str) -> dict[str, Any]:
+def _row(checkpoint: dict[str, Any], metric: str, groups: list[np.ndarray] | None, evidence: str) -> dict[str, Any]:
     published = lookup("table5", checkpoint["task"], checkpoint["method"], metric)
     row = {
         "checkpoint": checkpoint["name"],
@@ -105,7 +103,7 @@ def _row(checkpoint: dict[str, Any], metric: str, groups: list[np.ndarray] | Non
         "high": round(interval.high, 3),
         "n_items": interval.n_items,
     }
-    if scale != "paper":
+    if evidence != "paper":
         return row | {"verdict": "INCOMPARABLE", "reading": NO_EVIDENCE}
     return row | {"verdict": "FROM RELEASE", "reading": reading(row)}
 
@@ -122,29 +120,19 @@ def reading(row: dict[str, Any]) -> str:
     return f"{difference:+.1f} points, outside it: look at the base row (target gate) before anything is trained"
 
 
-def comma_separated(rows: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def markdown(verdict: dict[str, Any]) -> str:
     """table.md: a line a number, with the paper's beside it."""
-    lines = [f"# Released checkpoints: {verdict['notice']}", ""]
-    lines += [f"- {name}: {origin}" for name, origin in verdict["checkpoints"].items()]
-    lines += ["", "| checkpoint | benchmark | items | here | paper | verdict | reading |"]
-    lines += ["| --- | --- | ---: | ---: | ---: | --- | --- |"]
+    body = []
     for row in verdict["rows"]:
         benchmark = TASK_NAMES[row["task"]] if row["metric"] == "new_task" else METRIC_NAMES[row["metric"]]
         printed = "" if row["published"] is None else f"{row['published']:.1f}"
         remark = f"{row['reading']}; {row['note']}" if row["note"] else row["reading"]
-        lines.append(
-            f"| {row['checkpoint']} ({METHOD_NAMES[row['method']]}) | {benchmark} | {row['n_items']} | "
-            f"{value_text(row)} | {printed} | {row['verdict']} | {remark} |"
-        )
-    return "\n".join(lines) + "\n"
+        name = f"{row['checkpoint']} ({METHOD_NAMES[row['method']]})"
+        body.append([name, benchmark, row["n_items"], value_text(row), printed, row["verdict"], remark])
+    origins = "\n".join(f"- {name}: {origin}" for name, origin in verdict["checkpoints"].items())
+    header = ("checkpoint", "benchmark", "items", "here", "paper", "verdict", "reading")
+    parts = [f"# Released checkpoints: {verdict['notice']}", origins, markdown_table(header, body, numbers=(2, 3, 4))]
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import document
 from sdft.methods.hyperparameters import in_words
-from sdft.pages.layout import INTERVALS, lines, printed_rows, under, value_text
+from sdft.pages.tables.table5 import lines, printed_rows, under
+from sdft.pages.writers import INTERVALS, value_text
 from sdft.study.exhibits.schema import Exhibit
 
 NEEDED = ("table", "scale", "notice", "standing", "summary", "rows", "claims", "cost", "tolerance", "manifest")

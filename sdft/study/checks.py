@@ -17,8 +17,8 @@ from sdft.methods import find_method
 from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
 from sdft.study import definitions
-from sdft.study.forecast import method_rows, stated_rows
 from sdft.study.plan import Plan
+from sdft.study.rows import method_rows, stated_rows
 from sdft.study.schema import Config, PriorTask, Scale
 from sdft.tasks import find_task, task_names
 

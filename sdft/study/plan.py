@@ -393,6 +393,7 @@ class Plan:
         files = self.scale.data.files
         return {
             "scale": self.name,
+            "evidence": self.scale.evidence,
             "checkpoints": [
                 {
                     "name": name,

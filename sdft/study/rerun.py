@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sdft.common.code import STEPS, Code, here
 from sdft.common.files import digest
 from sdft.methods import find_method
-from sdft.study.exhibits import find
+from sdft.study.exhibits import find, names
 from sdft.tasks import find_task
 
 # What turns a model and questions into responses looks at no right answer.
@@ -45,17 +46,20 @@ def prior_code(config: Mapping[str, Any], benchmark: str, code: Code | None = No
     The replies hang on what is asked, which the evaluation compares itself, so their code is that of loading the model.
     config: the protocol, as sdft.evaluate.prior takes it.
     """
-    code = code or here()
+    entry = config["tasks"][benchmark]
+    tasks = (entry["task"], *entry.get("siblings", ()))
+    return dict(_prior_code(benchmark, config["include_path"], tasks, code or here()))
+
+
+@cache
+def _prior_code(benchmark: str, folder: str | None, tasks: tuple[str, ...], code: Code) -> dict[str, str]:
     files, modules = [], ["sdft.evaluate.prior"]
-    if config["include_path"]:
-        entry = config["tasks"][benchmark]
-        found, functions = _definitions(Path(config["include_path"]), [entry["task"], *entry.get("siblings", ())])
-        files += found
-        for path in functions:
-            inside = path.resolve().is_relative_to(code.package.resolve())
-            if inside:
-                parts = path.resolve().relative_to(code.package.resolve()).with_suffix("").parts
-                modules.append(".".join(("sdft", *parts)))
+    if folder:
+        package = code.package.resolve()
+        files, functions = _definitions(Path(folder), tasks)
+        for path in map(Path.resolve, functions):
+            if path.is_relative_to(package):
+                modules.append(".".join(("sdft", *path.relative_to(package).with_suffix("").parts)))
             else:
                 files.append(path)
     # Only the programs of this one are run.
@@ -73,7 +77,7 @@ def select_code(task: str, prior: Mapping[str, Any], code: Code | None = None) -
     return digest([own, task_code(task, code)["scores"], *priors], 12)
 
 
-def _definitions(folder: Path, tasks: list[str]) -> tuple[list[Path], list[Path]]:
+def _definitions(folder: Path, tasks: Iterable[str]) -> tuple[list[Path], list[Path]]:
     """The files that define lm_eval tasks in a folder, and those whose functions they call."""
     waiting = [folder / f"{task}.yaml" for task in tasks]
     if not all(path.is_file() for path in waiting):
@@ -106,8 +110,11 @@ def exhibit_code(name: str, methods: Iterable[str], tasks: Iterable[str]) -> str
 
 
 def page_code(step: str, methods: Iterable[str], tasks: Iterable[str]) -> str:
-    """What decides a page of all exhibits: the step's modules, and the names and looks of methods and tasks."""
-    return digest([here().digest(*STEPS[step]), shown(methods, tasks)], 12)
+    """What decides a page of all exhibits: the step's modules, every exhibit's numbers and statements, and the names
+    and looks of methods and tasks."""
+    numbers = [f"sdft.evidence.exhibits.{name}" for name in names()]
+    own = here().digest(*STEPS[step], *(module for module in numbers if here().file(module)))
+    return digest([own, shown(methods, tasks)], 12)
 
 
 def shown(methods: Iterable[str], tasks: Iterable[str]) -> list[Any]:

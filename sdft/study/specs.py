@@ -1,13 +1,13 @@
 """What the measuring and learning steps are told, each step's options as one typed object.
 
-The workflow gives it as `--spec`, a person as flags of the same names. `sdft/study/steps.py` fills it from the plan.
+The workflow gives it as `--spec`, a person as flags of the same names. `sdft/study/steps` fills it from the plan.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from sdft.common.schema import Positive, Strict
 from sdft.methods.settings import TrainingSettings
@@ -159,3 +159,8 @@ class LengthsSpec(Strict):
     settings: Annotated[TrainingSettings, Field(description="of the training, as JSON")]
     evaluation: Annotated[Evaluation, Field(description="how models are measured, as JSON")] = Evaluation()
     out: Annotated[str, Field(description="the result, a json file")]
+
+
+def as_text(spec: BaseModel) -> str:
+    """A specification as the JSON text that a step takes: what is set in it, and no default."""
+    return spec.model_dump_json(exclude_unset=True)

@@ -59,7 +59,7 @@ def test_without_a_sandbox_programs_are_refused_unless_told(monkeypatch):
         run_program("pass", "sandbx")
 
 
-def test_pass_at_k_is_the_unbiased_estimate():
+def test_each_problem_s_programs_are_counted_and_a_k_with_too_few_of_them_is_left_out():
     good, bad = "def f(): return 1", "def f(): return 2"
     values, outcomes = CodeEval("bare").compute(["assert f() == 1"] * 2, [[good, bad], [bad, bad]], k=[1, 2, 3])
     assert values == {"pass@1": 0.25, "pass@2": 0.5}

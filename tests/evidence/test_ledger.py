@@ -9,8 +9,8 @@ import studies
 from studies import World
 
 from sdft.common.errors import SdftError
-from sdft.evidence.claims import SENTENCES
-from sdft.evidence.statements import STATEMENTS
+from sdft.evidence.exhibits.table5 import counted, ledger_lines
+from sdft.evidence.statements import catalogue
 from sdft.pages import ledger, tables
 
 
@@ -27,7 +27,7 @@ def made(tmp_path_factory, paper_like):
 
 def test_every_statement_has_a_line_and_what_has_no_file_is_not_run(made):
     _, found = made
-    assert len(found["statements"]) == len(SENTENCES) + len(STATEMENTS) >= 20
+    assert len(found["statements"]) == sum(map(len, catalogue().values())) >= 20
     words = {entry["id"]: entry["scales"]["mini"]["verdict"] for entry in found["statements"]}
     assert words["sdft-learns"] == words["knowledge-cpt-fails"] == "DIRECTION"
     assert words["onpolicy-beats-offline"] == words["cost-dearer"] == "NOT RUN"
@@ -54,11 +54,11 @@ def test_one_task_against_the_paper_makes_the_sentence_a_mismatch(paper_like):
     verdict = json.loads(json.dumps(paper_like[1]))
     claim = next(entry for entry in verdict["claims"] if entry["id"] == "sdft-forgets-less-tooluse")
     claim["verdict"] = "MISMATCH"
-    line = next(entry for entry in ledger.table5_lines(verdict, "mini") if entry["id"] == "sdft-forgets-less")
+    line = next(entry for entry in ledger_lines(verdict) if entry["id"] == "sdft-forgets-less")
     assert line["verdict"] == "MISMATCH"
     claim["reading"] = f"Against the paper: {claim['reading']}"
     claim["evidence"]["p_holm"] = 0.2
-    line = next(entry for entry in ledger.table5_lines(verdict, "mini") if entry["id"] == "sdft-forgets-less")
+    line = next(entry for entry in ledger_lines(verdict) if entry["id"] == "sdft-forgets-less")
     assert line["verdict"] == "INCONCLUSIVE"
     assert "Against the paper" not in line["reading"]
     assert "Holm's p 0.2, so it counts as INCONCLUSIVE." in line["reading"]
@@ -76,7 +76,7 @@ def test_one_task_against_the_paper_makes_the_sentence_a_mismatch(paper_like):
     ],
 )
 def test_what_is_not_certain_after_the_correction_may_still_be_not_inferior(word, evidence, counts):
-    assert ledger.counted({"verdict": word, "evidence": evidence}) == counts
+    assert counted({"verdict": word, "evidence": evidence}) == counts
 
 
 def test_a_file_twice_or_no_verdict_is_refused(made, tmp_path):

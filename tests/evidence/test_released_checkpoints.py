@@ -6,6 +6,7 @@ import gzip
 import json
 
 import pytest
+from world import standing
 
 from sdft.common.errors import SdftError
 from sdft.config import load_config
@@ -47,7 +48,7 @@ def table(tmp_path):
             "versions": [68, 97],
         }
         plan = tmp_path / "plan.json"
-        plan.write_text(json.dumps({"scale": scale, "checkpoints": [checkpoint]}))
+        plan.write_text(json.dumps({**standing(scale), "checkpoints": [checkpoint]}))
         main(["--plan", str(plan), "--out", str(tmp_path / "out")])
         return json.loads((tmp_path / "out" / "verdict.json").read_text())["rows"], tmp_path / "out"
 

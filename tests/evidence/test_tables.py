@@ -15,12 +15,14 @@ from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 
 from sdft.common.errors import SdftError
 from sdft.common.provenance import Clock
-from sdft.evidence.claims import claims, judge, verdict_not_worse, verdict_part, verdict_unchanged
+from sdft.evidence.exhibits.table5 import STATEMENTS, claim_of
+from sdft.evidence.names import METHOD_NAMES
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import lookup
-from sdft.pages import tables
-from sdft.pages.layout import markdown, under, value_text
-from sdft.pages.tables.table5 import table5
+from sdft.evidence.statements import word
+from sdft.pages import figures, tables
+from sdft.pages.tables.table5 import markdown, table5, under
+from sdft.pages.writers import value_text
 from sdft.records.record import Record, write_records
 from sdft.statistics import Fraction, Interval
 from sdft.study.gate import gates
@@ -95,12 +97,13 @@ def test_the_agreement_of_two_judges_stands_under_the_table(paper_like):
 
 
 def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeypatch):
-    assert "within 1 percentage point of" in claims(["science"], 1.0)[2].statement
-    assert "within 0.5 percentage points of" in claims(["science"], 0.5)[2].statement
+    results = read_results(paper_like[0] / "tables/table5/plan.json")
+    keeps, restores = STATEMENTS[2], STATEMENTS[-1]
+    assert "within 1 percentage point of" in claim_of(keeps, "science", results, 1.0)["statement"]
+    assert "within 0.5 percentage points of" in claim_of(keeps, "science", results, 0.5)["statement"]
     share = Fraction(-0.001, -0.004, 0.03, 3, 900)
-    monkeypatch.setattr("sdft.evidence.claims.restored_fraction", lambda *_: share)
-    restores = claims(["science"])[-1]
-    reading = judge(restores, read_results(paper_like[0] / "tables/table5/plan.json"), 1.0)["reading"]
+    monkeypatch.setattr("sdft.evidence.exhibits.table5.restored_fraction", lambda *_: share)
+    reading = claim_of(restores, "science", results, 1.0)["reading"]
     assert "0 % of SFT's loss is restored (95 % interval 0 to 3 %)" in reading
     assert "-0" not in reading
 
@@ -144,6 +147,24 @@ def test_numbers_of_another_world_never_stand_beside_the_papers(paper_like):
     assert "66.2" not in own
     assert "| 66.2 |" in printed
     assert "not results of ours" in printed
+
+
+def test_an_arm_that_the_papers_table_lacks_has_its_row_and_its_mark(tmp_path, tabulate, root):
+    path = make_world(tmp_path, items=40, prior_items=20)
+    plan = json.loads(path.read_text())
+    sdft = next(cell for cell in plan["cells"] if cell["arm"] == "sdft")
+    plan["cells"].append({**sdft, "arm": "off_policy_fresh", "method": "off_policy_fresh"})
+    path.write_text(json.dumps(plan))
+    verdict = tabulate(path, tmp_path / "t")
+    own = row(verdict, "off_policy_fresh", "new_task")
+    assert own["mean"] == row(verdict, "sdft", "new_task")["mean"]
+    assert own["published"] is None
+    for suffix in ("md", "tex"):
+        assert METHOD_NAMES["off_policy_fresh"] in (tmp_path / f"t/table.{suffix}").read_text()
+    for name in ("figure1", "figure4"):
+        style = str(root / "sdft/pages/figures.mplstyle")
+        figures.main([name, "--plan", str(path), "--style", style, "--out", str(tmp_path / name)])
+        assert '"method": "off_policy_fresh"' in (tmp_path / f"{name}.json").read_text()
 
 
 def test_missing_scores_show_as_not_run(tmp_path, tabulate):
@@ -271,15 +292,15 @@ def test_an_average_depends_on_each_of_the_six_that_may_cancel_in_it(tmp_path, t
 )
 def test_the_words_follow_from_the_interval(low, high, words):
     interval = Interval((low + high) / 2, low, high, 3, 100, 0.1, 0.1, "seeds and items")
-    assert (verdict_not_worse(interval, 1.0), verdict_unchanged(interval, 1.0)) == words
+    assert (word("not_worse", interval, 1.0), word("unchanged", interval, 1.0)) == words
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"),
+    ("low", "high", "said"),
     [(0.2, 0.8, "DIRECTION"), (-0.1, 0.5, "INCONCLUSIVE"), (0.5, 1.1, "INCONCLUSIVE"), (-0.5, -0.1, "MISMATCH")],
 )
-def test_a_part_is_more_than_none_and_less_than_all(low, high, word):
-    assert verdict_part(low, high) == word
+def test_a_part_is_more_than_none_and_less_than_all(low, high, said):
+    assert word("restores_part", Fraction((low + high) / 2, low, high, 3, 900)) == said
 
 
 def broken_world(tmp_path, damage):

@@ -15,6 +15,7 @@ from sdft.config import parse_config
 from sdft.learning.spec import resolve
 from sdft.methods import hyperparameters
 from sdft.methods.hyperparameters import tie_key
+from sdft.study import rerun
 from sdft.study.forecast import forecast
 from sdft.study.plan import Plan, RunSpec
 from sdft.train import train
@@ -55,7 +56,7 @@ def nudged(tmp_path, monkeypatch):
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(folder)])
     reader = code.Code()
     reader._files["sdft.methods.nudged"] = folder / "nudged.py"
-    monkeypatch.setattr(code, "here", lambda: reader)
+    monkeypatch.setattr(rerun, "here", lambda: reader)
     for cache in CACHES:
         cache.cache_clear()
     yield folder / "nudged.py"

@@ -175,6 +175,7 @@ def test_killed_anywhere_a_run_continues_to_identical_weights(world, whole, tmp_
     assert not list((tmp_path / "state").glob("step-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", sorted(set(method_names()) - {"sdft", "dft"}))
 def test_other_methods_continue_too(world, tmp_path, method):
     spec = make_spec(world, method, epochs=4, checkpoint_steps=1, weights_dtype="bfloat16", optimizer_dtype="float32")

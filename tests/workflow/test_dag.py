@@ -61,9 +61,9 @@ def test_building_the_dag_imports_nothing_heavy(root):
     ("setting", "words"),
     [
         ("scale=papr", ["papr", "paper"]),
-        ("sede=3", ["sede", "did you mean"]),
-        ("sweep=all", ["sweep", "published"]),
-        ("seeds=[0,0]", ["repeat"]),
+        pytest.param("sede=3", ["sede", "did you mean"], marks=pytest.mark.slow),
+        pytest.param("sweep=all", ["sweep", "published"], marks=pytest.mark.slow),
+        pytest.param("seeds=[0,0]", ["repeat"], marks=pytest.mark.slow),
         ("sweep=published", ["scales.mini.published_recipe", "sweep: full"]),
     ],
 )
@@ -76,6 +76,7 @@ def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, setting, wor
         assert word in said
 
 
+@pytest.mark.slow
 def test_a_folder_without_the_released_models_stops_before_the_dag(root, tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("scales: {mini: {models: {path: released/nowhere}}}")
@@ -86,6 +87,7 @@ def test_a_folder_without_the_released_models_stops_before_the_dag(root, tmp_pat
     assert "scales.mini.models.path: released/nowhere" in said
 
 
+@pytest.mark.slow
 def test_a_study_with_one_task_is_complete(root, tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("scales: {mini: {tasks: [science]}}")
@@ -98,9 +100,9 @@ def test_a_study_with_one_task_is_complete(root, tmp_path):
     ("targets", "named"),
     [
         ([], "all"),
-        (["tables"], "tables"),
-        (["figure6", "table1"], "figure6, table1"),
-        (["-R", "cost", "--", "table3"], "table3"),
+        pytest.param(["tables"], "tables", marks=pytest.mark.slow),
+        pytest.param(["figure6", "table1"], "figure6, table1", marks=pytest.mark.slow),
+        pytest.param(["-R", "cost", "--", "table3"], "table3", marks=pytest.mark.slow),
     ],
 )
 def test_a_dry_run_says_what_its_own_targets_cost(root, targets, named):
@@ -109,7 +111,14 @@ def test_a_dry_run_says_what_its_own_targets_cost(root, targets, named):
     assert hours > 0
 
 
-@pytest.mark.parametrize("targets", [[], ["claims"], ["results/smoke/tables/table5/table.md"]])
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [],
+        pytest.param(["claims"], marks=pytest.mark.slow),
+        pytest.param(["results/smoke/tables/table5/table.md"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_start_dearer_than_the_budget_is_refused_whatever_was_asked_for(root, tmp_path, targets):
     study = tmp_path / "study.yaml"
     study.write_text("scale: smoke\nbudget: {device_hours: 1.0e-6}\n")

@@ -69,6 +69,7 @@ def half_done(plan, name, tasks, arms):
     return [run.run for run in runs]
 
 
+@pytest.mark.slow
 def test_what_is_missing_says_not_run_and_nothing_is_trained(plan):
     done = half_done(plan, "table2", ["medical"], ["sft.answer_only"])
     done += half_done(plan, "figure7", ["knowledge", "knowledge_ood"], ["sdft.knowledge", "sdft.text"])

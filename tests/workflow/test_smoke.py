@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
 TABLE = Path("results/smoke/tables/table5/table.csv")
 REPORT = Path("results/smoke/reports/report.html")
 

@@ -71,14 +71,14 @@ def test_what_a_study_reads_is_where_a_template_says(plan):
 
 def test_every_run_gets_a_specification_that_its_step_takes(plan):
     for run in plan.runs():
-        assert json.loads(steps.run_spec(plan, run=run.id))["id"] == run.id
-        assert {run.base_ready, run.data["train"]} <= set(steps.run_inputs(plan, run=run.id))
+        assert json.loads(steps.runs.run_spec(plan, run=run.id))["id"] == run.id
+        assert {run.base_ready, run.data["train"]} <= set(steps.runs.run_inputs(plan, run=run.id))
         if run.study == "sweep":
-            spec = read_spec(CandidateSpec, steps.candidate_spec(plan, run=run.id, task=run.task, arm=run.arm))
+            spec = read_spec(CandidateSpec, steps.measures.candidate_spec(plan, run=run.id, task=run.task, arm=run.arm))
             assert (spec.run, spec.out) == (f"{plan.run_folder(run)}/run.json", plan.validation_path(run))
             assert spec.validation == plan.data_path(run.task, "validation")
         else:
-            spec = read_spec(EvaluateSpec, steps.evaluate_spec(plan, run=run.id, study=run.study))
+            spec = read_spec(EvaluateSpec, steps.measures.evaluate_spec(plan, run=run.id, study=run.study))
             assert (spec.model, spec.task) == (
                 plan.model_path(run),
                 [run.task, *(f"{run.task}_{split}" for split in find_task(run.task).tests[1:])],
@@ -89,17 +89,17 @@ def test_every_run_gets_a_specification_that_its_step_takes(plan):
 
 def test_a_measure_of_a_base_model_is_told_its_task_context_and_split(plan):
     where = {"task": "tooluse", "context": "expert", "split": "validation", "model": plan.bases[0]}
-    spec = read_spec(EvaluateSpec, steps.evaluate_context_spec(plan, **where))
+    spec = read_spec(EvaluateSpec, steps.measures.evaluate_context_spec(plan, **where))
     assert (spec.task, spec.context, spec.split) == (["tooluse"], "expert", "validation")
     assert spec.out == plan.path(paths.CONTEXT_SCORES, scored="scores", **where)
-    assert steps.context_files(plan, **where) == [plan.data_path("tooluse", "validation")]
-    alone = json.loads(steps.evaluate_context_spec(plan, **where | {"context": build.NO_CONTEXT}))
+    assert steps.measures.context_files(plan, **where) == [plan.data_path("tooluse", "validation")]
+    alone = json.loads(steps.measures.evaluate_context_spec(plan, **where | {"context": build.NO_CONTEXT}))
     assert not {"context", "template", "benchmarks"} & set(alone)
 
 
 @pytest.mark.parametrize(
     ("taken", "make", "kind"),
-    [("scaling", steps.passk_spec, PassKSpec), ("teacher", steps.divergence_spec, DivergenceSpec)],
+    [("scaling", steps.measures.passk_spec, PassKSpec), ("teacher", steps.measures.divergence_spec, DivergenceSpec)],
 )
 def test_a_study_limits_its_measures_of_runs_and_of_base_models_alike(plan, taken, make, kind):
     study, run = plan.scale.studies[taken], plan.finals("table5", "science", "sft")[0]
@@ -118,25 +118,25 @@ def test_a_trajectory_has_the_tasks_and_limits_of_the_study_that_measures_it(pla
     run = plan.finals("table5", "science", "sdft")[0]
     for name in set(exhibits.studies_with("trajectory")) & set(plan.scale.studies):
         study, where = plan.scale.studies[name], {"measured": name, "study": "table5", "run": run.id}
-        spec = read_spec(TrajectorySpec, steps.trajectory_spec(plan, **where))
+        spec = read_spec(TrajectorySpec, steps.measures.trajectory_spec(plan, **where))
         assert (spec.task, spec.limit, spec.prior_limit) == (study.tasks, study.limit, study.prior_limit)
         assert spec.out == plan.path(paths.TRAJECTORY, **where)
 
 
 def test_prompts_are_counted_with_the_settings_of_the_run_that_has_the_longest(config):
     plan = Plan(config, "paper")
-    spec = read_spec(LengthsSpec, steps.lengths_spec(plan, task="science", model=plan.bases[0]))
+    spec = read_spec(LengthsSpec, steps.sources.lengths_spec(plan, task="science", model=plan.bases[0]))
     assert spec.settings == plan.longest("science", plan.bases[0]).settings
     assert spec.evaluation == plan.scale.evaluation_of(plan.bases[0])
 
 
 def test_a_run_that_the_plan_lacks_is_refused_by_its_name(plan):
     with pytest.raises(SdftError, match="science-sft-s0-00000000"):
-        steps.run_spec(plan, run="science-sft-s0-00000000")
+        steps.runs.run_spec(plan, run="science-sft-s0-00000000")
 
 
 def test_base_models_are_matched_with_the_scale_that_has_them(config):
-    released, hub = (steps.model_scales(config, *origins) for origins in (("released",), ("hub",)))
+    released, hub = (steps.sources.model_scales(config, *origins) for origins in (("released",), ("hub",)))
     path = "{}/base/{}/ready.json"
     assert re.match(rf"(?:{released})/", path.format("mini", "m-s0"))
     assert not re.match(rf"(?:{released})/", path.format("paper", "Qwen2.5-7B-Instruct"))

@@ -12,10 +12,18 @@ from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import lookup
 from sdft.evidence.quantities import Comparison, finite
-from sdft.evidence.statements import conclude_all
+from sdft.evidence.statements import Statement, conclude_all
 from sdft.statistics import mean_interval
 
 KINDS = {"flops": "FLOPs", "wall_clock": "Wall-clock"}
+STATEMENTS = (
+    Statement(
+        "cost-dearer",
+        "Text on cost",
+        "SDFT costs more than SFT: about 2.5 times the FLOPs and 4 times the wall-clock.",
+        "logarithm of SDFT's cost over SFT's, FLOPs and seconds",
+    ),
+)
 
 
 def _model(run: Run) -> dict[str, Any]:
@@ -109,4 +117,4 @@ def cost_claims(results: Results, rows: list[dict[str, Any]]) -> list[dict[str, 
                 extra={"ratio": row["mean"], "shown": shown},
             )
         )
-    return conclude_all(results, "cost", {"cost-dearer": comparisons})
+    return conclude_all(results, STATEMENTS, {"cost-dearer": comparisons})

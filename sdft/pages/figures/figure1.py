@@ -1,4 +1,4 @@
-"""Figure 1: the teaser. Off-policy training moves down and to the right, on-policy training to the right."""
+"""Figure 1: the measured. Off-policy training moves down and to the right, on-policy training to the right."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sdft.evidence.exhibits import teaser
+from sdft.evidence.exhibits import figure1 as measured
 from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import LOOKS, counted, ends, gap, notice, opening, page_not_run, paper_panel
@@ -19,7 +19,7 @@ def figure1(results: Results) -> tuple[Figure, dict[str, Any]]:
     """New task against prior average as means over the tasks; arrows lead from the base model to each method."""
     if not results.enabled:
         return page_not_run(results, "figure1")
-    numbers = teaser.figure1(results)
+    numbers = measured.figure1(results)
     figure, (ours, papers) = plt.subplots(1, 2, figsize=(7.4, 3.5), layout="constrained", width_ratios=[1.6, 1])
     points = {point["method"]: point for point in numbers["points"]}
     if points:
@@ -63,7 +63,7 @@ def figure1(results: Results) -> tuple[Figure, dict[str, Any]]:
     handles = [
         Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ms=8, ls="none", label=label)
         for name, label in (
-            (name, METHOD_NAMES[name] + ("" if name in points else " (NOT RUN)")) for name in teaser.METHODS
+            (name, METHOD_NAMES[name] + ("" if name in points else " (NOT RUN)")) for name in measured.methods(results)
         )
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handletextpad=0.2)

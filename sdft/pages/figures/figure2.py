@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sdft.evidence.exhibits import teacher
+from sdft.evidence.exhibits import figure2 as measured
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import LOOKS, bar, counted, gap, missing, notice, opening, page_not_run, paper_panel
 
@@ -18,7 +18,7 @@ HATCHES = {"base": "", "teacher": "//", "sft": "..", "sdft": "\\\\"}
 
 def figure2(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Left: accuracy of the base model without and with a demonstration. Right: KL to base. Below: the paper's."""
-    numbers = teacher.figure2(results)
+    numbers = measured.figure2(results)
     if not results.enabled:
         return page_not_run(results, "figure2", numbers["claims"])
     figure, axes = plt.subplots(1, 4, figsize=(10.2, 3.4), layout="constrained", width_ratios=[1.3, 1.7, 0.7, 0.7])

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sdft.evidence.exhibits import sequential
+from sdft.evidence.exhibits import figure3 as measured
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import (
@@ -24,20 +24,20 @@ from sdft.pages.figures.style import (
     page_not_run,
     paper_panel,
 )
-from sdft.pages.layout import value_text
+from sdft.pages.writers import value_text
 
 TRANSFERS = {"backward": "Backward\ntransfer", "forward": "Forward\ntransfer", "forgetting": "Forgetting"}
 
 
 def figure3(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Two rows an order: raw curves, prior average and SDFT's matrix; normalised curves, transfers and SFT's matrix."""
-    numbers = sequential.figure3(results)
+    numbers = measured.figure3(results)
     if not results.enabled:
         return page_not_run(results, "figure3", numbers["claims"])
     panels = numbers["panels"] or [{"order": numbers["paper"]["order"], "arms": {}, "scales": {}}]
     figure = plt.figure(figsize=(13.2, 5.4 * len(panels) + 2.6), layout="constrained")
     grid = figure.add_gridspec(2 * len(panels) + 1, 4, height_ratios=[*([1.0] * 2 * len(panels)), 0.7])
-    arms = [(arm, name, method) for arm, name, method in sequential.ARMS]
+    arms = [(arm, name, method) for arm, name, method in measured.ARMS]
     for k, panel in enumerate(panels):
         rows = [[figure.add_subplot(grid[2 * k + r, c]) for c in range(4)] for r in range(2)]
         for c, (arm, name, _) in enumerate(arms):

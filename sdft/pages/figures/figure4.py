@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sdft.common.files import read_json
+from sdft.evidence.exhibits.table5 import cell_rows
 from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import lookup
 from sdft.evidence.verdicts import notice
 from sdft.pages.figures.style import LOOKS
-from sdft.pages.tables.table5 import cell_rows
 
 
 def _point(rows: list[dict[str, Any]]) -> dict[str, Any] | None:

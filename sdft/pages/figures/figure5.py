@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sdft.evidence.exhibits import scaling
+from sdft.evidence.exhibits import figure5 as measured
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import (
     LOOKS,
@@ -31,7 +31,7 @@ LINES = {"sdft": "-", "sft": "--", "base": ":"}
 
 def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Left: SDFT minus SFT, for two budgets, above how well each size learns in context. Right: pass@k."""
-    numbers = scaling.figure5(results)
+    numbers = measured.figure5(results)
     if not results.enabled:
         return page_not_run(results, "figure5", numbers["claims"])
     figure = plt.figure(figsize=(11.2, 4.6), layout="constrained")
@@ -118,7 +118,7 @@ def _passk(axes: Axes, curves: list[dict[str, Any]]) -> None:
     for curve in curves:
         colour, marker = LOOKS[curve["method"]]
         band(axes, curve["points"], "k", colour, marker, LINES[curve["method"]], label=curve["label"])
-    absent = [name for method, name in scaling.METHODS if method not in {curve["method"] for curve in curves}]
+    absent = [name for method, name in measured.METHODS if method not in {curve["method"] for curve in curves}]
     if absent:
         axes.plot([], [], " ", label=f"NOT RUN: {', '.join(absent)}")
     axes.set_xscale("log", base=2)

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from sdft.evidence.exhibits.policies import figure6 as measure
+from sdft.evidence.exhibits.figure6 import figure6 as measure
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures import policies
 from sdft.pages.figures.style import opening, page_not_run

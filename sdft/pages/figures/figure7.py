@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sdft.evidence.exhibits import knowledge
+from sdft.evidence.exhibits import figure7 as measured
 from sdft.evidence.names import MEASURE_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import bar, counted, gap, missing, notice, opening, page_not_run, paper_panel
@@ -18,7 +18,7 @@ LOOK = {"strict": ("#0072b2", ""), "lenient": ("#56b4e9", "//"), "ood": ("#e69f0
 
 def figure7(results: Results) -> tuple[Figure, dict[str, Any]]:
     """Groups of bars: answer alone, text alone, both; strict, lenient and out of distribution."""
-    numbers = knowledge.figure7(results)
+    numbers = measured.figure7(results)
     if not results.enabled:
         return page_not_run(results, "figure7", numbers["claims"])
     figure, (ours, papers) = plt.subplots(1, 2, figsize=(7.6, 3.2), layout="constrained", width_ratios=[2.3, 1])

@@ -18,7 +18,7 @@ from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.files import write_json, write_text
 from sdft.common.provenance import Clock
 from sdft.evidence.outcomes import read_results
-from sdft.pages.tables import sections
+from sdft.pages import writers
 from sdft.study.exhibits import names
 
 
@@ -33,6 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SdftError(f"{options.plan} asks for the table {name!r}; {did_you_mean(name, names('table'))}")
     module = import_module(f"{__package__}.{name}")
     verdict = getattr(module, name)(results, clock)
-    for suffix, text in getattr(module, "texts", sections.texts)(verdict).items():
+    for suffix, text in getattr(module, "texts", writers.texts)(verdict).items():
         write_text(out / f"table.{suffix}", text)
     write_json(out / "verdict.json", verdict)

@@ -11,9 +11,8 @@ from sdft.common.provenance import Clock
 from sdft.evidence.exhibits.ablations import ABLATIONS, METRICS, ablation_claims, arm_rows
 from sdft.evidence.names import MEASURE_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
-from sdft.pages.layout import INTERVALS, value_text
 from sdft.pages.tables.measured import envelope, table_manifest
-from sdft.pages.tables.sections import items_text
+from sdft.pages.writers import INTERVALS, counts_text, value_text
 
 
 def ablations(results: Results, clock: Clock) -> dict[str, Any]:
@@ -92,5 +91,5 @@ def section(ablation: str, title: str, rows: list[dict[str, Any]]) -> dict[str, 
         "header": ["Task", "", *(MEASURE_NAMES[name] for name in METRICS)],
         "body": body or [["", "NOT RUN", "", ""]],
         "words": 2,
-        "note": f"Percent, {INTERVALS}. {items_text(own)}",
+        "note": f"Percent, {INTERVALS}. {counts_text(own)}",
     }

@@ -8,8 +8,8 @@ from sdft.common.provenance import Clock
 from sdft.evidence.exhibits.cost import cost_claims, ratio_rows
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
-from sdft.pages.layout import value_text
 from sdft.pages.tables.measured import envelope, table_manifest
+from sdft.pages.writers import value_text
 
 
 def cost(results: Results, clock: Clock) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from sdft.evidence.exhibits.ablations import METRICS, arm_rows
 from sdft.evidence.names import MEASURE_NAMES, METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.quantities import compare, quantity
-from sdft.pages.layout import value_text
 from sdft.pages.tables.ablations import section
 from sdft.pages.tables.measured import envelope, table_manifest
-from sdft.pages.tables.sections import items_text
+from sdft.pages.writers import counts_text, value_text
 
 METHODS = ("sft", "sft_reinvoke", "dft", "sdft")
 # The suffix of an expert's arms, and how it is called.
@@ -58,5 +57,5 @@ def _differences(results: Results) -> dict[str, Any]:
         "body": body,
         "words": 2,
         "note": "Percentage points, mean [low, high] with the 95 % interval, paired by item and seed. "
-        + items_text(rows),
+        + counts_text(rows),
     }

@@ -11,8 +11,7 @@ from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import document, lookup
 from sdft.evidence.quantities import LEVEL, agreement, measured_row, quantity
 from sdft.evidence.verdicts import commits, cost, counts, notice, paper_verdict
-from sdft.pages.layout import INTERVALS, value_text
-from sdft.pages.tables.sections import items_text
+from sdft.pages.writers import INTERVALS, counts_text, value_text
 
 Claims = Callable[[Results, dict[str, str]], list[dict[str, Any]]]
 
@@ -117,7 +116,7 @@ def _ours(
         "title": "",
         "header": ["Method", *(MEASURE_NAMES[metric] for metric in metrics)],
         "body": [[name, *map(text, own)] for name, own in lines.items()],
-        "note": " ".join(filter(None, [f"{INTERVALS.capitalize()}.", items_text(rows), agreement(cells)])),
+        "note": " ".join(filter(None, [f"{INTERVALS.capitalize()}.", counts_text(rows), agreement(cells)])),
     }
 
 

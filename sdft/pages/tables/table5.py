@@ -3,104 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from sdft.common.provenance import Clock, manifest
-from sdft.evidence.claims import HEADLINE, judge_all
-from sdft.evidence.names import METRIC_NAMES, METRICS, PRIOR
-from sdft.evidence.outcomes import Cell, Results
-from sdft.evidence.quantities import LEVEL, OFFLINE, agreement, measured_row, offline, quantity
-from sdft.evidence.verdicts import (
-    commits,
-    cost,
-    counts,
-    notice,
-    paper_verdict,
-)
+from sdft.evidence.exhibits.table5 import HEADLINE, table_claims, table_rows
+from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, METRICS, TASK_NAMES
+from sdft.evidence.outcomes import Results
+from sdft.evidence.published import Published, document, lookup
+from sdft.evidence.quantities import LEVEL, agreement
+from sdft.evidence.verdicts import commits, cost, counts, notice
 from sdft.evidence.versions import version_rows
-from sdft.pages.layout import comma_separated, latex, markdown
-from sdft.study.gate import Check, check
-from sdft.study.schema import Tolerance
+from sdft.pages.writers import (
+    INTERVALS,
+    claims_table,
+    comma_separated,
+    escape,
+    latex_table,
+    markdown_table,
+    seeds_text,
+    value_text,
+)
 
-
-def cell_rows(results: Results, cell: Cell) -> list[dict[str, Any]]:
-    """One row a metric for a cell, numbers in percent; without verdicts, which need the base row."""
-    return [measured_row("table5", cell, quantity(metric, cell.task)) for metric in METRICS]
-
-
-def _gate(results: Results, cell: Cell, row: dict[str, Any], failed: list[Check]) -> str | None:
-    """Why the base model's score misses its band, where its model and benchmark have one; None where it does not.
-
-    The average of the six misses with any of them, whatever it is, since in a mean their errors may cancel. `failed`
-    holds the benchmarks that missed so far, and is added to.
-    """
-    models = {run.name for run in results.base}
-    if cell.method != "base" or len(models) != 1:
-        return None
-    if row["metric"] == "prior_average":
-        names = [METRIC_NAMES[entry.benchmark] for entry in failed if entry.benchmark in PRIOR]
-        return f"outside its band in {', '.join(names)}, which the mean may hide" if names else None
-    found = check(*models, quantity(row["metric"], cell.task).benchmarks[0], row["mean"], row["n_items"])
-    if found is None or found.passed:
-        return None
-    failed.append(found)
-    return f"outside {found.low} to {found.high}: {found.cause} ({found.key})"
-
-
-def judge_rows(results: Results, tolerance: Tolerance) -> list[dict[str, Any]]:
-    """Every row of the table with its verdict, for each task the base model first."""
-    rows = []
-    for task in results.tasks:
-        base: dict[str, dict[str, Any]] = {}
-        failed: list[Check] = []
-        own = [cell for cell in results.cells if cell.task == task]
-        for cell in (results.base_cell(task, distinct=True), *own):
-            for row in cell_rows(results, cell):
-                if row["mean"] is None:
-                    verdict, reason = "NOT RUN", "no score file; ask snakemake for it"
-                elif not results.beside_paper:
-                    verdict, reason = "INCOMPARABLE", results.exhibit.unlike
-                elif missed := _gate(results, cell, row, failed):
-                    verdict, reason = "MISMATCH", missed
-                else:
-                    reference = base.get(row["metric"]) if cell.method != "base" else None
-                    measured = quantity(row["metric"], task)
-                    verdict, reason = paper_verdict(results, "table5", cell, measured, row, reference, tolerance)
-                row |= {"verdict": verdict, "reason": reason}
-                if cell.method == "base":
-                    base[row["metric"]] = row
-                rows.append(row)
-    return rows
-
-
-def judge_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: Tolerance) -> list[dict[str, Any]]:
-    """The claims' verdicts. Where the numbers are no evidence they are kept and the verdict is INCOMPARABLE."""
-    tested = judge_all(results, tolerance.base_margin)
-    failed = {
-        (row["task"], row["metric"]): f"The base model misses the paper's: {row['reason']}."
-        for row in rows
-        if row["method"] == "base" and row["verdict"] in ("MISMATCH", "DIRECTION")
-    }
-    if results.beside_paper:
-        cells = [cell for cell in results.cells if offline([cell], quantity("new_task", cell.task))]
-        failed |= {(cell.task, "new_task"): OFFLINE for cell in cells}
-    for result in tested:
-        metric = "new_task" if result["place"].endswith("new task") else "prior_average"
-        if result["verdict"] == "NOT RUN":
-            continue
-        if results.exhibit.evidence == "none":
-            result |= {"verdict": "INCOMPARABLE", "reading": f"{results.exhibit.notice} {result['reading']}"}
-        elif (result["task"], metric) in failed:
-            reading = f"{failed[result['task'], metric]} {result['reading']}"
-            result |= {"verdict": "INCOMPARABLE", "reading": reading}
-    return tested
+COLUMNS = (
+    *("task", "method", "arm", "metric", "published", "mean", "low", "high", "n_seeds", "n_items", "sd_seeds"),
+    *("verdict", "reason", "by_seed", "runs", "not_run", "published_note", "notes"),
+)
+HEADER = ["Task", "Method", *METRIC_NAMES.values()]
 
 
 def table5(results: Results, clock: Clock) -> dict[str, Any]:
     """verdict.json of Table 5."""
     tolerance = results.exhibit.tolerance
-    rows = judge_rows(results, tolerance)
-    tested = judge_claims(results, rows, tolerance)
+    rows = table_rows(results, tolerance)
+    claims = table_claims(results, rows, tolerance)
     return {
         "table": results.exhibit.name,
         "scale": results.scale,
@@ -108,11 +44,11 @@ def table5(results: Results, clock: Clock) -> dict[str, Any]:
         "standing": results.exhibit.standing,
         "unit": "percent",
         "level": LEVEL,
-        "summary": {"headline": HEADLINE, **counts(tested)},
+        "summary": {"headline": HEADLINE, **counts(claims)},
         "agreement": agreement([*results.cells, *(results.base_cell(task) for task in results.tasks)]),
         "rows": rows,
         "versions": version_rows(results),
-        "claims": tested,
+        "claims": claims,
         "tolerance": tolerance.model_dump(),
         "cost": cost(results),
         "manifest": manifest(
@@ -127,4 +63,94 @@ def table5(results: Results, clock: Clock) -> dict[str, Any]:
 
 def texts(verdict: dict[str, Any]) -> dict[str, str]:
     """The table's files by their suffix."""
-    return {"csv": comma_separated(verdict["rows"]), "md": markdown(verdict), "tex": latex(verdict)}
+    return {"csv": comma_separated(verdict["rows"], COLUMNS), "md": markdown(verdict), "tex": latex(verdict)}
+
+
+def lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Rows grouped as the table's lines: task, name of the arm, and a row a metric in METRICS' order."""
+    grouped: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault((row["task"], row["method"], row["arm"]), []).append(row)
+    return [
+        (task, METHOD_NAMES[method] if arm == method else arm, cells) for (task, method, arm), cells in grouped.items()
+    ]
+
+
+def items_text(rows: Sequence[dict[str, Any]]) -> str:
+    """How many seeds, and items of each test set, are behind the rows, as a sentence."""
+    sizes = {
+        metric: sorted({row["n_items"] for row in rows if row["metric"] == metric and row["n_items"]})
+        for metric in METRICS
+    }
+    items = ", ".join(f"{METRIC_NAMES[name]} {'/'.join(map(str, n))}" for name, n in sizes.items() if n)
+    return f"{seeds_text(row['n_seeds'] for row in rows)}; items: {items or 'none'}."
+
+
+def under(verdict: dict[str, Any]) -> str:
+    """The line under the table: n, and how far two judges agree where there were two."""
+    return " ".join(filter(None, [items_text(verdict["rows"]), verdict.get("agreement")]))
+
+
+def printed_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """The paper's own lines for the tasks of `rows`; a star marks a number that does not follow from its cells."""
+
+    def text(entry: Published | None) -> str:
+        return f"{entry.value:.1f}{'*' if entry.note else ''}" if entry else ""
+
+    return [
+        [
+            TASK_NAMES[task],
+            METHOD_NAMES[method],
+            *(text(lookup("table5", task, method, metric)) for metric in METRICS),
+        ]
+        for task in dict.fromkeys(row["task"] for row in rows)
+        for method in document()["items"]["table5"]["rows"].get(task, {})
+    ]
+
+
+def version_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A paragraph for each shorter version of a test set."""
+    return [
+        f"{TASK_NAMES[task]} on the first {count} items, the test set of another release: "
+        + "; ".join(
+            f"{METHOD_NAMES[row['method']] if row['arm'] == row['method'] else row['arm']} {value_text(row)}"
+            for row in rows
+            if (row["task"], row["rows"]) == (task, count)
+        )
+        + "."
+        for task, count in dict.fromkeys((row["task"], row["rows"]) for row in rows)
+    ]
+
+
+def markdown(verdict: dict[str, Any]) -> str:
+    """table.md: our table, the paper's beside it, and the claims."""
+    rows = verdict["rows"]
+    body = [[TASK_NAMES[task], name, *map(value_text, cells)] for task, name, cells in lines(rows)]
+    if verdict["standing"]["evidence"] == "paper":
+        for line, (_, _, cells) in zip(body, lines(rows), strict=True):
+            for k, row in enumerate(cells):
+                printed = "" if row["published"] is None else f" (paper {row['published']:.1f})"
+                line[2 + k] += f"{printed} {row['verdict']}" if row["mean"] is not None else printed
+    parts = [
+        f"# Table 5, scale {verdict['scale']}",
+        f"{verdict['notice']} Percent, {INTERVALS}.",
+        markdown_table(HEADER, body, words=2),
+        under(verdict),
+        *version_lines(verdict["versions"]),
+    ]
+    if printed := printed_rows(rows):
+        parts += [
+            "## The paper's numbers",
+            "Printed in Table 5 of the paper for Qwen2.5-7B-Instruct, without intervals; targets, not results of ours. "
+            "A star marks an average that does not follow from its cells.",
+            markdown_table(HEADER, printed, words=2),
+        ]
+    return "\n\n".join([*parts, "## Claims", claims_table(verdict["claims"])]) + "\n"
+
+
+def latex(verdict: dict[str, Any]) -> str:
+    """table.tex: our table for booktabs, with the scale in the caption."""
+    shown = [(task, [TASK_NAMES[task], name, *map(value_text, cells)]) for task, name, cells in lines(verdict["rows"])]
+    groups = [[row for _, row in rows] for _, rows in groupby(shown, key=lambda line: line[0])]
+    intervals = INTERVALS.replace(" %", r"\,\%")
+    return latex_table(f"{verdict['notice']} Percent, {intervals}. {escape(under(verdict))}", HEADER, groups, words=2)

@@ -5,13 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from sdft.evidence.outcomes import Cell, Results
-from sdft.evidence.published import lookup
+from sdft.evidence.published import printed_difference
 from sdft.evidence.quantities import Comparison, compare, quantity
-from sdft.evidence.statements import conclude_all
+from sdft.evidence.statements import Statement, conclude_all
 
 TASK = "medical"
 METRICS = ("new_task", "generated_tokens")
 LINES = (("Base", "base"), ("SFT", "sft.answer_only"), ("SDFT", "sdft.answer_only"))
+STATEMENTS = (
+    Statement(
+        "reasoning-sft-hurts",
+        "Table 2, accuracy",
+        "SFT on answers alone makes a reasoning model worse than it was.",
+        "base minus SFT, accuracy",
+    ),
+    Statement(
+        "reasoning-sdft-gains",
+        "Table 2, accuracy",
+        "SDFT on the same answers makes it better.",
+        "SDFT minus base, accuracy",
+    ),
+    Statement(
+        "reasoning-sft-shortens",
+        "Table 2, generated tokens",
+        "SFT on answers alone shortens the reasoning; SDFT keeps more of it.",
+        "base minus SFT and SDFT minus SFT, generated tokens",
+    ),
+)
 
 
 def cell(results: Results, arm: str) -> Cell | None:
@@ -21,23 +41,23 @@ def cell(results: Results, arm: str) -> Cell | None:
 
 
 def table2_claims(results: Results, incomparable: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """The claims of Table 2, by the statements' ids."""
     names = {arm: name for name, arm in LINES}
 
     def difference(one: str, other: str, metric: str) -> Comparison:
-        pair = [lookup("table2", TASK, arm.split(".")[0], metric) for arm in (one, other)]
         own = [cell(results, arm) for arm in (one, other)]
         return compare(
             *own,
             quantity(metric, TASK),
             name=f"{names[one]} minus {names[other]}",
             names=(names[one], names[other]),
-            published=round(pair[0].value - pair[1].value, 3),
+            published=printed_difference("table2", TASK, one.split(".")[0], other.split(".")[0], metric),
         )
 
     sft, sdft = "sft.answer_only", "sdft.answer_only"
     return conclude_all(
         results,
-        "table2",
+        STATEMENTS,
         {
             "reasoning-sft-hurts": [difference("base", sft, "new_task")],
             "reasoning-sdft-gains": [difference(sdft, "base", "new_task")],

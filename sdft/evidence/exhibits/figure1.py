@@ -12,13 +12,19 @@ from sdft.evidence.published import document, lookup
 from sdft.evidence.quantities import LEVEL, done, finite, groups, quantity, within
 from sdft.statistics import average_interval
 
+# Those of the paper's Table 5.
 METHODS = ("base", "sft", "dft", "sft_reinvoke", "sdft")
+
+
+def methods(results: Results) -> list[str]:
+    """The paper's methods, then those that Table 5 has beside them."""
+    return list(dict.fromkeys((*METHODS, *(cell.method for cell in results.cells if cell.arm == cell.method))))
 
 
 def figure1(results: Results) -> dict[str, Any]:
     """Points of Figure 1 in percent: ours, and those that follow from the paper's Table 5."""
     points, not_drawn = [], []
-    for method in METHODS:
+    for method in methods(results):
         value = _average(results, method) if results.enabled else None
         if value is None:
             not_drawn.append({"what": METHOD_NAMES[method], "why": "NOT RUN"})

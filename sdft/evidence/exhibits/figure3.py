@@ -26,12 +26,37 @@ from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import document
 from sdft.evidence.quantities import LEVEL, Comparison, finite, of_matrices, within
-from sdft.evidence.statements import conclude_all
+from sdft.evidence.statements import HOLM, NEAR, Statement, conclude_all
 from sdft.evidence.trajectories import curve, last, prior_reader, summary, task_reader
 from sdft.statistics import paired_difference
 from sdft.tasks import find_task
 
 ARMS = (("sdft.seq", "SDFT", "sdft"), ("sft.seq", "SFT", "sft"))
+STATEMENTS = (
+    Statement(
+        "sequential-sdft-keeps",
+        "Figure 3",
+        "Along a sequence of tasks SDFT loses less of the earlier ones than SFT.",
+        "backward transfer of SDFT minus that of SFT, each order",
+        also="nothing is found for it unless SDFT learnt the earlier tasks: after their own stages it is above the "
+        f"base model with {HOLM}, each order",
+    ),
+    Statement(
+        "sequential-sdft-accumulates",
+        "Figure 3 (a)",
+        "SDFT accumulates the skills: what it learnt is still there at the end.",
+        "accuracy of SDFT at the end minus that after each task's own stage, each order",
+        "not_worse",
+        NEAR,
+        also=f"at the end it is above the base model with {HOLM}, each task, each order",
+    ),
+    Statement(
+        "sequential-sft-below-base",
+        "Figure 3 (b)",
+        "SFT drops every earlier task below the base model.",
+        "base minus SFT at the end of the sequence, each earlier task, each order",
+    ),
+)
 
 
 def orders(results: Results) -> list[tuple[str, ...]]:
@@ -261,4 +286,4 @@ def _claims(results: Results) -> list[dict[str, Any]]:
             own = seeds["sft.seq"]
             before, end = (arms["sft.seq"].matrix(stage, task, own) for stage in (-1, len(order) - 1))
             comparisons["sequential-sft-below-base"].append(_of(name, [before], [end], own, [task]))
-    return conclude_all(results, "figure3", comparisons)
+    return conclude_all(results, STATEMENTS, comparisons)

@@ -12,18 +12,44 @@ from typing import Any
 import numpy as np
 
 from sdft.evidence.outcomes import Cell, Results, Run
-from sdft.evidence.published import lookup
-from sdft.evidence.quantities import LEVEL, Comparison, compare, finite, measured_row, of_matrices, quantity, within
-from sdft.evidence.statements import conclude_all
+from sdft.evidence.published import lookup, printed_difference
+from sdft.evidence.quantities import (
+    LEVEL,
+    Comparison,
+    compare,
+    finite,
+    measured_row,
+    of_matrices,
+    point,
+    quantity,
+    within,
+)
+from sdft.evidence.statements import NEAR, Statement, conclude_all
 from sdft.statistics import Interval, mean_interval, paired_difference
 
 TASK = "tooluse"
-KEPT = ("mean", "low", "high", "by_seed", "seeds", "n_seeds", "n_items", "runs")
-
-
-def point(row: dict[str, Any]) -> dict[str, Any] | None:
-    """What a figure keeps of a row; None where it was not run."""
-    return None if row["mean"] is None else {name: row[name] for name in KEPT}
+STATEMENTS = (
+    Statement(
+        "teacher-solves-more",
+        "Figure 2, text",
+        "With a demonstration in its context the base model solves far more of Tool Use.",
+        "base with demonstration minus base, accuracy",
+    ),
+    Statement(
+        "teacher-solves-all",
+        "Figure 2, text",
+        "With a demonstration it solves all of Tool Use.",
+        "base with demonstration minus 100 %, accuracy",
+        "not_worse",
+        NEAR,
+    ),
+    Statement(
+        "teacher-is-closer",
+        "Figure 2, right",
+        "The teacher is nearer to the base model than the SFT model is.",
+        "KL to base of the SFT model minus that of the teacher, nats a sequence",
+    ),
+)
 
 
 def _item_nats(record: dict[str, Any]) -> dict[str, float]:
@@ -82,15 +108,15 @@ def _divergence_difference(one: Cell | None, other: Cell | None) -> Comparison:
     name = "SFT model minus teacher"
     left, right = _nats(one), _nats(other)
     seeds = sorted(set(left) & set(right))
-    published = 1.26 - 0.68
+    published = printed_difference("figure2", TASK, "sft", "teacher", "kl_to_base")
     if not seeds:
         absent = tuple(f"the KL of {said}" for said, found in (("SFT", left), ("the teacher", right)) if not found)
-        return Comparison(name, None, "nats", absent=absent, published=round(published, 2))
+        return Comparison(name, None, "nats", absent=absent, published=published)
     pairs = [[_item_nats(side[seed][1]) for seed in seeds] for side in (left, right)]
     names = sorted(pairs[0][0])
     if names and all(set(entry) == set(names) for side in pairs for entry in side):
         one_, other_ = (np.array([[entry[name] for name in names] for entry in side]) for side in pairs)
-        return of_matrices(name, [one_], [other_], seeds, factor=1.0, unit="nats", published=round(published, 2))
+        return of_matrices(name, [one_], [other_], seeds, factor=1.0, unit="nats", published=published)
     values = [[side[seed][1]["nats_per_sequence"]["mean"] for seed in seeds] for side in (left, right)]
     differences = [a - b for a, b in zip(*values, strict=True)]
     interval = mean_interval(differences, LEVEL)
@@ -103,7 +129,7 @@ def _divergence_difference(one: Cell | None, other: Cell | None) -> Comparison:
         "nats",
         tuple(seeds),
         tuple(round(value, 4) for value in differences),
-        published=round(published, 2),
+        published=published,
     )
 
 
@@ -132,11 +158,11 @@ def figure2(results: Results) -> dict[str, Any]:
         measured,
         name="with demonstration minus without",
         names=("the base model with a demonstration", "the base model"),
-        published=58.0,
+        published=printed_difference("figure2", TASK, "teacher", "base", "solved"),
     )
     claims = conclude_all(
         results,
-        "figure2",
+        STATEMENTS,
         {
             "teacher-solves-more": [more],
             "teacher-solves-all": [_against_all(teacher, measured)],
@@ -149,9 +175,10 @@ def figure2(results: Results) -> dict[str, Any]:
 def _against_all(teacher: Cell | None, measured: Any) -> Comparison:
     """The teacher's accuracy minus 100 %: an interval of one sample, so its p-value is that of the interval's side."""
     name = "accuracy minus 100 %"
+    published = lookup("figure2", TASK, "teacher", "solved").value - 100
     row = measured_row("figure2", teacher.distinct, measured) if teacher else {"mean": None}
     if row["mean"] is None:
-        return Comparison(name, None, absent=("the base model with a demonstration",), published=0.0)
+        return Comparison(name, None, absent=("the base model with a demonstration",), published=published)
     p = 0.0 if row["high"] < 100 - 1e-9 else 1.0
     interval = Interval(
         row["mean"] - 100, row["low"] - 100, row["high"] - 100, row["n_seeds"], row["n_items"], 0, 0, row["covers"], p
@@ -161,7 +188,7 @@ def _against_all(teacher: Cell | None, measured: Any) -> Comparison:
         interval,
         seeds=tuple(row["seeds"]),
         by_seed=tuple(row["by_seed"]),
-        published=0.0,
+        published=published,
         benchmarks=measured.benchmarks,
         sizes=(teacher.size,),
     )

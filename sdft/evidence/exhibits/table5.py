@@ -1,0 +1,346 @@
+"""Table 5: skill learning and what is left of the prior capabilities, with the paper's claims about them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, METRICS, PRIOR, TASK_NAMES
+from sdft.evidence.outcomes import Cell, Results
+from sdft.evidence.published import document, lookup
+from sdft.evidence.quantities import LEVEL, OFFLINE, finite, measured_row, of_matrices, offline, paired_groups, quantity
+from sdft.evidence.statements import AGAINST, HOLM, ONE_SEED, Statement, combine, holm_text, word
+from sdft.evidence.verdicts import paper_verdict
+from sdft.statistics import holm, mcnemar_exact, restored_fraction
+from sdft.study.gate import Check, check
+from sdft.study.schema import Tolerance
+
+HEADLINE = "SDFT learns the new task at least as well as SFT while it forgets less of what the base model could do."
+
+
+@dataclass(frozen=True)
+class TaskStatement(Statement):
+    """A statement about every task: `one` minus `other` on `metric`; `each` is the sentence about a single task.
+
+    The kind `restores_part` is the share (one - other) / (base - other), which lies strictly inside 0..1. A margin is
+    the tolerance's `base_margin`.
+    """
+
+    each: str = ""
+    one: str = "sdft"
+    other: str = "sft"
+    metric: str = "prior_average"
+
+    def test(self, margin: float) -> str:
+        """What is compared, how, and what decides, in one sentence."""
+        if self.kind == "restores_part":
+            return (
+                f"(re-invoke - SFT) / (base - SFT) of the {self.predicate}, Fieller's interval paired by item and "
+                "seed: it lies strictly inside 0..1."
+            )
+        rule = {
+            "not_worse": (
+                f"superior if the interval lies above 0, not inferior if it lies above -{margin:g}, worse if it lies "
+                f"below -{margin:g}"
+            ),
+            "better": "the interval lies above 0",
+            "unchanged": f"the interval lies inside -{margin:g}..{margin:g}",
+        }[self.kind]
+        pair = f"{METHOD_NAMES[self.one]} minus {METHOD_NAMES[self.other]}"
+        return f"{pair}, {self.predicate}, paired by item and seed: {rule}."
+
+
+NEW_TASK = ("Table 5, new task", "accuracy on the new task")
+AVERAGE = ("Table 5, average", "average of the six prior benchmarks")
+
+
+def _statement(name: str, where: tuple[str, str], kind: str, statement: str, each: str, **own: str) -> TaskStatement:
+    return TaskStatement(name, where[0], statement, where[1], kind, each=each, **own)
+
+
+STATEMENTS = (
+    _statement(
+        "sdft-learns",
+        NEW_TASK,
+        "not_worse",
+        "SDFT learns every new task at least as well as SFT.",
+        "SDFT learns {task} at least as well as SFT.",
+        metric="new_task",
+    ),
+    _statement(
+        "sdft-forgets-less",
+        AVERAGE,
+        "better",
+        "SDFT forgets less than SFT, whichever the task.",
+        "After {task}, SDFT has forgotten less than SFT.",
+    ),
+    _statement(
+        "sdft-keeps-base",
+        AVERAGE,
+        "unchanged",
+        "After SDFT the prior average is the base model's, within {margin}.",
+        "After {task}, the prior average of SDFT is within {margin} of the base model's.",
+        other="base",
+    ),
+    _statement(
+        "dft-forgets-less",
+        AVERAGE,
+        "better",
+        "DFT forgets less than SFT.",
+        "After {task}, DFT has forgotten less than SFT.",
+        one="dft",
+    ),
+    _statement(
+        "reinvoke-restores-part",
+        AVERAGE,
+        "restores_part",
+        "Re-invocation restores part of what SFT has forgotten, not all.",
+        "After {task}, re-invocation restores part of what SFT has forgotten, not all.",
+        one="sft_reinvoke",
+    ),
+)
+# How a statement's verdict over all tasks follows from its claims about single tasks.
+COUNTS = (
+    f"A task counts as DIRECTION or MISMATCH only with {HOLM}, corrected for all of Table 5's claims about a "
+    "difference, else as INCONCLUSIVE, or as WITHIN where it is not inferior."
+)
+
+
+def points(margin: float) -> str:
+    """A margin in words."""
+    return f"{margin:g} percentage point{'' if margin == 1 else 's'}"
+
+
+def _published(statement: TaskStatement, task: str) -> dict[str, Any] | None:
+    """The paper's own numbers for a claim, from its printed cells."""
+    one, other, base = (
+        lookup("table5", task, method, statement.metric) for method in (statement.one, statement.other, "base")
+    )
+    if one is None or other is None or base is None:
+        return None
+    value = one.value - other.value
+    if statement.kind == "restores_part":
+        value /= base.value - other.value
+    return {"value": round(value, 3), "notes": [entry.note for entry in (one, other) if entry.note]}
+
+
+def claim_of(statement: TaskStatement, task: str, results: Results, margin: float) -> dict[str, Any]:
+    """One statement about one task: {"id", "statement", "place", "task", "test", "verdict", "reading", "evidence"}.
+
+    `margin` and the numbers of the evidence are in percentage points (the restored share is a fraction).
+    """
+    restores = statement.kind == "restores_part"
+    methods = [statement.one, statement.other, *(["base"] if restores else [])]
+    cells = [results.cell(task, method) for method in methods]
+    measured = quantity(statement.metric, task)
+    outcomes = None if None in cells else paired_groups(cells, measured)
+    result = {
+        "id": f"{statement.id}-{task}",
+        "statement": statement.each.format(task=TASK_NAMES[task], margin=points(margin)),
+        "place": statement.place,
+        "task": task,
+        "test": statement.test(margin),
+    }
+    published = _published(statement, task)
+    if outcomes is None:
+        absent = [
+            METHOD_NAMES[method]
+            for method, cell in zip(methods, cells, strict=True)
+            if cell is None or not cell.done(measured.benchmarks)
+        ]
+        reading = f"No score of {', '.join(absent)}." if absent else "The methods have no seed in common."
+        return {**result, "verdict": "NOT RUN", "reading": reading, "evidence": {"published": published}}
+    seeds, (one, other, *base) = outcomes
+    found = of_matrices(statement.id, one, other, seeds)
+    interval, shown = found.interval, found.shown
+    evidence = {
+        "unit": found.unit,
+        "difference": finite(interval.mean),
+        "low": finite(shown.low),
+        "high": finite(shown.high),
+        "level": LEVEL,
+        "p": interval.p,
+        "n_seeds": interval.n,
+        "n_items": interval.n_items,
+        "seeds": seeds,
+        "by_seed": list(found.by_seed),
+        "covers": interval.sources,
+        "se_seeds": finite(interval.se_seeds),
+        "se_items": finite(interval.se_items),
+        "published": published,
+    }
+    if statement.metric == "new_task" and np.isin(np.concatenate([one[0], other[0]]), (0, 1)).all():
+        evidence["mcnemar_p_by_seed"] = [mcnemar_exact(a, b) for a, b in zip(one[0], other[0], strict=True)]
+    if restores:
+        share = restored_fraction(one, other, base[0], LEVEL)
+        evidence |= {
+            "fraction": finite(share.fraction),
+            "fraction_low": finite(share.low),
+            "fraction_high": finite(share.high),
+        }
+        reading = (
+            f"{100 * share.fraction:z.0f} % of SFT's loss is restored "
+            f"(95 % interval {100 * share.low:z.0f} to {100 * share.high:z.0f} %)."
+            if math.isfinite(share.low) and math.isfinite(share.high)
+            else "SFT's loss is too small against its interval for a restored share to mean anything."
+        )
+    else:
+        if statement.kind == "not_worse":
+            evidence |= {"superior": bool(interval.low > 0), "not_inferior": bool(interval.low > -margin)}
+        if statement.kind != "better":
+            evidence["margin"] = margin
+        ends = ("unbounded" if evidence[end] is None else f"{evidence[end]:+z.1f}" for end in ("low", "high"))
+        reading = (
+            f"{METHOD_NAMES[statement.one]} minus {METHOD_NAMES[statement.other]}: {interval.mean:+z.1f} points "
+            f"(95 % interval {' to '.join(ends)})."
+        )
+    verdict = word(statement.kind, share if restores else interval, margin)
+    if verdict == "MISMATCH":
+        reading = f"{AGAINST}{reading}"
+    if interval.n == 1:
+        reading += ONE_SEED
+    return {**result, "verdict": verdict, "reading": reading, "evidence": evidence}
+
+
+def claims_of(results: Results, margin: float = 1.0) -> list[dict[str, Any]]:
+    """Every statement about every task, with Holm's adjusted p-value for those about a difference.
+
+    Verdicts follow from each claim's own interval; `p_holm` says which would survive a correction for all together.
+    The claims of "unchanged" are left out of it: for them a small p-value is no support.
+    """
+    stated = [(statement, task) for task in results.tasks for statement in STATEMENTS]
+    claims = [claim_of(statement, task, results, margin) for statement, task in stated]
+    tested = [
+        claim["evidence"]
+        for (statement, _), claim in zip(stated, claims, strict=True)
+        if statement.kind != "unchanged" and "p" in claim["evidence"]
+    ]
+    for evidence, adjusted in zip(tested, holm([evidence["p"] for evidence in tested]), strict=True):
+        evidence["p_holm"] = adjusted
+    return claims
+
+
+def table_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: Tolerance) -> list[dict[str, Any]]:
+    """The claims' verdicts. Where the numbers are no evidence they are kept and the verdict is INCOMPARABLE."""
+    claims = claims_of(results, tolerance.base_margin)
+    failed = {
+        (row["task"], row["metric"]): f"The base model misses the paper's: {row['reason']}."
+        for row in rows
+        if row["method"] == "base" and row["verdict"] in ("MISMATCH", "DIRECTION")
+    }
+    if results.beside_paper:
+        cells = [cell for cell in results.cells if offline([cell], quantity("new_task", cell.task))]
+        failed |= {(cell.task, "new_task"): OFFLINE for cell in cells}
+    metrics = {statement.place: statement.metric for statement in STATEMENTS}
+    for claim in claims:
+        unlike = failed.get((claim["task"], metrics[claim["place"]]))
+        if results.exhibit.evidence == "none":
+            unlike = results.exhibit.notice
+        if unlike and claim["verdict"] != "NOT RUN":
+            claim |= {"verdict": "INCOMPARABLE", "reading": f"{unlike} {claim['reading']}"}
+    return claims
+
+
+def counted(claim: dict[str, Any] | None) -> str:
+    """What a claim about one task counts as, once Holm's adjustment has taken away what is not certain."""
+    verdict, evidence = (claim or {}).get("verdict", "NOT RUN"), (claim or {}).get("evidence", {})
+    if verdict not in ("DIRECTION", "MISMATCH") or evidence.get("p_holm", 0.0) < 0.05:
+        return verdict
+    return "WITHIN" if evidence.get("not_inferior") else "INCONCLUSIVE"
+
+
+def _reading(claim: dict[str, Any]) -> str:
+    """A claim's reading with the p that decides, and what it counts as where that is not its own verdict."""
+    text, p, verdict = claim["reading"], claim["evidence"].get("p_holm"), counted(claim)
+    if p is None or claim["verdict"] == "NOT RUN":
+        return text
+    if verdict == claim["verdict"]:
+        return f"{text} {holm_text(p)}."
+    return f"{text.removeprefix(AGAINST)} {holm_text(p)}, so it counts as {verdict}."
+
+
+def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The ledger's lines from verdict.json: a statement stands once and has to hold on all tasks."""
+    margin = (verdict or {}).get("tolerance", {}).get("base_margin", 1.0)
+    claims = {claim["id"]: claim for claim in verdict["claims"]} if verdict else {}
+    tasks = dict.fromkeys(claim["task"] for claim in claims.values()) or document()["items"]["table5"]["rows"]
+    lines = []
+    for statement in STATEMENTS:
+        own = {task: claims.get(f"{statement.id}-{task}") for task in tasks}
+        tests = [
+            {"name": TASK_NAMES[task], "verdict": counted(claim), **(claim or {}).get("evidence", {})}
+            for task, claim in own.items()
+        ]
+        words = [test["verdict"] for test in tests if test["verdict"] != "NOT RUN"]
+        comparable = [said for said in words if said != "INCOMPARABLE"]
+        none_is = bool(words) and not comparable
+        reading = " ".join(f"{TASK_NAMES[task]}: {_reading(claim)}" for task, claim in own.items() if claim)
+        test = statement.test(margin)
+        lines.append(
+            {
+                "id": statement.id,
+                "item": "table5",
+                "place": statement.place,
+                "statement": statement.statement.format(margin=points(margin)),
+                "ours": statement.ours,
+                "test": test if statement.kind == "unchanged" else f"{test} {COUNTS}",
+                "verdict": "INCOMPARABLE" if none_is else combine(comparable, complete=len(comparable) == len(tasks)),
+                "reading": reading or "Table 5 was not run.",
+                "evidence": {"level": LEVEL, "tests": tests},
+            }
+        )
+    return lines
+
+
+def cell_rows(results: Results, cell: Cell) -> list[dict[str, Any]]:
+    """One row a metric for a cell, numbers in percent; without verdicts, which need the base row."""
+    return [measured_row("table5", cell, quantity(metric, cell.task)) for metric in METRICS]
+
+
+def _gate(results: Results, cell: Cell, row: dict[str, Any], failed: list[Check]) -> str | None:
+    """Why the base model's score misses its band, where its model and benchmark have one; None where it does not.
+
+    The average of the six misses with any of them, whatever it is, since in a mean their errors may cancel. `failed`
+    holds the benchmarks that missed so far, and is added to.
+    """
+    models = {run.name for run in results.base}
+    if cell.method != "base" or len(models) != 1:
+        return None
+    if row["metric"] == "prior_average":
+        names = [METRIC_NAMES[entry.benchmark] for entry in failed if entry.benchmark in PRIOR]
+        return f"outside its band in {', '.join(names)}, which the mean may hide" if names else None
+    found = check(*models, quantity(row["metric"], cell.task).benchmarks[0], row["mean"], row["n_items"])
+    if found is None or found.passed:
+        return None
+    failed.append(found)
+    return f"outside {found.low} to {found.high}: {found.cause} ({found.key})"
+
+
+def table_rows(results: Results, tolerance: Tolerance) -> list[dict[str, Any]]:
+    """Every row of the table with its verdict, for each task the base model first."""
+    rows = []
+    for task in results.tasks:
+        base: dict[str, dict[str, Any]] = {}
+        failed: list[Check] = []
+        own = [cell for cell in results.cells if cell.task == task]
+        for cell in (results.base_cell(task, distinct=True), *own):
+            for row in cell_rows(results, cell):
+                if row["mean"] is None:
+                    verdict, reason = "NOT RUN", "no score file; ask snakemake for it"
+                elif not results.beside_paper:
+                    verdict, reason = "INCOMPARABLE", results.exhibit.unlike
+                elif missed := _gate(results, cell, row, failed):
+                    verdict, reason = "MISMATCH", missed
+                else:
+                    reference = base.get(row["metric"]) if cell.method != "base" else None
+                    measured = quantity(row["metric"], task)
+                    verdict, reason = paper_verdict(results, "table5", cell, measured, row, reference, tolerance)
+                row |= {"verdict": verdict, "reason": reason}
+                if cell.method == "base":
+                    base[row["metric"]] = row
+                rows.append(row)
+    return rows

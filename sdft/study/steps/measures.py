@@ -1,0 +1,212 @@
+"""Measures of a model: what they read, and what they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdft.study import paths
+from sdft.study.exhibits.build import NO_CONTEXT
+from sdft.study.plan import Plan
+from sdft.study.specs import (
+    CandidateSpec,
+    DivergenceSpec,
+    EvaluateSpec,
+    PassKSpec,
+    SelectSpec,
+    TrajectorySpec,
+    as_text,
+)
+from sdft.tasks import find_task, tested
+from sdft.tasks.benchmarks import BENCHMARKS
+
+
+def _drawing(plan: Plan, base: str) -> dict[str, Any]:
+    """How responses of a base model, and of what is trained from it, are drawn."""
+    return plan.scale.evaluation_of(base).model_dump()
+
+
+def _shown(plan: Plan, task: str, context: str) -> dict[str, Any]:
+    """What a base model is shown beside the question, and in which template."""
+    return {} if context == NO_CONTEXT else {"context": context, "template": plan.teacher_template(task, context)}
+
+
+def benchmark_files(plan: Plan, **_: str) -> list[str]:
+    """Local benchmark files, where the scale makes its own."""
+    if plan.prior_config()["data_dir"] is None:
+        return []
+    return [plan.path(paths.BENCHMARK_ITEMS, benchmark=name) for name in BENCHMARKS]
+
+
+def test_files(plan: Plan, task: str, **_: str) -> list[str]:
+    """The splits on which a trained model is measured on a task."""
+    return [plan.data_path(task, split) for split in find_task(task).tests]
+
+
+def run_test_files(plan: Plan, run: str, **_: str) -> list[str]:
+    """The splits on which a run is measured."""
+    return test_files(plan, plan.find(run).task)
+
+
+def context_files(plan: Plan, task: str, split: str, **_: str) -> list[str]:
+    """The splits on which a base model is measured with something in its context: the named one in test's place."""
+    return [plan.data_path(task, split if one == "test" else one) for one in find_task(task).tests]
+
+
+def _evaluation(plan: Plan, base: str, benchmarks: bool = True, **own: Any) -> str:
+    prior = {"benchmarks": ["all"], "prior_config": plan.prior_config()} if benchmarks else {}
+    own |= _drawing(plan, base) | {"temperature": 0.0}
+    return as_text(EvaluateSpec(data_root=plan.path(paths.DATA_ROOT), **prior, **own))
+
+
+def evaluate_spec(plan: Plan, run: str, **_: str) -> str:
+    """A final run on its own task and the prior benchmarks."""
+    found = plan.find(run)
+    folder = plan.path(paths.RUN_SCORES, scored="scores", study=found.study, run=run)
+    return _evaluation(plan, found.base, model=plan.model_path(found), task=list(tested(found.task)), out=folder)
+
+
+def base_test_files(plan: Plan, judged: bool = False, **_: str) -> list[str]:
+    """The tests of a scale's tasks, or of those that a judge decides, on which its base models are measured."""
+    return [path for task in plan.tasks if find_task(task).judged or not judged for path in test_files(plan, task)]
+
+
+def base_results(plan: Plan, judged: bool = False, **_: str) -> list[str]:
+    """The names of what base models are measured on, or of what a judge decides of it."""
+    return [name for task in plan.tasks if find_task(task).judged or not judged for name in tested(task)]
+
+
+def evaluate_base_spec(plan: Plan, model: str, **_: str) -> str:
+    """A base model on the scale's tasks and the prior benchmarks."""
+    folder = plan.path(paths.BASE_SCORES, scored="scores", model=model)
+    return _evaluation(plan, model, model=plan.base_path(model), task=base_results(plan), out=folder)
+
+
+def evaluate_context_spec(plan: Plan, task: str, context: str, split: str, model: str, **_: str) -> str:
+    """A base model on one task with something in its context."""
+    where = {"task": task, "context": context, "split": split, "model": model}
+    folder = plan.path(paths.CONTEXT_SCORES, scored="scores", **where)
+    shown = _shown(plan, task, context) | {"split": split}
+    return _evaluation(plan, model, False, model=plan.base_path(model), task=list(tested(task)), out=folder, **shown)
+
+
+def evaluate_released_spec(plan: Plan, model: str, task: str, **_: str) -> str:
+    """A released checkpoint on its own task and the prior benchmarks."""
+    ready, folder = (plan.path(path, model=model, task=task) for path in (paths.RELEASED, paths.RELEASED_SCORES))
+    return _evaluation(plan, model, model=ready, task=[task], out=folder)
+
+
+def trajectory_files(plan: Plan, measured: str, **_: str) -> list[str]:
+    """The data of a study's tasks."""
+    return [plan.data_path(task, "test") for task in plan.scale.studies[measured].tasks]
+
+
+def model_file(plan: Plan, run: str, **_: str) -> str:
+    """The trained model of a run."""
+    return plan.model_path(plan.find(run))
+
+
+def trajectory_spec(plan: Plan, measured: str, run: str, **_: str) -> str:
+    """A run's accuracy along its training, on a study's tasks and the prior benchmarks."""
+    study, found = plan.scale.studies[measured], plan.find(run)
+    return as_text(
+        TrajectorySpec(
+            model=plan.model_path(found),
+            task=study.tasks,
+            data_root=plan.path(paths.DATA_ROOT),
+            prior_config=plan.prior_config(),
+            prior_limit=study.prior_limit,
+            out=plan.path(paths.TRAJECTORY, measured=measured, study=found.study, run=run),
+            **_drawing(plan, found.base) | {"limit": study.limit},
+        )
+    )
+
+
+def base_file(plan: Plan, run: str | None = None, model: str | None = None, **_: str) -> str:
+    """The base model of a run, or the one that is named."""
+    return plan.base_path(model or plan.find(run).base)
+
+
+def measured_model(plan: Plan, run: str | None = None, model: str | None = None, **_: str) -> str:
+    """The model of a run, or a base model."""
+    return plan.base_path(model) if run is None else model_file(plan, run)
+
+
+def measured_data(plan: Plan, taken: str, run: str | None = None, task: str | None = None, **_: str) -> str:
+    """The data on which the study `taken` takes a measure of a run, or of a base model on a task."""
+    return plan.data_path(task or plan.find(run).task, plan.scale.studies[taken].split)
+
+
+def _measure(plan: Plan, taken: str, template: str, wildcards: dict[str, str]) -> dict[str, Any]:
+    """What a study's measure of a run, or of a base model, has in common with the others."""
+    study, run = plan.scale.studies[taken], wildcards.get("run")
+    base = wildcards["model"] if run is None else plan.find(run).base
+    task = wildcards["task"] if run is None else plan.find(run).task
+    return {
+        "model": measured_model(plan, **wildcards),
+        "task": task,
+        "data": measured_data(plan, taken, **wildcards),
+        "samples": study.samples,
+        "seed": 0,
+        "out": plan.path(template, **wildcards),
+        **_shown(plan, task, wildcards.get("context", NO_CONTEXT)),
+        # The study limits a measure by itself.
+        **_drawing(plan, base),
+        "limit": study.limit,
+    }
+
+
+def passk_spec(plan: Plan, taken: str, **wildcards: str) -> str:
+    """Many sampled responses of a run, or of a base model, drawn as the paper does."""
+    template = paths.RUN_PASSK if "run" in wildcards else paths.BASE_PASSK
+    return as_text(PassKSpec(temperature=1.0, top_p=0.95, **_measure(plan, taken, template, wildcards)))
+
+
+def divergence_spec(plan: Plan, taken: str, **wildcards: str) -> str:
+    """The distance of a run, or of a base model with a demonstration, from the base model."""
+    template = paths.RUN_DIVERGENCE if "run" in wildcards else paths.BASE_DIVERGENCE
+    return as_text(DivergenceSpec(base=base_file(plan, **wildcards), **_measure(plan, taken, template, wildcards)))
+
+
+def candidate_spec(plan: Plan, run: str, **_: str) -> str:
+    """A candidate of a sweep, with how it is scored."""
+    found = plan.find(run)
+    return as_text(
+        CandidateSpec(
+            run=f"{plan.run_folder(found)}/run.json",
+            validation=plan.data_path(found.task, "validation"),
+            out=plan.validation_path(found),
+            prior_config=plan.prior_config(sweep=True),
+            keep_weights=plan.config.keep_sweep_weights,
+            **_drawing(plan, found.base),
+        )
+    )
+
+
+def candidates(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
+    """What an arm's candidates on a task reached."""
+    return [plan.validation_path(run) for run in plan.candidates(task, arm)]
+
+
+def candidate_replies(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
+    """What an arm's candidates on a task replied."""
+    return [plan.path(paths.REPLIES, task=task, arm=arm, run=run.id) for run in plan.candidates(task, arm)]
+
+
+def select_spec(plan: Plan, task: str, arm: str, **_: str) -> str:
+    """The selection of an arm's winner on a task."""
+    # The candidates of an arm have one base model size, so one way to be scored.
+    base = plan.candidates(task, arm)[0].base
+    return as_text(
+        SelectSpec(
+            out=plan.selected_path(task, arm),
+            method=plan.arm(arm).method,
+            validation=plan.data_path(task, "validation"),
+            limit=_drawing(plan, base)["limit"],
+            prior_config=plan.prior_config(sweep=True),
+        )
+    )
+
+
+def judge_config(plan: Plan, **_: str) -> str:
+    """The judge of a scale."""
+    return plan.scale.judge.model_dump_json()

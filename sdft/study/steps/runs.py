@@ -1,0 +1,34 @@
+"""The runs: what they are told and read, and the devices that a job needs."""
+
+from __future__ import annotations
+
+from sdft.study.plan import Plan
+
+
+def run_spec(plan: Plan, run: str, **_: str) -> str:
+    """RUN.json of a run."""
+    return plan.find(run).text()
+
+
+def run_inputs(plan: Plan, run: str, **_: str) -> list[str]:
+    """Files that a run's training reads."""
+    found = plan.find(run)
+    optional = [found.data["prompts"], found.data["corpus"], found.parent, found.selected]
+    if plan.scale.data.origin(found.task) != "made":
+        optional.append(plan.lengths_path(found.task, found.base))
+    return [found.base_ready, found.data["train"], *filter(None, optional)]
+
+
+def gpus(plan: Plan, **_: str) -> int:
+    """GPUs of a job that is not a training: one, where the scale has any."""
+    return min(plan.scale.gpus, 1)
+
+
+def training_gpus(plan: Plan, run: str, **_: str) -> int:
+    """GPUs of one training."""
+    return plan.scale.training_gpus(plan.find(run).base)
+
+
+def processes(plan: Plan, run: str, **_: str) -> int:
+    """Processes of one training, one a GPU."""
+    return max(1, training_gpus(plan, run))

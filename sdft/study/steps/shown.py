@@ -1,0 +1,86 @@
+"""Tables, figures, the ledger and the reports: what they are made of, and the files of a target."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sdft.study import exhibits, paths
+from sdft.study.exhibits.build import exhibit, files
+from sdft.study.forecast import study_hours
+from sdft.study.plan import Plan
+
+
+def base_score_files(plan: Plan, model: str, **_: str) -> list[str]:
+    """The declared files of a base model's scores."""
+    return plan.base_score_files(model)
+
+
+def base_scores(plan: Plan, model: str, **_: str) -> str:
+    """The folder of a base model's scores."""
+    return plan.base_scores_folder(model)
+
+
+def gate_files(plan: Plan, **_: str) -> list[str]:
+    """Checks of the scale's base models, of which the paper's must pass before anything is compared with it."""
+    return [plan.path(paths.GATE, model=model) for model in plan.bases]
+
+
+def _present(plan: Plan, files: list[str]) -> list[str]:
+    """Inputs of a step that shows what is there: all of them, or, with `partial`, those that exist already."""
+    return [path for path in files if not plan.config.partial or Path(path).exists()]
+
+
+def exhibit_files(plan: Plan, table: str | None = None, figure: str | None = None, **_: str) -> list[str]:
+    """Every result behind a table or figure."""
+    return _present(plan, files(plan, table or figure))
+
+
+def exhibit_plan(plan: Plan, table: str | None = None, figure: str | None = None, **_: str) -> str:
+    """What a table or figure is made of, as text for its plan.json."""
+    found = exhibit(plan, table or figure)
+    if found.study in plan.scale.possible and not found.enabled:
+        found = found.model_copy(update={"cost_hours": round(study_hours(plan, found.study), 2)})
+    return found.model_dump_json(indent=1, exclude_defaults=True)
+
+
+def selected_files(plan: Plan, **_: str) -> list[str]:
+    """The winners of Table 5, with their rankings."""
+    return _present(plan, list(dict.fromkeys(cell.selected for cell in exhibit(plan, "table5").cells)))
+
+
+def released_plan(plan: Plan, **_: str) -> str:
+    """The released checkpoints and where their scores lie, as text for plan.json."""
+    return json.dumps(plan.released(), indent=1)
+
+
+def released_scores(plan: Plan, **_: str) -> list[str]:
+    """Scores of the released checkpoints."""
+    return plan.released_scores()
+
+
+def released_files(plan: Plan, **_: str) -> list[str]:
+    """The table of the scale's released checkpoints, where it has some."""
+    files = (paths.VERDICT, paths.TABLE.replace("{kind}", "md"))
+    return [plan.path(path, table="released") for path in files] if plan.scale.released else []
+
+
+def shown_files(plan: Plan, **_: str) -> list[str]:
+    """The verdict of every table and the numbers of every figure."""
+    tables = [plan.path(paths.VERDICT, table=name) for name in exhibits.names("table")]
+    return tables + [plan.path(paths.FIGURE, figure=name, kind="json") for name in exhibits.names("figure")]
+
+
+def target_files(plan: Plan, *names: str) -> list[str]:
+    """The files of some targets: tables and figures by name, `claims`, `report` (Table 5's) and `results` (all)."""
+    return [path for name in names for path in _target(plan, name)]
+
+
+def _target(plan: Plan, name: str) -> list[str]:
+    if name in exhibits.names("table"):
+        return [plan.path(paths.VERDICT, table=name), plan.path(paths.TABLE, table=name, kind="md")]
+    if name in exhibits.names("figure"):
+        return [plan.path(paths.FIGURE, figure=name, kind=kind) for kind in ("pdf", "svg", "png", "json")]
+    if name == "claims":
+        return [plan.path(paths.LEDGER, kind=kind) for kind in ("json", "md")]
+    return [plan.path({"report": paths.REPORT, "results": paths.RESULTS}[name])]

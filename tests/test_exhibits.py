@@ -1,0 +1,59 @@
+"""Tables and figures are found by their files, and their plans survive being written and read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from sdft.common.errors import SdftError
+from sdft.config import load_config
+from sdft.evidence.published import document
+from sdft.study.exhibits import find, names, studies_with
+from sdft.study.exhibits.build import exhibit
+from sdft.study.exhibits.schema import Exhibit
+from sdft.study.plan import Plan
+
+
+@pytest.fixture(scope="module")
+def config(root):
+    return load_config(root / "config.yaml")
+
+
+def test_the_list_of_exhibits_needs_no_library_that_computes_or_draws():
+    code = (
+        "import sys; from sdft.study.exhibits import find, names; [find(name) for name in names()]; "
+        "sys.exit(bool({'numpy', 'scipy', 'matplotlib', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_exhibit_has_its_page_and_every_item_of_the_paper_its_exhibit():
+    for name in names():
+        page = import_module(f"sdft.pages.{find(name).kind}s.{name}")
+        assert callable(getattr(page, name))
+    assert {*document()["items"], *document()["sweeps"]} <= set(names())
+    assert set(names("table")) | set(names("figure")) == set(names())
+
+
+def test_an_unknown_exhibit_is_refused_with_the_nearest_name():
+    with pytest.raises(SdftError, match="did you mean 'figure6'"):
+        find("figur6")
+
+
+@pytest.mark.parametrize("scale", ["mini", "paper", "rehearsal"])
+def test_a_plan_survives_its_file(config, scale):
+    for name in names():
+        found = exhibit(Plan(config, scale), name)
+        assert Exhibit.model_validate_json(found.model_dump_json(exclude_defaults=True)) == found
+        assert found.enabled == (found.absence == "")
+
+
+def test_what_an_exhibit_measures_is_planned_for_its_runs_and_for_no_others(config):
+    plan = Plan(config, "mini")
+    for name in names():
+        kinds = {kind for cell in exhibit(plan, name).cells for run in cell.runs for kind in run.files}
+        assert kinds == set(find(name).measures) - {"estimators", "versions"}
+    assert studies_with("passk") == ("scaling",)
