@@ -208,7 +208,7 @@ def test_scores_are_written_again_with_verdicts_and_agreement(serve, tmp_path):
     (scores / "mmlu.json").write_text('{"value": 0.5}')
     (scores / "medical.json").write_text('{"value": 0.0}')
     rows = [{"benchmark": "mmlu", "id": "m", "correct": 1, "response": "A"}]
-    rows += [{"benchmark": "medical", "id": item.id, "correct": 0, "response": item.response} for item in ITEMS]
+    rows += [{"benchmark": "medical", "id": item.id, "correct": 0, "response": item.text} for item in ITEMS]
     with gzip.open(scores / "responses.jsonl.gz", "wt") as handle:
         handle.writelines(json.dumps(row) + "\n" for row in rows)
     write_records(data, [Record(i.id, [{"role": "user", "content": i.question}], {}, i.reference) for i in ITEMS])
@@ -238,7 +238,7 @@ def test_both_splits_of_knowledge_are_judged_into_strict_and_lenient(serve, tmp_
     rows = [{"benchmark": "mmlu", "id": "m", "correct": 1, "response": "A"}]
     for number, (name, (split, own, offline)) in enumerate(splits.items()):
         (scores / f"{name}.json").write_text(json.dumps({"value": 0.0, "metrics": {"new_tokens": {"mean": number}}}))
-        rows += [{"benchmark": name, "id": i.id, "correct": offline, "response": i.response} for i in own]
+        rows += [{"benchmark": name, "id": i.id, "correct": offline, "response": i.text} for i in own]
         records = [Record(i.id, [{"role": "user", "content": f"{split} {i.question}"}], {}, i.reference) for i in own]
         write_records(tmp_path / f"{split}.jsonl", records)
     with gzip.open(scores / "responses.jsonl.gz", "wt") as handle:

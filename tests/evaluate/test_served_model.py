@@ -108,7 +108,7 @@ def test_a_label_among_nonsense_counts_and_the_nonsense_never_as_correct(config,
     scores.mkdir()
     with gzip.open(scores / "responses.jsonl.gz", "wt") as handle:
         for item in items:
-            row = {"benchmark": "medical", "id": item.id, "correct": 1, "response": item.response}
+            row = {"benchmark": "medical", "id": item.id, "correct": 1, "response": item.text}
             handle.write(json.dumps(row) + "\n")
     offline = {"benchmark": "medical", "n": 100, "metric": "accuracy", "value": 1.0, "metrics": {"accuracy": 1.0}}
     (scores / "medical.json").write_text(json.dumps(offline))
