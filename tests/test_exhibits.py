@@ -11,7 +11,7 @@ import pytest
 from sdft.common.errors import SdftError
 from sdft.config import load_config
 from sdft.evidence.published import document
-from sdft.study.exhibits import find, names, studies_with
+from sdft.study.exhibits import find, names
 from sdft.study.exhibits.build import exhibit
 from sdft.study.exhibits.schema import Exhibit
 from sdft.study.plan import Plan
@@ -56,4 +56,3 @@ def test_what_an_exhibit_measures_is_planned_for_its_runs_and_for_no_others(conf
     for name in names():
         kinds = {kind for cell in exhibit(plan, name).cells for run in cell.runs for kind in run.files}
         assert kinds == set(find(name).measures) - {"estimators", "versions"}
-    assert studies_with("passk") == ("scaling",)

@@ -115,7 +115,7 @@ def test_a_new_method_or_task_moves_nothing(package, before):
     assert rerun.train_code("mine", Code(package)) not in before.values()
 
 
-@pytest.mark.parametrize("file", ["common/progress.py", "study/plan.py", "learning/checkpoint.py", "pages/layout.py"])
+@pytest.mark.parametrize("file", ["common/progress.py", "study/plan.py", "learning/checkpoint.py", "pages/writers.py"])
 def test_what_only_carries_or_shows_moves_nothing(package, before, file):
     (package / file).write_text((package / file).read_text() + MORE)
     assert digests(package) == before

@@ -116,7 +116,8 @@ def test_a_study_limits_its_measures_of_runs_and_of_base_models_alike(plan, take
 
 def test_a_trajectory_has_the_tasks_and_limits_of_the_study_that_measures_it(plan):
     run = plan.finals("table5", "science", "sdft")[0]
-    for name in set(exhibits.studies_with("trajectory")) & set(plan.scale.studies):
+    shown = {exhibits.find(name).study for name in exhibits.names() if "trajectory" in exhibits.find(name).measures}
+    for name in shown & set(plan.scale.studies):
         study, where = plan.scale.studies[name], {"measured": name, "study": "table5", "run": run.id}
         spec = read_spec(TrajectorySpec, steps.measures.trajectory_spec(plan, **where))
         assert (spec.task, spec.limit, spec.prior_limit) == (study.tasks, study.limit, study.prior_limit)
