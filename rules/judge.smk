@@ -26,7 +26,7 @@ for task in JUDGED:
             tasks=list(tested(task)),
             scores=subpath(input[0], parent=True),
             folder=subpath(output[0], parent=True),
-            code=step_code("judge"),
+            code=planned(steps.code.measure_code, step="judge"),
         shell:
             "python -m sdft.evaluate.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
             "--config {params.config:q} --out {params.folder} > {log} 2>&1"
@@ -50,7 +50,7 @@ for task in JUDGED:
             tasks=list(tested(task)),
             scores=subpath(input[0], parent=True),
             folder=subpath(output[0], parent=True),
-            code=step_code("judge"),
+            code=planned(steps.code.measure_code, step="judge"),
         shell:
             "python -m sdft.evaluate.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
             "--config {params.config:q} --out {params.folder} > {log} 2>&1"
@@ -72,7 +72,7 @@ rule judge_base:
         tasks=planned(steps.measures.base_results, judged=True),
         scores=subpath(input[0], parent=True),
         folder=subpath(output[0], parent=True),
-        code=step_code("judge"),
+        code=planned(steps.code.measure_code, step="judge"),
     shell:
         "python -m sdft.evaluate.judge --task {params.tasks} --scores {params.scores} --data {input.data} "
         "--config {params.config:q} --out {params.folder} > {log} 2>&1"

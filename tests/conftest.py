@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +24,30 @@ ROOT = Path(__file__).parent.parent
 def root() -> Path:
     """The repository's root."""
     return ROOT
+
+
+def processor_seconds(command, folder):
+    """A finished command, and the processor time that it and its children took, in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.fixture
+def against_its_start(root):
+    """Runs Snakemake; returns what it said, and its processor time as a multiple of what Snakemake's start alone takes.
+
+    Seconds would judge the machine, and other tests may run beside this one.
+    """
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "snakemake"]
+        done, seconds = processor_seconds([*command, *arguments], root)
+        _, start = processor_seconds([*command, "--version"], root)
+        return done, seconds / start
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ def digests(package):
     found |= {f"scores {task}": rerun.task_code(task, code)["scores"] for task in ("science", "tooluse")}
     found |= {f"prior {name}": rerun.prior_code(prior, name, code)["scores"] for name in PRIOR}
     found |= {f"select {task}": rerun.select_code(task, prior, code) for task in ("science", "tooluse")}
+    found |= {f"judge {task}": rerun.measure_code("judge", task, code=code) for task in ("medical", "knowledge")}
     return found
 
 
@@ -63,6 +64,7 @@ DECIDES = [
     ("miniature/priors/instructions.py", None, None, {"prior ifeval"} | SELECT),
     ("miniature/benchmarks/mini_mmlu.yaml", "mean", "median", {"prior mmlu"} | SELECT),
     ("learning/select.py", None, None, SELECT),
+    ("tasks/medical.py", "Only the medical content counts", "The content counts", {"judge medical"}),
 ]
 
 
