@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sdft.common.files import read_json
 
 ROOT = Path(__file__).parents[2]
