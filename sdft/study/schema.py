@@ -102,6 +102,11 @@ def _check_winner(name: str, arm: Arm, other: Arm) -> None:
     """Raise ValueError where an arm cannot take the winner of the arm that it is like."""
     if other.grid is None:
         raise ValueError(f"arm {name}: like names {arm.like!r}, which has no grid; name the arm it is like")
+    if find_method(arm.method).averages and other.grid.ema_rate is None and arm.replace.ema_rate is None:
+        raise ValueError(
+            f"arm {name}: {arm.method} needs an ema_rate, and the winner of {arm.like} has none; give one as "
+            "replace.ema_rate, for example 0.02, or give the arm a grid"
+        )
     for option in other.grid.model_extra or {}:
         if option in arm.options:
             raise ValueError(f"arm {name}: {arm.like} sweeps {option}; put the value into replace, not into options")
