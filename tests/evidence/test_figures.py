@@ -28,6 +28,7 @@ def draw(plan, style, out):
     return json.loads(out.with_name("figure4.json").read_text())
 
 
+@pytest.mark.slow
 def test_every_trained_model_is_a_point_and_bytes_repeat(paper_like, style, tmp_path):
     world, verdict = paper_like
     numbers = draw(world / "plan.json", style, tmp_path / "a/figure4")

@@ -67,9 +67,9 @@ def test_a_task_is_one_file_and_its_rows(house):
             "demonstration": f"case {n} : so the court is high .",
             "answer": "high",
         }
-        for n in range(40)
+        for n in range(56)
     ]
-    for name, part in (("train", rows[:32]), ("test", rows[32:])):
+    for name, part in (("train", rows[:48]), ("test", rows[48:])):
         path = house.folder / f"law/{name}.jsonl"
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(json.dumps(row) + "\n" for row in part))

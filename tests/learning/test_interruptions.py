@@ -99,9 +99,8 @@ def interrupted(spec, out, way, luck):
     return child.exitcode != 0
 
 
-@pytest.mark.parametrize(
-    ("count", "methods"), [(4, METHODS[:1]), pytest.param(32, METHODS, marks=pytest.mark.slow)], ids=["4", "32"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "methods"), [(4, METHODS[:1]), (32, METHODS)], ids=["4", "32"])
 def test_a_study_interrupted_in_every_way_ends_with_identical_weights(world, tmp_path, count, methods, capfd):
     luck = random.Random(count)
     specs = {name: spec for name, spec in study(world).items() if name in methods}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from sdft.common.files import read_json
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_both_forms_agree_and_the_record_says_where_it_was_made(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks import loss
