@@ -261,6 +261,38 @@ def test_each_model_has_its_head_cast_once(batch):
     assert casts.count(torch.bfloat16) == 2
 
 
+class Products(TorchDispatchMode):
+    """Counts matrix products."""
+
+    number = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.number += function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm)
+        return function(*args, **(kwargs or {}))
+
+
+def products(batch, **changes):
+    with Products() as found:
+        loss_of("forward_kl", batch, **changes)
+    return found.number
+
+
+def test_products_are_made_once_and_only_where_they_are_wanted(batch):
+    hidden, head = batch["student"]
+    assert products(batch) == 4
+    assert (
+        products(batch, student=Layer(hidden.detach(), head))
+        == products(batch, student=Layer(hidden, head.detach()))
+        == 3
+    )
+    with torch.no_grad():
+        assert products(batch) == 2
+    full = batch | {"mask": torch.ones_like(batch["mask"])}
+    # Four sequences of six tokens: two fit into 13. One that is cut has its logits made once more for its weight.
+    assert products(full, weigh=weigh, chunk_size=13) == 2 * 4
+    assert products(full, weigh=weigh, chunk_size=3) == products(full, chunk_size=3) + 8 == 8 * 4 + 8
+
+
 def test_a_chunk_needs_a_token(batch):
     with pytest.raises(ValueError, match="chunk_size is 0"):
         loss_of("jsd", batch, chunk_size=0)
