@@ -115,6 +115,9 @@ def test_a_factor_scales_the_gradient_as_often_as_it_is_asked_for(batch):
     )
     torch.testing.assert_close(scaled, tuple(-3.5 * gradient for gradient in plain))
     torch.testing.assert_close(again, plain, rtol=0, atol=0)
+    for times in (1, 2, 3):
+        loss.backward(retain_graph=True)
+        torch.testing.assert_close(batch["student"].head.grad, times * plain[1])
 
 
 def test_micro_batches_add_up(batch):
