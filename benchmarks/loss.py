@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -156,16 +154,23 @@ def _measure_peak(sender: Any, form: str, tokens: int, width: int, options: argp
     inputs = Inputs(tokens, options, width)
     gradients = sum(tensor.numel() * tensor.itemsize for tensor in inputs.student)
     if options.device == "cpu":
-        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
-        before = pages * os.sysconf("SC_PAGE_SIZE")
+        # Starts the peak afresh. getrusage would go on from the parent's.
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+        before = _resident("VmRSS")
         step(form, "forward_kl", inputs)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = _resident("VmHWM")
     else:
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         step(form, "forward_kl", inputs)
         peak = torch.cuda.max_memory_allocated()
     sender.send((peak - before - gradients) / MIB)
+
+
+def _resident(field: str) -> int:
+    """Bytes of this process in memory: now (VmRSS), or at most so far (VmHWM)."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def memory(options: argparse.Namespace) -> dict[str, Any]:
@@ -230,7 +235,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--quick", action="store_true", help="tiny sizes: does the command work?")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.vocabulary, options.widths, options.tokens, options.memory_tokens = 5000, [16], 64, 512
+        options.vocabulary, options.widths, options.tokens, options.memory_tokens = 5000, [16], 64, 2048
         options.repeats = 2
     torch.set_num_threads(1)
     clock = Clock(options.device)

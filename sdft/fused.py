@@ -80,7 +80,7 @@ def fused_loss(
     with torch.no_grad(), torch.autocast(mask.device.type, enabled=False):
         chunks = _Chunks(kind, own, other, tokens, mask, beta, temperature, chunk_size)
         hidden_grad = torch.zeros_like(own.hidden, dtype=chunks.dtype) if to_hidden else None
-        head_grad = torch.zeros_like(own.head, dtype=chunks.dtype) if to_head else None
+        head_grad = None
 
         def factors() -> Tensor:
             weights = weigh(chunks.log_prob.view(mask.shape)) if weigh else 1
@@ -97,7 +97,8 @@ def fused_loss(
                 if to_hidden:
                     hidden_grad[part] = (slopes @ own.head) * factor
                 if to_head:
-                    _add_product(head_grad, slopes.T, own.hidden[part].mul(factor).to(slopes.dtype))
+                    states = own.hidden[part].mul(factor).to(slopes.dtype)
+                    head_grad = _add_product(head_grad, slopes.T, states, chunks.dtype)
         loss = torch.where(share.flatten() != 0, chunks.value * factors(), 0).sum()
         columns = chunks.value, chunks.entropy, chunks.log_prob if tokens is not None else None
         terms = TokenTerms(*(None if column is None else column.view(mask.shape) for column in columns))
@@ -121,7 +122,11 @@ class _Attached(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor | None, ...]:
-        return *(None if grad is None else grad * factor for grad in ctx.saved_tensors), None, None, None
+        grads = ctx.saved_tensors
+        # A head's gradient has a gigabyte: a copy takes time, and memory.
+        if factor != 1:
+            grads = [None if grad is None else grad * factor for grad in grads]
+        return *grads, None, None, None
 
 
 class _Chunks:
@@ -260,9 +265,10 @@ def _product(layer: Layer, places: Tensor, out: Tensor) -> Tensor:
     return torch.mm(layer.hidden[places], layer.head.T, out=out[: len(places)])
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """total += left @ right, without a tensor between where all are of one type."""
-    if total.dtype == left.dtype:
-        torch.addmm(total, left, right, out=total)
-    else:
-        total += left @ right
+def _add_product(total: Tensor | None, left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
+    """total + left @ right in `dtype`, in the place of total; where all are of that type no tensor is made for it."""
+    if total is None:
+        return (left @ right).to(dtype)
+    if left.dtype == dtype:
+        return torch.addmm(total, left, right, out=total)
+    return total.add_(left @ right)

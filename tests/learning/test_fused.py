@@ -115,6 +115,9 @@ def test_a_factor_scales_the_gradient_as_often_as_it_is_asked_for(batch):
     )
     torch.testing.assert_close(scaled, tuple(-3.5 * gradient for gradient in plain))
     torch.testing.assert_close(again, plain, rtol=0, atol=0)
+    for times in (1, 2, 3):
+        loss.backward(retain_graph=True)
+        torch.testing.assert_close(batch["student"].head.grad, times * plain[1])
 
 
 def test_micro_batches_add_up(batch):
@@ -259,6 +262,38 @@ def test_each_model_has_its_head_cast_once(batch):
     with Casts(), torch.autocast("cpu", torch.bfloat16):
         loss_of("jsd", narrowed(batch, torch.float32), chunk_size=2)
     assert casts.count(torch.bfloat16) == 2
+
+
+class Products(TorchDispatchMode):
+    """Counts matrix products."""
+
+    number = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.number += function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm)
+        return function(*args, **(kwargs or {}))
+
+
+def products(batch, **changes):
+    with Products() as found:
+        loss_of("forward_kl", batch, **changes)
+    return found.number
+
+
+def test_products_are_made_once_and_only_where_they_are_wanted(batch):
+    hidden, head = batch["student"]
+    assert products(batch) == 4
+    assert (
+        products(batch, student=Layer(hidden.detach(), head))
+        == products(batch, student=Layer(hidden, head.detach()))
+        == 3
+    )
+    with torch.no_grad():
+        assert products(batch) == 2
+    full = batch | {"mask": torch.ones_like(batch["mask"])}
+    # Four sequences of six tokens: two fit into 13. One that is cut has its logits made once more for its weight.
+    assert products(full, weigh=weigh, chunk_size=13) == 2 * 4
+    assert products(full, weigh=weigh, chunk_size=3) == products(full, chunk_size=3) + 8 == 8 * 4 + 8
 
 
 def test_a_chunk_needs_a_token(batch):
