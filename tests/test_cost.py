@@ -65,6 +65,7 @@ def test_a_target_counts_what_is_behind_it_and_no_more(plan):
     assert {job.output for job in (*table2, *figure5, *table5)} <= {job.output for job in jobs(plan, "all")}
 
 
+@pytest.mark.slow
 def test_larger_models_and_longer_rollouts_cost_more_and_several_devices_share_the_time(plan):
     def units(target, output):
         (job,) = (job for job in jobs(plan, target) if job.output == output)
@@ -82,6 +83,7 @@ def test_larger_models_and_longer_rollouts_cost_more_and_several_devices_share_t
     assert cost["sdft"] == pytest.approx(4 * cost["sft"])
 
 
+@pytest.mark.slow
 def test_with_a_judge_the_evaluations_behind_its_verdicts_are_counted(plan):
     paper = plan.scale.model_copy(update={"judge": Judge(model="gpt-5-mini")})
     config = plan.config.model_copy(update={"scales": plan.config.scales | {"paper": paper}})
@@ -134,6 +136,7 @@ def test_what_was_measured_replaces_the_assumption_and_what_is_done_costs_nothin
     assert device_hours(after) < device_hours(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["table2", "figure5", "table5"])
 def test_the_seconds_of_every_kind_of_finished_job_are_found(plan, tmp_path, target):
     for job in jobs(plan, target):
@@ -174,6 +177,7 @@ def test_a_finished_job_is_set_against_the_forecast_that_the_others_give():
     assert comparisons([Job("c", "sft", 9, ())], "miniature") == []
 
 
+@pytest.mark.slow
 def test_the_budget_prints_forecast_against_actual_and_the_memory_of_each_arithmetic(plan, tmp_path):
     for run in plan.candidates("science", "sft")[:4]:
         path = tmp_path / plan.validation_path(run)

@@ -327,6 +327,7 @@ def upstream(monkeypatch):
     server.server_close()
 
 
+@pytest.mark.slow
 def test_one_pass_finds_every_fault(upstream, scale, monkeypatch, tmp_path):
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)

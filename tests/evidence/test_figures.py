@@ -51,6 +51,7 @@ def test_every_trained_model_is_a_point_and_bytes_repeat(paper_like, style, tmp_
         assert (tmp_path / f"a/figure4.{kind}").read_bytes() == (tmp_path / f"b/figure4.{kind}").read_bytes(), kind
 
 
+@pytest.mark.slow
 def test_what_was_not_run_is_listed_and_not_drawn(tmp_path, style):
     plan = make_world(tmp_path, missing=("sdft",), items=20, prior_items=10)
     next(tmp_path.glob("sweep/science/dft/*/validation.json")).unlink()
@@ -112,6 +113,7 @@ def test_a_figure_has_its_files_its_numbers_and_a_caption_with_n(plans, style, t
         assert (tmp_path / f"{name}.{kind}").stat().st_size > 3000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_nothing_run_is_a_gap_and_switched_off_is_a_page_with_its_cost(plans, style, tmp_path, name):
     plan = json.loads(plans[name].read_text())

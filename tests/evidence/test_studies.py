@@ -95,6 +95,7 @@ def test_the_papers_own_numbers_match_at_paper_scale(tmp_path):
     assert found["oracle_rag", "strict"] == "NOT RUN"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [studies.knowledge, studies.reasoning])
 def test_without_a_judge_no_number_of_either_split_stands_beside_the_papers(make, root, tmp_path):
     world = World(tmp_path, scale="paper")

@@ -149,6 +149,7 @@ def test_numbers_of_another_world_never_stand_beside_the_papers(paper_like):
     assert "not results of ours" in printed
 
 
+@pytest.mark.slow
 def test_an_arm_that_the_papers_table_lacks_has_its_row_and_its_mark(tmp_path, tabulate, root):
     path = make_world(tmp_path, items=40, prior_items=20)
     plan = json.loads(path.read_text())
@@ -246,6 +247,7 @@ def test_the_papers_own_numbers_match_at_paper_scale(tmp_path, tabulate):
     assert claim(verdict, "sdft-learns")["verdict"] == "DIRECTION"
 
 
+@pytest.mark.slow
 def test_a_cell_off_the_papers_is_direction_or_mismatch(tmp_path, tabulate):
     effects = {("sft", "new_task"): 50.0, ("sdft", "new_task"): 20.0}
     verdict = tabulate(write_paper_scores(tmp_path, effects), tmp_path / "t")
@@ -253,6 +255,7 @@ def test_a_cell_off_the_papers_is_direction_or_mismatch(tmp_path, tabulate):
     assert row(verdict, "sdft", "new_task")["verdict"] == "MISMATCH"
 
 
+@pytest.mark.slow
 def test_a_base_model_off_the_papers_makes_what_depends_on_it_incomparable(tmp_path, tabulate):
     verdict = tabulate(write_paper_scores(tmp_path, {("base", "new_task"): 60.0}), tmp_path / "t")
     assert row(verdict, "base", "new_task")["verdict"] == "MISMATCH"
@@ -380,6 +383,7 @@ def test_unknown_tables_and_tolerances_are_refused(tmp_path):
         tables.main(["--plan", str(plan), "--out", str(tmp_path / "t")])
 
 
+@pytest.mark.slow
 def test_evidence_does_not_import_torch():
     code = (
         "import sys, sdft.pages.tables, sdft.learning.select, sdft.pages.table5_page; sys.exit('torch' in sys.modules)"

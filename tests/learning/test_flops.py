@@ -36,6 +36,7 @@ def test_a_part_within_a_part_is_booked_once():
     assert meter.parts["student"] == 0
 
 
+@pytest.mark.slow
 def test_sdft_costs_more_than_sft_and_each_method_pays_for_what_it_does(world):
     found = {
         name: count(make_spec(world, name), 1)

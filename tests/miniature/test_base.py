@@ -64,6 +64,7 @@ def test_training_lowers_the_loss_into_an_ordinary_folder(trained):
     assert model.generation_config.do_sample is False
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_resumes_bit_for_bit(trained, tmp_path, monkeypatch):
     calls = {"n": 0}
 

@@ -113,6 +113,7 @@ def test_account_and_partition_come_from_the_environment(arguments):
     assert value(nothing["slurm_account"]) == value(nothing["slurm_partition"]) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "scale"), [([], "paper"), (["--config", "scale=mini"], "mini"), (["--config", "sweep=full"], "paper")]
 )

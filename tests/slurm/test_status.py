@@ -86,6 +86,7 @@ def test_what_is_left_is_what_the_budget_says_less_what_has_been_done(plan):
     assert 3600 * (after - time_left(plan)[0]) == pytest.approx(min(2.0, cost[plan.validation_path(second)]))
 
 
+@pytest.mark.slow
 def test_runs_of_every_study_are_looked_at_and_only_what_has_begun_is_listed(plan):
     plan = Plan(plan.config.model_copy(deep=True), "paper")
     off = next(reversed(plan.scale.studies))
@@ -136,6 +137,7 @@ def test_jobs_that_wait_are_counted():
     ]
 
 
+@pytest.mark.slow
 def test_hundreds_of_runs_are_looked_at_in_seconds(plan):
     plan = Plan(plan.config, "paper")
     for number, run in enumerate(plan.runs()):

@@ -41,6 +41,7 @@ def test_a_dry_run_of_table_5_is_complete_and_quick(root, against_its_start):
     assert times < 4
 
 
+@pytest.mark.slow
 def test_building_the_dag_imports_nothing_heavy(root):
     code = (
         "import sys, runpy; sys.argv = ['snakemake', '-n', '--nolock', '--quiet', 'all', '--cores', '1', 'table5']\n"
@@ -128,6 +129,7 @@ def test_a_start_dearer_than_the_budget_is_refused_whatever_was_asked_for(root, 
     assert not (tmp_path / "results/smoke/data").exists()
 
 
+@pytest.mark.slow
 def test_every_target_of_the_paper_is_a_rule(root):
     done = snakemake(root, "--list-target-rules")
     assert {"all", "table5", "tables", "figure4", "figures", "report", "smoke"} <= set(done.stdout.split())

@@ -28,6 +28,7 @@ rule silent:
 """
 
 
+@pytest.mark.slow
 def test_each_error_is_said_once_with_the_log_that_holds_it(root, tmp_path):
     (tmp_path / "step.py").write_text(STEP)
     (tmp_path / "Snakefile").write_text(WORKFLOW.format(root=root, python=sys.executable))

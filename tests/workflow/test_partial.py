@@ -112,6 +112,7 @@ def test_what_is_missing_says_not_run_and_nothing_is_trained(plan):
     assert jobs(*partial) == {"table": "1", "table2": "1", "total": "2"}
 
 
+@pytest.mark.slow
 def test_the_whole_study_is_shown_without_any_result(plan):
     found = jobs("--config", "partial=true", "--", "all")
     made = {"table", "figure", "ledger", "render_report", "render_results"}

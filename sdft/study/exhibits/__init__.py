@@ -19,7 +19,7 @@ from functools import cache
 from importlib import import_module
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.study.exhibits.base import Declaration, Kind, Measure
+from sdft.study.exhibits.base import Declaration, Kind
 
 # Modules of this folder that are no exhibit.
 SHARED = ("base", "build", "schema")
@@ -48,8 +48,3 @@ def find(name: str) -> Declaration:
     if name not in _declared():
         raise SdftError(f"There is no table or figure {name!r}; {did_you_mean(name, names())}")
     return _declared()[name]
-
-
-def studies_with(measure: Measure) -> tuple[str, ...]:
-    """The studies some exhibit of which needs a measure."""
-    return tuple(dict.fromkeys(d.study or "table5" for d in _declared().values() if measure in d.measures))
