@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 STEP = """from sdft.common.errors import SdftError, run_main
 def main():
     print("a step's own words")
