@@ -90,10 +90,13 @@ def build(verdicts: dict[str, dict[str, dict[str, Any]]], clock: Clock) -> dict[
     standing = {scale: next(iter(verdicts[scale].values()))["standing"] for scale in scales}
     by_scale = {scale: lines_of(scale, verdicts[scale]) for scale in scales}
     statements = []
-    for lines in zip(*by_scale.values(), strict=True):
-        first = {name: lines[0][name] for name in ("id", "item", "place", "statement", "ours", "test")}
+    stated = {scale: {line["id"]: line for line in lines} for scale, lines in by_scale.items()}
+    # A scale whose tables have no such method does not ask about it.
+    for name in dict.fromkeys(name for lines in stated.values() for name in lines):
+        lines = {scale: lines[name] for scale, lines in stated.items() if name in lines}
+        first = {key: next(iter(lines.values()))[key] for key in ("id", "item", "place", "statement", "ours", "test")}
         kept = ("verdict", "reading", "evidence", "cost_hours")
-        found = {scale: {name: line.get(name) for name in kept} for scale, line in zip(scales, lines, strict=True)}
+        found = {scale: {key: line.get(key) for key in kept} for scale, line in lines.items()}
         statements.append({**first, "scales": found})
     counts = {
         scale: {word: n for word in WORDS if (n := Counter(line["verdict"] for line in lines)[word])}
@@ -113,6 +116,11 @@ def build(verdicts: dict[str, dict[str, dict[str, Any]]], clock: Clock) -> dict[
             inputs={scale: sorted(verdicts[scale]) for scale in scales},
         ),
     }
+
+
+def verdict_at(entry: dict[str, Any], scale: str) -> str:
+    """A statement's verdict at a scale; empty where the scale does not ask it."""
+    return entry["scales"].get(scale, {}).get("verdict", "")
 
 
 def _numbers(test: dict[str, Any]) -> str:
@@ -167,7 +175,7 @@ def markdown(ledger: dict[str, Any]) -> str:
         [
             entry["place"],
             entry["statement"] + (" (our question)" if entry["ours"] else ""),
-            *(entry["scales"][scale]["verdict"] for scale in scales),
+            *(verdict_at(entry, scale) for scale in scales),
         ]
         for entry in ledger["statements"]
     ]
@@ -215,7 +223,7 @@ def latex(ledger: dict[str, Any]) -> str:
     scales = ledger["scales"]
     header = ["Place", "Statement", *(f"Verdict, {scale}" for scale in scales)]
     body = [
-        [entry["place"], entry["statement"], *(entry["scales"][scale]["verdict"] for scale in scales)]
+        [entry["place"], entry["statement"], *(verdict_at(entry, scale) for scale in scales)]
         for entry in ledger["statements"]
     ]
 

@@ -18,6 +18,7 @@ from typing import Any
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_text
 from sdft.evidence.published import document
+from sdft.pages.ledger import verdict_at
 from sdft.pages.table5_page import MEANING, badge, inline, label, stamp, table
 from sdft.study.exhibits import find, names
 
@@ -102,7 +103,7 @@ def claims(gallery: Gallery) -> str:
                 escape(entry["place"]),
                 f'<div class="wide">{escape(entry["statement"])}{ours}<details><summary>evidence</summary>{readings}'
                 f"<p><small>{escape(entry['test'])}</small></p></details></div>",
-                *(badge(entry["scales"][scale]["verdict"]) for scale in scales),
+                *(badge(verdict_at(entry, scale)) for scale in scales),
             ]
         )
     words = "; ".join(f"{badge(word)} {escape(text)}" for word, text in MEANING.items())

@@ -7,6 +7,7 @@ import json
 import pytest
 import studies
 from studies import World
+from world import make_world
 
 from sdft.common.errors import SdftError
 from sdft.evidence.exhibits.table5 import counted, ledger_lines
@@ -87,3 +88,28 @@ def test_a_file_twice_or_no_verdict_is_refused(made, tmp_path):
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(SdftError, match="no verdict of a table or figure"):
         ledger.main(["--verdicts", str(tmp_path / "x.json"), "--out", str(tmp_path)])
+
+
+def test_a_method_beside_the_papers_is_asked_about_and_takes_nothing_from_the_papers_claims(tmp_path, tabulate):
+    path = make_world(tmp_path)
+    alone = {claim["id"]: claim for claim in tabulate(path, tmp_path / "alone")["claims"]}
+    plan = json.loads(path.read_text())
+    sdft = next(cell for cell in plan["cells"] if cell["arm"] == "sdft")
+    plan["cells"].append({**sdft, "arm": "off_policy_fresh", "method": "off_policy_fresh"})
+    path.write_text(json.dumps(plan))
+    verdict = tabulate(path, tmp_path / "table5")
+    claims = {claim["id"]: claim for claim in verdict["claims"]}
+    assert {name: claims[name] for name in alone} == alone
+    assert set(claims) - set(alone) == {"off_policy_fresh-learns-science", "off_policy_fresh-forgets-less-science"}
+
+    plain = json.loads((tmp_path / "alone/verdict.json").read_text()) | {"scale": "other"}
+    (tmp_path / "alone/verdict.json").write_text(json.dumps(plain))
+    files = [str(tmp_path / f"{name}/verdict.json") for name in ("table5", "alone")]
+    ledger.main(["--verdicts", *files, "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "ledger.json").read_text())["statements"]
+    own = {entry["id"]: entry for entry in found if entry["item"] == "table5" and entry["ours"]}
+    assert set(own) == {"off_policy_fresh-learns", "off_policy_fresh-forgets-less"}
+    line = own["off_policy_fresh-forgets-less"]
+    assert line["scales"]["mini"]["verdict"] == "DIRECTION"
+    assert "other" not in line["scales"]
+    assert "Fresh teacher samples forgets less than SFT" in (tmp_path / "ledger.md").read_text()

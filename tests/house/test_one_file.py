@@ -58,6 +58,8 @@ def test_a_method_is_one_file_and_one_arm(house):
     continued(house, "twice")
     assert "Twice" in house.text("tables/table5/table.md")
     assert '"twice"' in house.text("figures/figure4.json")
+    asked = {entry["statement"]: entry["ours"] for entry in json.loads(house.text("claims/ledger.json"))["statements"]}
+    assert asked["Twice forgets less than SFT, whichever the task."]
 
 
 def test_a_task_is_one_file_and_its_rows(house):

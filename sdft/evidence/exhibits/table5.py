@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,7 @@ NEW_TASK = ("Table 5, new task", "accuracy on the new task")
 AVERAGE = ("Table 5, average", "average of the six prior benchmarks")
 
 
-def _statement(name: str, where: tuple[str, str], kind: str, statement: str, each: str, **own: str) -> TaskStatement:
+def _statement(name: str, where: tuple[str, str], kind: str, statement: str, each: str, **own: Any) -> TaskStatement:
     return TaskStatement(name, where[0], statement, where[1], kind, each=each, **own)
 
 
@@ -103,11 +103,46 @@ STATEMENTS = (
         one="sft_reinvoke",
     ),
 )
+
+
+def statements(methods: Iterable[str]) -> tuple[TaskStatement, ...]:
+    """The paper's statements, and our two questions about each method among `methods` that the paper's do not name."""
+    named = {name for statement in STATEMENTS for name in (statement.one, statement.other)}
+    asked = [name for name in dict.fromkeys(methods) if name not in named]
+    return STATEMENTS + tuple(question for name in asked for question in _questions(name))
+
+
+def _questions(method: str) -> tuple[TaskStatement, TaskStatement]:
+    title = METHOD_NAMES.get(method, method)
+    return (
+        _statement(
+            f"{method}-learns",
+            NEW_TASK,
+            "not_worse",
+            f"{title} learns every new task at least as well as SFT.",
+            f"{title} learns {{task}} at least as well as SFT.",
+            one=method,
+            metric="new_task",
+            ours=True,
+        ),
+        _statement(
+            f"{method}-forgets-less",
+            AVERAGE,
+            "better",
+            f"{title} forgets less than SFT, whichever the task.",
+            f"After {{task}}, {title} has forgotten less than SFT.",
+            one=method,
+            ours=True,
+        ),
+    )
+
+
 # How a statement's verdict over all tasks follows from its claims about single tasks.
 COUNTS = (
     f"A task counts as DIRECTION or MISMATCH only with {HOLM}, corrected for all of Table 5's claims about a "
     "difference, else as INCONCLUSIVE, or as WITHIN where it is not inferior."
 )
+COUNTS_OF_OURS = COUNTS.replace("all of Table 5's claims", "all of our own questions")
 
 
 def points(margin: float) -> str:
@@ -199,7 +234,7 @@ def claim_of(statement: TaskStatement, task: str, results: Results, margin: floa
             f"(95 % interval {' to '.join(ends)})."
         )
     verdict = word(statement.kind, share if restores else interval, margin)
-    if verdict == "MISMATCH":
+    if verdict == "MISMATCH" and not statement.ours:
         reading = f"{AGAINST}{reading}"
     if interval.n == 1:
         reading += ONE_SEED
@@ -210,17 +245,20 @@ def claims_of(results: Results, margin: float = 1.0) -> list[dict[str, Any]]:
     """Every statement about every task, with Holm's adjusted p-value for those about a difference.
 
     Verdicts follow from each claim's own interval; `p_holm` says which would survive a correction for all together.
-    The claims of "unchanged" are left out of it: for them a small p-value is no support.
+    The claims of "unchanged" are left out of it: for them a small p-value is no support. Our own questions are
+    corrected apart, so that another method in the table takes nothing from the paper's claims.
     """
-    stated = [(statement, task) for task in results.tasks for statement in STATEMENTS]
+    own = [cell.method for cell in results.cells if cell.arm == cell.method]
+    stated = [(statement, task) for task in results.tasks for statement in statements(own)]
     claims = [claim_of(statement, task, results, margin) for statement, task in stated]
-    tested = [
-        claim["evidence"]
-        for (statement, _), claim in zip(stated, claims, strict=True)
-        if statement.kind != "unchanged" and "p" in claim["evidence"]
-    ]
-    for evidence, adjusted in zip(tested, holm([evidence["p"] for evidence in tested]), strict=True):
-        evidence["p_holm"] = adjusted
+    for ours in (False, True):
+        tested = [
+            claim["evidence"]
+            for (statement, _), claim in zip(stated, claims, strict=True)
+            if statement.ours == ours and statement.kind != "unchanged" and "p" in claim["evidence"]
+        ]
+        for evidence, adjusted in zip(tested, holm([evidence["p"] for evidence in tested]), strict=True):
+            evidence["p_holm"] = adjusted
     return claims
 
 
@@ -269,7 +307,9 @@ def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:
     claims = {claim["id"]: claim for claim in verdict["claims"]} if verdict else {}
     tasks = dict.fromkeys(claim["task"] for claim in claims.values()) or document()["items"]["table5"]["rows"]
     lines = []
-    for statement in STATEMENTS:
+    shown = [row["method"] for row in verdict["rows"] if row["arm"] == row["method"]] if verdict else []
+    for statement in statements(shown):
+        counts = COUNTS_OF_OURS if statement.ours else COUNTS
         own = {task: claims.get(f"{statement.id}-{task}") for task in tasks}
         tests = [
             {"name": TASK_NAMES[task], "verdict": counted(claim), **(claim or {}).get("evidence", {})}
@@ -287,7 +327,7 @@ def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:
                 "place": statement.place,
                 "statement": statement.statement.format(margin=points(margin)),
                 "ours": statement.ours,
-                "test": test if statement.kind == "unchanged" else f"{test} {COUNTS}",
+                "test": test if statement.kind == "unchanged" else f"{test} {counts}",
                 "verdict": "INCOMPARABLE" if none_is else combine(comparable, complete=len(comparable) == len(tasks)),
                 "reading": reading or "Table 5 was not run.",
                 "evidence": {"level": LEVEL, "tests": tests},
