@@ -1,5 +1,10 @@
 # Repeating the command after a kill -9 of Snakemake continues. The lock is held for as long as the process lives.
 
+from snakemake_interface_common.exceptions import WorkflowError
+
+from sdft.common.errors import SdftError
+from workflow_scripts import internals
+
 if workflow.is_main_process:
     internals.say_untested()
     try:

@@ -4,4 +4,4 @@
 if workflow.is_main_process:
     from workflow_scripts.slurm_guard import install
 
-    install(CONFIG.scale)
+    install(config["scale"])

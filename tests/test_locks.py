@@ -12,7 +12,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from sdft.common.errors import SdftError
 from sdft.common.locks import only_writer, try_lock
-from workflow_scripts import internals, start
+from workflow_scripts import start
 
 RECOVERY = Path(__file__).parents[1] / "rules/recovery.smk"
 
@@ -26,13 +26,8 @@ def no_locks(request, monkeypatch):
 
 
 def recover():
-    """What every start of Snakemake does first, with what rules/common.smk gives it; the rule file is plain Python."""
-    known = {
-        "workflow": SimpleNamespace(is_main_process=True),
-        "internals": internals,
-        "SdftError": SdftError,
-        "WorkflowError": WorkflowError,
-    }
+    """What every start of Snakemake does first; the rule file is plain Python."""
+    known = {"workflow": SimpleNamespace(is_main_process=True)}
     exec(compile(RECOVERY.read_text(), RECOVERY, "exec"), known)
     return known
 
