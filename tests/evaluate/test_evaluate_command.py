@@ -194,7 +194,7 @@ def test_a_damaged_row_ends_the_command_in_one_paragraph_and_leaves_the_results(
     done = subprocess.run([*command, "--data-root", data, "--out", out], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
-    assert "test.jsonl:3: the line is not valid JSON" in " ".join(done.stderr.split())
+    assert "test.jsonl:3: the line is not a JSON object" in " ".join(done.stderr.split())
     assert "\n\n" not in done.stderr.strip()
     assert "Traceback" not in done.stderr
     assert {path.name: path.read_bytes() for path in out.glob("*.json*")} == before

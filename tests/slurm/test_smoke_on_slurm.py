@@ -45,7 +45,8 @@ def shrink(path):
         sizes |= {"train": 16, "validation": 8, "test": 8}
     smoke["arms"] = {name: smoke["arms"][name] for name in ("sft", "sdft")}
     for arm in smoke["arms"].values():
-        arm["grid"] = {key: values and values[:1] for key, values in arm["grid"].items()}
+        if isinstance(arm["grid"], dict):
+            arm["grid"] = {key: v[:1] if isinstance(v, list) else v for key, v in arm["grid"].items()}
     path.write_text(yaml.safe_dump(smoke, sort_keys=False))
 
 
