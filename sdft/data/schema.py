@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema, field_validator, model_validator
@@ -223,12 +224,12 @@ class FileTasks(Strict):
             "files": self.tasks[task].definition(),
         }
 
+    @abstractmethod
     def preparation(self, task: str, style: str) -> OfficialData:
         """What `python -m sdft.data.prepare` and `sdft.data.knowledge.make` are told of a task: it alone.
 
         style: of demonstrations whose row names none.
         """
-        raise NotImplementedError
 
 
 class MiniatureData(FileTasks):
