@@ -15,7 +15,7 @@ from sdft.miniature.pretrain import CHUNK, Recipe, new_model, steps, summed_loss
 from sdft.miniature.tokenizer import encode, vocabulary
 from sdft.miniature.world import make_world
 
-pytestmark = pytest.mark.xdist_group("base")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("base")]
 SHORT = Recipe(documents=2 * CHUNK)
 
 

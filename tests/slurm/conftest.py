@@ -18,6 +18,14 @@ from study import Study
 TOY = ROOT / "tests/slurm/toy"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs all tests that need the cluster, so that there is one cluster."""
+    for item in items:
+        if "running_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+
+
 @pytest.fixture(scope="session")
 def running_cluster() -> Iterator[Cluster]:
     try:

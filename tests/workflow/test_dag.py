@@ -11,6 +11,8 @@ import pytest
 from sdft.config import load_config
 from sdft.study.plan import Plan
 
+pytestmark = pytest.mark.slow
+
 
 def snakemake(root, *arguments):
     return subprocess.run(
@@ -41,7 +43,6 @@ def test_a_dry_run_of_table_5_is_complete_and_quick(root, against_its_start):
     assert times < 4
 
 
-@pytest.mark.slow
 def test_building_the_dag_imports_nothing_heavy(root):
     code = (
         "import sys, runpy; sys.argv = ['snakemake', '-n', '--nolock', '--quiet', 'all', '--cores', '1', 'table5']\n"
@@ -58,9 +59,9 @@ def test_building_the_dag_imports_nothing_heavy(root):
     ("setting", "words"),
     [
         ("scale=papr", ["papr", "paper"]),
-        pytest.param("sede=3", ["sede", "did you mean"], marks=pytest.mark.slow),
-        pytest.param("sweep=all", ["sweep", "published"], marks=pytest.mark.slow),
-        pytest.param("seeds=[0,0]", ["repeat"], marks=pytest.mark.slow),
+        ("sede=3", ["sede", "did you mean"]),
+        ("sweep=all", ["sweep", "published"]),
+        ("seeds=[0,0]", ["repeat"]),
         ("sweep=published", ["scales.mini.published_recipe", "sweep: full"]),
     ],
 )
@@ -73,7 +74,6 @@ def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, setting, wor
         assert word in said
 
 
-@pytest.mark.slow
 def test_a_folder_without_the_released_models_stops_before_the_dag(root, tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("scales: {mini: {models: {path: released/nowhere}}}")
@@ -84,7 +84,6 @@ def test_a_folder_without_the_released_models_stops_before_the_dag(root, tmp_pat
     assert "scales.mini.models.path: released/nowhere" in said
 
 
-@pytest.mark.slow
 def test_a_study_with_one_task_is_complete(root, tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("scales: {mini: {tasks: [science]}}")
@@ -97,9 +96,9 @@ def test_a_study_with_one_task_is_complete(root, tmp_path):
     ("targets", "named"),
     [
         ([], "all"),
-        pytest.param(["tables"], "tables", marks=pytest.mark.slow),
-        pytest.param(["figure6", "table1"], "figure6, table1", marks=pytest.mark.slow),
-        pytest.param(["-R", "cost", "--", "table3"], "table3", marks=pytest.mark.slow),
+        (["tables"], "tables"),
+        (["figure6", "table1"], "figure6, table1"),
+        (["-R", "cost", "--", "table3"], "table3"),
     ],
 )
 def test_a_dry_run_says_what_its_own_targets_cost(root, targets, named):
@@ -112,8 +111,8 @@ def test_a_dry_run_says_what_its_own_targets_cost(root, targets, named):
     "targets",
     [
         [],
-        pytest.param(["claims"], marks=pytest.mark.slow),
-        pytest.param(["results/smoke/tables/table5/table.md"], marks=pytest.mark.slow),
+        ["claims"],
+        ["results/smoke/tables/table5/table.md"],
     ],
 )
 def test_a_start_dearer_than_the_budget_is_refused_whatever_was_asked_for(root, tmp_path, targets):
@@ -129,7 +128,6 @@ def test_a_start_dearer_than_the_budget_is_refused_whatever_was_asked_for(root, 
     assert not (tmp_path / "results/smoke/data").exists()
 
 
-@pytest.mark.slow
 def test_every_target_of_the_paper_is_a_rule(root):
     done = snakemake(root, "--list-target-rules")
     assert {"all", "table5", "tables", "figure4", "figures", "report", "smoke"} <= set(done.stdout.split())
