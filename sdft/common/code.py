@@ -33,9 +33,9 @@ CARRIERS = (
     # Commands, and what starts, interrupts and continues a training with the same result.
     *("sdft.train", "sdft.learning.run", "sdft.learning.launch", "sdft.learning.checkpoint"),
 )
-# Within those layers, what does decide: random numbers, replies of a language model, the gate's comparison, and the
-# rows and cells that tables and figures consist of.
-DECIDERS = ("sdft.common.seeds", "sdft.common.endpoint", "sdft.study.gate", "sdft.study.exhibits")
+# Within those layers, what does decide: random numbers, replies of a language model, verdicts on programs, the gate's
+# comparison, and the rows and cells that tables and figures consist of.
+DECIDERS = ("sdft.common.seeds", "sdft.common.endpoint", "sdft.common.cage", "sdft.study.gate", "sdft.study.exhibits")
 
 # The modules that decide what a step makes, with all that they import. What a run or an exhibit adds, its method, its
 # task and its benchmarks, is in sdft/study/rerun.py.

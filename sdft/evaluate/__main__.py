@@ -132,7 +132,14 @@ def main(arguments: list[str] | None = None) -> None:
         saved = state.result(name, made, scored)
         if saved is None:
             clock = Clock(device)
-            result, replies = measure(state.replies(name, made))
+            kept = state.replies(name, made) or {}
+            try:
+                result, replies = measure(kept)
+            except SdftError:
+                # Such as programs that cannot be run here: what the model has answered it need not answer again.
+                if kept:
+                    state.keep_replies(name, made, kept)
+                raise
             inputs = {"model": model_input, "data": data, "split": split, **context}
             record = manifest("evaluate", clock=clock, code=code, config=config, seeds=[options.seed], inputs=inputs)
             saved = result, record
@@ -143,7 +150,9 @@ def main(arguments: list[str] | None = None) -> None:
     for name, rows in records.items():
         task, split = chosen[name]
 
-        def answer(replies: Any, name: str = name, task: str = task, rows: list[Record] = rows) -> tuple[Result, Any]:
+        def answer(
+            made: str, replies: Any, name: str = name, task: str = task, rows: list[Record] = rows
+        ) -> tuple[Result, Any]:
             responses = [Response(**reply) for reply in replies or []] or respond(*loaded(), task, rows, decoding)
             result = replace(score(task, rows, responses), benchmark=name)
             return result, [asdict(response) for response in responses]
@@ -157,7 +166,6 @@ def main(arguments: list[str] | None = None) -> None:
         data = {str(path): cli.data_digest(path)} if path and path.is_file() else None
 
         def run(replies: Any, name: str = name) -> tuple[Result, Any]:
-            replies = replies or {}
             return runner.run(name, replies), replies
 
         config = {**common, **prior, "tasks": prior["tasks"][name]}
