@@ -19,6 +19,7 @@ from sdft.common.seeds import derived_seed
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
+from sdft.learning.lora import add_adapters, whole_weights
 from sdft.learning.metrics import DISTANCE_STEPS, Distances, Totals, line
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
 from sdft.learning.processes import SingleProcess
@@ -73,6 +74,8 @@ class Training:
         self.engine = engine or self.processes.engine(self._engine())
         self.ema: EMATeacher | None = None
         self.teacher = self._teacher()
+        anchored = self.method.anchored
+        self.base = self._load(self.inputs.base.folder).requires_grad_(False) if anchored else None
         self.distances = Distances(self.student, self.processes, self.device)
         self._make_optimizer()
         self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
@@ -90,7 +93,11 @@ class Training:
         """The student's weights, the tokenizer, and the method, which needs the id that fills up rows."""
         self.tokenizer = load_tokenizer(self.inputs.base.folder)
         self.student = self._load(self.inputs.start.folder)
+        if self.settings.lora_rank:
+            add_adapters(self.student, self.settings.lora_rank, self.spec.seed)
         if self.settings.gradient_checkpointing:
+            if self.settings.lora_rank:
+                self.student.enable_input_require_grads()
             self.student.gradient_checkpointing_enable()
         pad = self.tokenizer.pad_token_id
         self.pad = self.tokenizer.eos_token_id if pad is None else pad
@@ -108,7 +115,8 @@ class Training:
         """The rows as token ids, what the length limits did to them, and the rows of every step."""
         context = getattr(self.student.config, "max_position_embeddings", None) or 2**31
         encoder = Encoder(self.tokenizer, context, self.settings)
-        records = read_records(self.inputs.rows)
+        prompts = read_records(self.inputs.prompts) if self.inputs.prompts else []
+        records = self.method.arrange(read_records(self.inputs.rows), prompts, self.spec.seed)
         found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
         self.examples = [example for example in found if example is not None]
         self.left_out, self.cut = len(records) - len(self.examples), encoder.cut
@@ -150,7 +158,9 @@ class Training:
         return self.student if kind == "student" else None
 
     def _make_optimizer(self) -> None:
-        optimizer = make_optimizer(self.student.parameters(), self.settings, self.weights_dtype)
+        trained = [parameter for parameter in self.student.parameters() if parameter.requires_grad]
+        dtype = torch.float32 if self.settings.lora_rank else self.weights_dtype
+        optimizer = make_optimizer(trained, self.settings, dtype)
         self.student.train()
         self.optimizer = self.accelerator.prepare(optimizer)
 
@@ -250,7 +260,7 @@ class Training:
         """Teacher and loss, a micro-batch at a time, with its share of the step's gradient; sums for the metrics."""
         totals = Totals(completions)
         for rows, share in self.processes.parts(len(examples), self.settings.micro_batch_size):
-            batch = MicroBatch(examples[rows], completions.part(rows))
+            batch = MicroBatch(examples[rows], completions.part(rows), self.base)
             with self._autocast():
                 part = self.method.loss(batch, self.student, self.teacher)
             # Sharded gradients are averages over the processes.
@@ -316,7 +326,10 @@ class Training:
                 )
 
         path = self.out / "state" / "samples.jsonl"
-        self.examples = draw(path, self.checkpoints.fingerprint, self.examples, sample, self.spec.seed, stop)
+        waiting = [example for example in self.examples if example.completion is None]
+        found = draw(path, self.checkpoints.fingerprint, waiting, sample, self.spec.seed, stop)
+        drawn = iter(found)
+        self.examples = [next(drawn) if example.completion is None else example for example in self.examples]
 
     def _due(self, step: int) -> bool:
         steps = self.settings.checkpoint_steps
@@ -354,13 +367,17 @@ class Training:
         say(f"continuing {self.spec.id} after step {step} of {len(self.order)}")
         return step
 
+    def _whole_weights(self) -> dict[str, Any] | None:
+        """The weights to save, where the model does not have them as they are saved."""
+        return whole_weights(self.student) if self.settings.lora_rank else self.processes.whole_weights(self.student)
+
     def _keep(self, step: int) -> None:
-        whole = self.processes.whole_weights(self.student)
+        whole = self._whole_weights()
         self.processes.first(lambda: self.snapshots.take(step, self.student, self.tokenizer, whole))
 
     def _finish(self) -> dict[str, Any]:
         """Write the weights, then the record that says they are whole; drop the checkpoints."""
-        whole = self.processes.whole_weights(self.student)
+        whole = self._whole_weights()
         self.processes.first(lambda: self._write(whole))
         return read_json(self.out / "model.json")
 
