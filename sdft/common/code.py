@@ -64,8 +64,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "report": ("sdft.pages.table5_page", "sdft.pages.results_page"),
 }
 
-# Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out.
-SPEAKERS = frozenset({"print", "say", "warnings", "logging", "logger"})
+# Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out, as is the wait for
+# another writer of the same result.
+SPEAKERS = frozenset({"print", "say", "warnings", "logging", "logger", "publish_alone"})
 ERRORS = frozenset({"SdftError", "DivergedError"})
 HELP = frozenset({"help", "description", "epilog", "metavar", "prog", "formatter_class"})
 KEYWORDS = {

@@ -12,6 +12,7 @@ from typing import Any
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import digest
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.prior import prior_config
@@ -76,6 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not options.data:
             raise SdftError("--scorer is for a task of your own: name it with --task, and its rows with --data.")
         define(options.task[0], own_task(options.scorer))
+    publish_alone(options.out)
     chosen = asked(options.task, options.split)
     root = Path(options.data_root)
     prior, names = {}, []

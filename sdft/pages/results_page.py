@@ -17,6 +17,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.evidence.published import document
 from sdft.pages.ledger import verdict_at
 from sdft.pages.table5_page import MEANING, badge, inline, label, stamp, table
@@ -192,6 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", required=True, metavar="DIR", help="results/{scale}, whose figures are shown")
     parser.add_argument("--out", required=True, metavar="FIGURES.md", help="the page, to lie beside the pngs")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     found = load(options.results)
     if not found.figures:
         raise SdftError(f"{options.results}/figures holds no figure; ask snakemake for one first.")
