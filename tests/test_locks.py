@@ -143,7 +143,7 @@ def test_marks_of_a_killed_snakemake_go_unless_it_still_runs(tmp_path, monkeypat
         mark.parent.mkdir(parents=True)
         mark.touch()
     with open(".snakemake/running", "w") as running:
-        assert try_lock(running, "running")
+        assert try_lock(running, "running", shared=True)
         recover()
         assert all(mark.exists() for mark in marks)
     first = recover()

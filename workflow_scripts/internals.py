@@ -60,8 +60,10 @@ def recover(state: Path = Path(".snakemake"), dryrun: bool = False) -> IO[str] |
         shutil.rmtree(state / "locks", ignore_errors=True)
         shutil.rmtree(state / "incomplete", ignore_errors=True)
         running.truncate(0)
-    while not try_lock(running, state / RUNNING, shared=True):
-        # Another one is starting, and has it alone for a moment.
+    for _ in range(50):
+        # One that is starting has it alone for a moment.
+        if try_lock(running, state / RUNNING, shared=True):
+            break
         time.sleep(0.1)
     mine = this_process()
     running.write(f"{mine}\n")
