@@ -268,9 +268,9 @@ class Training:
 
     def _update(self, number: int, loss: float) -> dict[str, float]:
         """Move the student by the clipped gradient; the gradient's norm before that, and the learning rate."""
-        rate = learning_rate(
-            number, len(self.order), self.values.learning_rate, self.settings.schedule, self.settings.warmup_steps
-        )
+        steps = len(self.order)
+        warmup = self.settings.warmup(steps)
+        rate = learning_rate(number, steps, self.values.learning_rate, self.settings.schedule, warmup)
         norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FloatingPointError(f"the loss is {loss} and the gradient norm {norm}")
