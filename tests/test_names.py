@@ -106,6 +106,8 @@ DEFAULTS = {
         "checkpoint_minutes": 20.0,
         "checkpoint_steps": None,
         "snapshots": 0,
+        "probe_rows": 0,
+        "tracker": "none",
     },
     TaskFiles: {
         "validation": None,
