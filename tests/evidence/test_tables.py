@@ -336,9 +336,23 @@ def wrong_value(folder):
     (folder / "mmlu.json").write_text(json.dumps({**record, "value": 61.0}))
 
 
+def all_right(folder):
+    with gzip.open(folder / "responses.jsonl.gz", "rt") as lines:
+        items = [json.loads(line) for line in lines]
+    with gzip.open(folder / "responses.jsonl.gz", "wt") as out:
+        out.writelines(json.dumps(item | {"correct": 1.0}) + "\n" for item in items)
+
+
+def other_responses(folder):
+    record = json.loads((folder / "mmlu.json").read_text())
+    (folder / "mmlu.json").write_text(json.dumps({**record, "responses_sha256": "0" * 64}))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (all_right, "but the outcomes in responses.jsonl.gz give 1"),
+        (other_responses, "mmlu.json was made from other responses"),
         (cut_archive, "responses.jsonl.gz is truncated or damaged"),
         (drop_item, "counts 20 items but"),
         (rename_items, "not evaluated on the same items of mmlu"),

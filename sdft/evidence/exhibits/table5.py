@@ -244,9 +244,9 @@ def claim_of(statement: TaskStatement, task: str, results: Results, margin: floa
 def claims_of(results: Results, margin: float = 1.0) -> list[dict[str, Any]]:
     """Every statement about every task, with Holm's adjusted p-value for those about a difference.
 
-    Verdicts follow from each claim's own interval; `p_holm` says which would survive a correction for all together.
-    The claims of "unchanged" are left out of it: for them a small p-value is no support. Our own questions are
-    corrected apart, so that another method in the table takes nothing from the paper's claims.
+    A difference counts only where it survives that correction for all together (`as_counted`). The claims of
+    "unchanged" are left out of it: for them a small p-value is no support. Our own questions are corrected apart, so
+    that another method in the table takes nothing from the paper's claims.
     """
     own = [cell.method for cell in results.cells if cell.arm == cell.method]
     stated = [(statement, task) for task in results.tasks for statement in statements(own)]
@@ -259,7 +259,7 @@ def claims_of(results: Results, margin: float = 1.0) -> list[dict[str, Any]]:
         ]
         for evidence, adjusted in zip(tested, holm([evidence["p"] for evidence in tested]), strict=True):
             evidence["p_holm"] = adjusted
-    return claims
+    return list(map(as_counted, claims))
 
 
 def table_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: Tolerance) -> list[dict[str, Any]]:
@@ -283,22 +283,19 @@ def table_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: To
     return claims
 
 
-def counted(claim: dict[str, Any] | None) -> str:
-    """What a claim about one task counts as, once Holm's adjustment has taken away what is not certain."""
-    verdict, evidence = (claim or {}).get("verdict", "NOT RUN"), (claim or {}).get("evidence", {})
-    if verdict not in ("DIRECTION", "MISMATCH") or evidence.get("p_holm", 0.0) < 0.05:
-        return verdict
-    return "WITHIN" if evidence.get("not_inferior") else "INCONCLUSIVE"
+def as_counted(claim: dict[str, Any]) -> dict[str, Any]:
+    """A claim about one task with the verdict that counts, once Holm's adjustment has taken away what is not certain.
 
-
-def _reading(claim: dict[str, Any]) -> str:
-    """A claim's reading with the p that decides, and what it counts as where that is not its own verdict."""
-    text, p, verdict = claim["reading"], claim["evidence"].get("p_holm"), counted(claim)
-    if p is None or claim["verdict"] == "NOT RUN":
-        return text
-    if verdict == claim["verdict"]:
-        return f"{text} {holm_text(p)}."
-    return f"{text.removeprefix(AGAINST)} {holm_text(p)}, so it counts as {verdict}."
+    It is the only verdict that is written down, so that every page and the ledger say the same.
+    """
+    verdict, p = claim["verdict"], claim["evidence"].get("p_holm")
+    if p is None:
+        return claim
+    reading = f"{claim['reading']} {holm_text(p)}."
+    if verdict in ("DIRECTION", "MISMATCH") and p >= 0.05:
+        verdict = "WITHIN" if claim["evidence"].get("not_inferior") else "INCONCLUSIVE"
+        reading = reading.removeprefix(AGAINST)
+    return {**claim, "verdict": verdict, "reading": reading}
 
 
 def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -312,13 +309,15 @@ def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:
         counts = COUNTS_OF_OURS if statement.ours else COUNTS
         own = {task: claims.get(f"{statement.id}-{task}") for task in tasks}
         tests = [
-            {"name": TASK_NAMES[task], "verdict": counted(claim), **(claim or {}).get("evidence", {})}
+            {"name": TASK_NAMES[task], "verdict": claim["verdict"], **claim["evidence"]}
+            if claim
+            else {"name": TASK_NAMES[task], "verdict": "NOT RUN"}
             for task, claim in own.items()
         ]
         words = [test["verdict"] for test in tests if test["verdict"] != "NOT RUN"]
         comparable = [said for said in words if said != "INCOMPARABLE"]
         none_is = bool(words) and not comparable
-        reading = " ".join(f"{TASK_NAMES[task]}: {_reading(claim)}" for task, claim in own.items() if claim)
+        reading = " ".join(f"{TASK_NAMES[task]}: {claim['reading']}" for task, claim in own.items() if claim)
         test = statement.test(margin)
         lines.append(
             {
