@@ -22,9 +22,6 @@ MethodName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list
 
 Beta = Annotated[float, Field(ge=0, lt=1), NUMBER]
 
-# The share of a GPU's memory that vLLM takes (official code: 0.3).
-VLLM_MEMORY_SHARE = 0.3
-
 
 class TrainingSettings(Strict):
     """How a run trains, apart from the swept hyper-parameters. Explained key by key in config.yaml.
