@@ -61,7 +61,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "tables": ("sdft.pages.tables.__main__",),
     "figures": ("sdft.pages.figures.__main__",),
     "ledger": ("sdft.pages.ledger",),
-    "report": ("sdft.pages.table5_page", "sdft.pages.results_page"),
+    "report": ("sdft.pages.site.build",),
 }
 
 # Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out.

@@ -400,6 +400,6 @@ def test_unknown_tables_and_tolerances_are_refused(tmp_path):
 @pytest.mark.slow
 def test_evidence_does_not_import_torch():
     code = (
-        "import sys, sdft.pages.tables, sdft.learning.select, sdft.pages.table5_page; sys.exit('torch' in sys.modules)"
+        "import sys, sdft.pages.tables, sdft.learning.select, sdft.pages.site.build; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
