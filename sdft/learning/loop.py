@@ -19,6 +19,7 @@ from sdft.common.seeds import derived_seed
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
+from sdft.learning.lora import add_adapters, whole_weights
 from sdft.learning.metrics import DISTANCE_STEPS, Distances, Totals, line
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
 from sdft.learning.processes import SingleProcess
@@ -90,7 +91,11 @@ class Training:
         """The student's weights, the tokenizer, and the method, which needs the id that fills up rows."""
         self.tokenizer = load_tokenizer(self.inputs.base.folder)
         self.student = self._load(self.inputs.start.folder)
+        if self.settings.lora_rank:
+            add_adapters(self.student, self.settings.lora_rank, self.spec.seed)
         if self.settings.gradient_checkpointing:
+            if self.settings.lora_rank:
+                self.student.enable_input_require_grads()
             self.student.gradient_checkpointing_enable()
         pad = self.tokenizer.pad_token_id
         self.pad = self.tokenizer.eos_token_id if pad is None else pad
@@ -150,7 +155,9 @@ class Training:
         return self.student if kind == "student" else None
 
     def _make_optimizer(self) -> None:
-        optimizer = make_optimizer(self.student.parameters(), self.settings, self.weights_dtype)
+        trained = [parameter for parameter in self.student.parameters() if parameter.requires_grad]
+        dtype = torch.float32 if self.settings.lora_rank else self.weights_dtype
+        optimizer = make_optimizer(trained, self.settings, dtype)
         self.student.train()
         self.optimizer = self.accelerator.prepare(optimizer)
 
@@ -354,13 +361,17 @@ class Training:
         say(f"continuing {self.spec.id} after step {step} of {len(self.order)}")
         return step
 
+    def _whole_weights(self) -> dict[str, Any] | None:
+        """The weights to save, where the model does not have them as they are saved."""
+        return whole_weights(self.student) if self.settings.lora_rank else self.processes.whole_weights(self.student)
+
     def _keep(self, step: int) -> None:
-        whole = self.processes.whole_weights(self.student)
+        whole = self._whole_weights()
         self.processes.first(lambda: self.snapshots.take(step, self.student, self.tokenizer, whole))
 
     def _finish(self) -> dict[str, Any]:
         """Write the weights, then the record that says they are whole; drop the checkpoints."""
-        whole = self.processes.whole_weights(self.student)
+        whole = self._whole_weights()
         self.processes.first(lambda: self._write(whole))
         return read_json(self.out / "model.json")
 

@@ -55,6 +55,7 @@ class TrainingSettings(Strict):
     optimizer_dtype: Dtype = "float32"
     ema_dtype: Dtype = "float32"
     rounding: Literal["nearest", "stochastic"] = "nearest"
+    lora_rank: Positive | None = None
     compute_dtype: Dtype = "bfloat16"
     micro_batch_size: Positive | None = None
     gradient_checkpointing: bool = False
@@ -69,6 +70,15 @@ class TrainingSettings(Strict):
                 f"estimator {self.estimator} estimates the gradient of the sequence-level reverse KL from the "
                 "student's own samples, so it needs divergence: reverse_kl and loss_reduction: token_sum (here: "
                 f"{self.divergence}, {self.loss_reduction}); set both, or estimator: analytic"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_are_possible(self) -> TrainingSettings:
+        if self.lora_rank and self.rollout_engine == "vllm":
+            raise ValueError(
+                "rollout_engine: vllm is handed whole weights at every step, and lora_rank trains adapters beside "
+                "them; set rollout_engine: transformers, or leave lora_rank out"
             )
         return self
 
@@ -109,6 +119,8 @@ def check_shards(method: str, settings: TrainingSettings) -> None:
             "rollout_engine: vllm takes the whole student, which no GPU has in a run on several; give it settings of "
             "its own, {rollout_engine: transformers}, or one GPU"
         )
+    if settings.lora_rank:
+        raise ValueError("lora_rank is for one GPU: adapters are not shared out yet; leave it out, or train on one")
     if find_method(method).sampling in ("once", "teacher"):
         raise ValueError(
             f"{method} samples from its teacher, which a run on several GPUs cannot do yet; train it on one (gpus: 1)"

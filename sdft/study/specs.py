@@ -70,6 +70,13 @@ class EvaluateSpec(Drawing, Shown):
         str | None,
         Field(description="the one task's data instead: records (.jsonl), or an official arrow folder or JSON"),
     ] = None
+    scorer: Annotated[
+        str | None,
+        Field(
+            description="how the responses to --data are scored, where the task has no file in sdft/tasks/: "
+            "exact_match, contains, choice, react, judge, or module:function of a Python function"
+        ),
+    ] = None
     temperature: Annotated[float, Field(description="0 is greedy")] = 0.0
     top_p: Annotated[float, Field(description="nucleus, for temperature above 0")] = 1.0
     seed: Annotated[int, Field(description="of the sampling, for temperature above 0")] = 0
