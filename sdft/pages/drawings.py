@@ -45,11 +45,10 @@ def inline(drawing: str, name: str = "the drawing") -> str:
     _clean(root)
     width = root.get("width", "").removesuffix("pt")
     # As wide as it was drawn, where there is room; on a narrow screen it scrolls before it is too small to read.
-    size = (
-        f"; max-width: {1.6 * float(width):.0f}px; min-width: min({0.8 * float(width):.0f}px, 40rem)"
-        if _number(width)
-        else ""
-    )
+    size = ""
+    if width.replace(".", "", 1).isdigit():
+        most, least = 1.6 * float(width), 0.8 * float(width)
+        size = f"; max-width: {most:.0f}px; min-width: min({least:.0f}px, 40rem)"
     root.set("style", f"stroke-linejoin: round; stroke-linecap: butt{size}")
     return ElementTree.tostring(root, encoding="unicode")
 
