@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from sdft.pages.drawings import inline
-from sdft.pages.html import badge, code, command, link, table
+from sdft.pages.html import badge, command, link, table
 from sdft.pages.site.claims import claims_table
 from sdft.pages.site.found import Page, Study, arm_name, task_name, title
 
@@ -41,7 +41,7 @@ def figure(study: Study, name: str) -> str:
     short = caption.split(". ")[0]
     return (
         f'<figure><div class="figure" role="img" aria-label="{escape(short)}" tabindex="0">{drawing}</div>'
-        f"<figcaption>{escape(caption)} Every number drawn: {code(path.with_suffix('.json'))}.</figcaption></figure>"
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 
