@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sdft.evidence.rules import AGAINST
 from sdft.pages.ledger import WORDS, lines_of
 
 
@@ -18,8 +19,9 @@ class Claim:
     """A sentence with the verdict that counts at one scale.
 
     tests: its single tests, each {"name", "verdict"} with "difference", "low", "high", "n_seeds", "n_items", "seeds",
-    "by_seed" and more where it was run. readings: further readings of the same measurement, by name, each {"verdict",
-    "reading"}. ours: a question that the paper does not ask.
+    "by_seed" and more where it was run. readings: the verdict of each reading of the measurement, by name; counts: the
+    one that is the claim's. needed: base models and seeds that would decide it. ours: a question that the paper does
+    not ask.
     """
 
     id: str
@@ -31,7 +33,9 @@ class Claim:
     verdict: str
     reading: str
     tests: tuple[dict[str, Any], ...] = ()
-    readings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    readings: dict[str, str] = field(default_factory=dict)
+    counts: str | None = None
+    needed: dict[str, int] | None = None
     cost_hours: float | None = None
 
 
@@ -48,6 +52,8 @@ def _claim(line: dict[str, Any]) -> Claim:
         **{name: line[name] for name in ("id", "item", "place", "statement", "ours", "test", "verdict", "reading")},
         tests=tuple(line["evidence"].get("tests", ())),
         readings=line.get("readings") or {},
+        counts=line.get("counts"),
+        needed=line.get("needed"),
         cost_hours=line.get("cost_hours"),
     )
 
@@ -60,4 +66,4 @@ def counts_of(claims: Sequence[Claim]) -> dict[str, int]:
 
 def against(claims: Sequence[Claim]) -> list[Claim]:
     """The paper's claims that came out against it."""
-    return [claim for claim in claims if claim.verdict == "MISMATCH" and not claim.ours]
+    return [claim for claim in claims if claim.verdict in AGAINST and not claim.ours]

@@ -11,7 +11,7 @@ MEANING = {
     "MATCH": "the interval holds the printed number and was narrow enough to miss it",
     "DIRECTION": "the claimed sign holds: the interval excludes zero on that side",
     "WITHIN": "the interval lies inside the margin that was declared beforehand",
-    "NO DIFFERENCE": "the interval lies inside the smallest difference of interest",
+    "NO DIFFERENCE": "the interval excludes any difference of interest, where the paper claims one",
     "INCONCLUSIVE": "the interval allows both; more seeds or items would be needed",
     "MISMATCH": "the measurement says the opposite of the paper",
     "INCOMPARABLE": "measured under other conditions than the paper's, so the two numbers cannot be compared",

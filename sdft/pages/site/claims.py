@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from sdft.evidence.needed import needed
+from sdft.evidence.statements import READING_NAMES
 from sdft.pages.claims import Claim
 from sdft.pages.html import badge, command, facts, legend, link, table
 from sdft.pages.site.found import Page, Study, arm_name, task_name, title
 
 HEADER = (
-    *("Test", "Verdict", "Difference", "95 % interval", "Paper", "p", "p, adjusted", "Seeds", "Items"),
+    *("Test", "Verdict", "Difference", "95 % interval", "Paper", "p", "p against it (Holm)", "Seeds", "Items"),
     "By seed",
 )
 
@@ -42,16 +42,14 @@ def claim_page(study: Study, claim: Claim) -> Page:
     ]
     if claim.readings:
         body = [
-            [escape(name), badge(found["verdict"]), escape(found.get("reading", ""))]
-            for name, found in claim.readings.items()
+            [escape(READING_NAMES.get(name, name)), badge(verdict), "yes" if name == claim.counts else "no"]
+            for name, verdict in claim.readings.items()
         ]
-        parts.append(table("Readings of the same measurement", ["Reading", "Verdict", "What was found"], body))
+        parts.append(table("Two readings of the same measurement", ["Reading", "Verdict", "Counts"], body))
     parts.append(f"<h2>The test</h2><p>{escape(claim.test)}</p>")
     if claim.tests:
         parts.append(table("Its tests", HEADER, [_test(test) for test in claim.tests], numbers=range(2, 9)))
-    said = [f"{test['name']}: {text}" for test in claim.tests if (text := needed(test))]
-    if said:
-        parts.append("<h2>What would decide it</h2>" + "".join(f"<p>{escape(text)}</p>" for text in said))
+    parts.append(_deciding(study, claim))
     if claim.verdict == "NOT RUN" and claim.cost_hours is not None:
         parts.append(f"<p>It would cost about {claim.cost_hours:.3g} device-hours.</p>")
     parts.append("<h2>To repeat</h2>" + command(study.to_repeat(claim.item)))
@@ -60,6 +58,21 @@ def claim_page(study: Study, claim: Claim) -> Page:
     words = {claim.verdict, *(test["verdict"] for test in claim.tests)}
     parts.append("<h2>What the words say</h2>" + legend(words))
     return Page(f"claim-{claim.id}", claim.statement, "".join(parts))
+
+
+def _deciding(study: Study, claim: Claim) -> str:
+    """What would decide a claim that is undecided."""
+    if claim.verdict != "INCONCLUSIVE":
+        return ""
+    title = "<h2>What would decide it</h2>"
+    if not claim.needed:
+        return f"{title}<p>No design of base models and seeds that anybody would run; see what was found above.</p>"
+    bases, seeds = claim.needed["bases"], claim.needed["seeds"]
+    numbers = ",".join(map(str, range(bases * seeds)))
+    return (
+        f"{title}<p>About {bases} base models with {seeds} seeds each, if the difference stays what it is:</p>"
+        + command(f"{study.to_repeat(claim.item)} 'seeds=[{numbers}]'")
+    )
 
 
 def _test(test: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from sdft.evidence.names import METRIC_NAMES
+from sdft.evidence.rules import AGAINST
 from sdft.pages.claims import Claim, against, counts_of
 from sdft.pages.html import HOLDS, badge, code, command, facts, legend, listed, table
 from sdft.pages.site.claims import claims_table
@@ -60,7 +61,7 @@ def answer(study: Study) -> str:
     undecided = sum(claim.verdict == "INCONCLUSIVE" for claim in tested)
     rest = len(tested) - holds - opposite - undecided
     said.append(
-        f"Of {len(tested)} statements of the paper, {holds} hold here, {opposite} came out the opposite way, "
+        f"Of {len(tested)} statements of the paper, {holds} hold here, {opposite} came out against it, "
         f"{undecided} are undecided and {rest} could not be tested or were not run."
     )
     return " ".join(said)
@@ -70,11 +71,11 @@ def _over_tasks(claim: Claim, words: str) -> str:
     """One headline claim over its tests, with the seeds behind it."""
     counted = {test["name"]: test["verdict"] for test in claim.tests}
     holds = [name for name, verdict in counted.items() if verdict in HOLDS]
-    opposite = [name for name, verdict in counted.items() if verdict == "MISMATCH"]
+    opposite = [name for name, verdict in counted.items() if verdict in AGAINST]
     seeds = max((test.get("n_seeds", 0) for test in claim.tests), default=0)
     parts = [f"{words} on {len(holds)} of {len(counted)} tasks" + (f" ({', '.join(holds)})" if holds else "")]
     if opposite:
-        parts.append(f"the opposite was found on {', '.join(opposite)}")
+        parts.append(f"not so on {', '.join(opposite)}")
     if left := len(counted) - len(holds) - len(opposite):
         parts.append(f"{left} {'is' if left == 1 else 'are'} open")
     return f"{'; '.join(parts)} ({seeds} seed{'' if seeds == 1 else 's'})."
@@ -99,7 +100,7 @@ def _against(study: Study) -> str:
         f"{escape(claim.reading)}"
         for claim in found
     )
-    return f'<div class="against"><p>These came out the opposite way:</p>{shown}</div>'
+    return f'<div class="against"><p>These came out against the paper:</p>{shown}</div>'
 
 
 def _facts(study: Study) -> str:
