@@ -11,7 +11,12 @@ rule render_report:
         selected=planned(steps.shown.selected_files),
         script="workflow_scripts/render_report.py",
     output:
-        page=paths.REPORT,
+        page=report(
+            paths.REPORT,
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"page": "Table 5", "scale": "{scale}"},
+        ),
         plan=paths.REPORT_PLAN,
         pages=directory(paths.REPORT_PAGES),
     log:
@@ -34,7 +39,13 @@ rule ledger:
     input:
         planned(steps.shown.shown_files),
     output:
-        expand(paths.LEDGER, kind=["json", "md", "csv", "tex"], allow_missing=True),
+        expand(paths.LEDGER, kind=["json", "md", "tex"], allow_missing=True),
+        csv=report(
+            expand(paths.LEDGER, kind="csv", allow_missing=True),
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"page": "ledger", "scale": "{scale}"},
+        ),
     log:
         paths.log("claims/ledger"),
     localrule: True
@@ -54,7 +65,12 @@ use rule render_report as render_results with:
         ledger=expand(paths.LEDGER, kind="json", allow_missing=True),
         script="workflow_scripts/render_report.py",
     output:
-        page=paths.RESULTS,
+        page=report(
+            paths.RESULTS,
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"page": "everything", "scale": "{scale}"},
+        ),
         plan=paths.RESULTS_PLAN,
         pages=directory(paths.RESULTS_PAGES),
     log:
