@@ -98,6 +98,7 @@ DEFAULTS = {
         "optimizer_dtype": "float32",
         "ema_dtype": "float32",
         "rounding": "nearest",
+        "lora_rank": None,
         "compute_dtype": "bfloat16",
         "micro_batch_size": None,
         "gradient_checkpointing": False,

@@ -75,6 +75,8 @@ class Training:
         self.engine = engine or self.processes.engine(self._engine())
         self.ema: EMATeacher | None = None
         self.teacher = self._teacher()
+        anchored = self.method.anchored
+        self.base = self._load(self.inputs.base.folder).requires_grad_(False) if anchored else None
         self.distances = Distances(self.student, self.processes, self.device)
         self._make_optimizer()
         self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
@@ -114,7 +116,8 @@ class Training:
         """The rows as token ids, what the length limits did to them, and the rows of every step."""
         context = getattr(self.student.config, "max_position_embeddings", None) or 2**31
         encoder = Encoder(self.tokenizer, context, self.settings)
-        records = read_records(self.inputs.rows)
+        prompts = read_records(self.inputs.prompts) if self.inputs.prompts else []
+        records = self.method.arrange(read_records(self.inputs.rows), prompts, self.spec.seed)
         found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
         self.examples = [example for example in found if example is not None]
         self.left_out, self.cut = len(records) - len(self.examples), encoder.cut
@@ -261,7 +264,7 @@ class Training:
         """Teacher and loss, a micro-batch at a time, with its share of the step's gradient; sums for the metrics."""
         totals = Totals(completions)
         for rows, share in self.processes.parts(len(examples), self.settings.micro_batch_size):
-            batch = MicroBatch(examples[rows], completions.part(rows))
+            batch = MicroBatch(examples[rows], completions.part(rows), self.base)
             with self._autocast():
                 part = self.method.loss(batch, self.student, self.teacher)
             # Sharded gradients are averages over the processes.
@@ -327,7 +330,10 @@ class Training:
                 )
 
         path = self.out / "state" / "samples.jsonl"
-        self.examples = draw(path, self.checkpoints.fingerprint, self.examples, sample, self.spec.seed, stop)
+        waiting = [example for example in self.examples if example.completion is None]
+        found = draw(path, self.checkpoints.fingerprint, waiting, sample, self.spec.seed, stop)
+        drawn = iter(found)
+        self.examples = [next(drawn) if example.completion is None else example for example in self.examples]
 
     def _due(self, step: int) -> bool:
         steps = self.settings.checkpoint_steps

@@ -117,7 +117,8 @@ def _check_rows(name: str, scale: Scale) -> None:
     for task, arm in _trained(scale):
         method = scale.find_arm(arm).method
         place, rows = f"scales.{name}.{scale.place_of(arm)}", find_method(method).rows
-        if rows == "prompts" and isinstance(scale.data, OfficialData) and scale.data.general is None:
+        general = rows == "prompts" or find_method(method).replays
+        if general and isinstance(scale.data, OfficialData) and scale.data.general is None:
             raise SdftError(
                 f"{place}: {method} trains on general prompts, and scales.{name}.data.general, which says where they "
                 "come from, is empty; fill it in, or leave the arm out."

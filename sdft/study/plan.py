@@ -242,6 +242,7 @@ class Plan:
     ) -> RunSpec:
         method = self.arm(arm).method
         rows = find_method(method).rows
+        general = rows == "prompts" or find_method(method).replays
         options = differing_options(method, self.arm(arm).options)
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
         settings = self.config.settings_of(self.name, arm)
@@ -285,7 +286,7 @@ class Plan:
             settings=settings,
             data={
                 "train": self.data_path(task, "train"),
-                "prompts": self.data_path("general", "train") if rows == "prompts" else None,
+                "prompts": self.data_path("general", "train") if general else None,
                 "corpus": self.data_path(task, "corpus") if rows == "corpus" else None,
             },
         )

@@ -28,7 +28,16 @@ from sdft.tasks.benchmarks import BENCHMARKS
 # Part of a path and of a rule's wildcards.
 ScaleName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 StudyName = Literal[
-    "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
+    "knowledge",
+    "reasoning",
+    "teacher",
+    "sequential",
+    "scaling",
+    "onpolicy",
+    "teachers",
+    "ablations",
+    "foreign",
+    "critics",
 ]
 
 
