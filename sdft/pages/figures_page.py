@@ -35,7 +35,9 @@ def figures_page(found: dict[str, dict[str, Any]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m sdft.pages.figures_page", description="Write a page of the figures' pngs with their captions."
+        prog="python -m sdft.pages.figures_page",
+        description="Write a page of the figures' pngs with their captions.",
+        epilog="example: python -m sdft.pages.figures_page --results results/mini --out docs/mini/figures.md",
     )
     parser.add_argument("--results", required=True, metavar="DIR", help="results/{scale}, whose figures are shown")
     parser.add_argument("--out", required=True, metavar="FIGURES.md", help="the page, to lie beside the pngs")

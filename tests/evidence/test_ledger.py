@@ -47,6 +47,9 @@ def test_every_format_names_the_statements_and_the_discrepancies(made):
         assert "NOT RUN" in text
         assert found["statements"][-1]["statement"][:40] in text
     assert "reverse KL" in (root / "ledger.md").read_text()
+    rows = [entry["what"] for entry in found["discrepancies"]]
+    assert len(set(rows)) == len(rows)
+    assert "Science Q&A, SFT + re-invoke, Prior average" in rows
     what = {entry["id"] for entry in found["discrepancies"]}
     assert {"kl-direction", "context-order", "table5-science-sft_reinvoke-prior_average"} <= what
 

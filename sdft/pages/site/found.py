@@ -54,8 +54,12 @@ class Study:
 
     @cached_property
     def runs(self) -> dict[str, tuple[CellEntry, RunEntry]]:
-        """Every final run behind what is shown, once, by its id."""
-        return {run.run: (cell, run) for _, cell, run in reversed(list(self.uses()))}
+        """Every final run behind what is shown, once, by its id; where one use has its trajectory, that one's."""
+        found: dict[str, tuple[CellEntry, RunEntry]] = {}
+        for _, cell, run in self.uses():
+            if run.run not in found or (run.trajectory and not found[run.run][1].trajectory):
+                found[run.run] = (cell, run)
+        return found
 
     @cached_property
     def bases(self) -> dict[str, BaseEntry]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from sdft.evidence.names import METRIC_NAMES
+from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES
 from sdft.evidence.published import document
 from sdft.pages.html import Row, badge, code, command, facts, folded, legend, link, listed, table
 from sdft.pages.site.claims import claims_table
@@ -56,7 +56,7 @@ def table5_page(study: Study) -> Page:
             parts.append(_selection(study, task, arm))
     parts += [f"<p>{escape(text)}</p>" for text in version_lines(verdict.get("versions", ()))]
     slips = listed(
-        f"{escape(task_name(slip['row']))}, {escape(slip['method'])}: printed {slip['printed']}, its cells give "
+        f"{escape(task_name(slip['row']))}, {escape(METHOD_NAMES[slip['method']])}: printed {slip['printed']}, its cells give "
         f"{slip['recomputed']}"
         for slip in document()["items"]["table5"]["slips"]
     )
