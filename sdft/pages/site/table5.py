@@ -56,8 +56,8 @@ def table5_page(study: Study) -> Page:
             parts.append(_selection(study, task, arm))
     parts += [f"<p>{escape(text)}</p>" for text in version_lines(verdict.get("versions", ()))]
     slips = listed(
-        f"{escape(task_name(slip['row']))}, {escape(METHOD_NAMES[slip['method']])}: printed {slip['printed']}, its cells give "
-        f"{slip['recomputed']}"
+        f"{escape(task_name(slip['row']))}, {escape(METHOD_NAMES[slip['method']])}: printed {slip['printed']}, "
+        f"its cells give {slip['recomputed']}"
         for slip in document()["items"]["table5"]["slips"]
     )
     claims = [claim for claim in study.claims if claim.item == "table5"]
