@@ -30,7 +30,8 @@ from sdft.statistics import READINGS
 from sdft.study.exhibits.schema import Exhibit
 
 WORDS = (
-    *("MATCH", "WITHIN", "DIRECTION", "NO DIFFERENCE", "MISMATCH", "INCONCLUSIVE", "INCOMPARABLE", "NOT RUN"),
+    *("MATCH", "WITHIN", "DIRECTION", "NO DIFFERENCE", "MISMATCH", "INCONCLUSIVE", "NOT TESTABLE"),
+    *("INCOMPARABLE", "NOT RUN"),
     "FROM RELEASE",
 )
 NAMES = {**TASK_NAMES, **METHOD_NAMES, **MEASURE_NAMES}
