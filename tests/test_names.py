@@ -93,6 +93,7 @@ DEFAULTS = {
         "max_grad_norm": 1.0,
         "schedule": "cosine",
         "warmup_steps": 10,
+        "warmup_share": None,
         "drop_last": True,
         "weights_dtype": "float32",
         "optimizer_dtype": "float32",
@@ -105,6 +106,8 @@ DEFAULTS = {
         "checkpoint_minutes": 20.0,
         "checkpoint_steps": None,
         "snapshots": 0,
+        "probe_rows": 0,
+        "tracker": "none",
     },
     TaskFiles: {
         "validation": None,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -21,10 +21,14 @@ from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
 from sdft.learning.lora import add_adapters, whole_weights
 from sdft.learning.metrics import DISTANCE_STEPS, Distances, Totals, line
+from sdft.learning.monitor import CollapseMonitor
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
+from sdft.learning.probe import Probe
 from sdft.learning.processes import SingleProcess
+from sdft.learning.samples import ROLLOUTS, keep, questions
 from sdft.learning.snapshots import Snapshots, save_model
 from sdft.learning.spec import Inputs, own_options
+from sdft.learning.tracking import Tracking
 from sdft.losses.encoding import Completions, Encoder, Example
 from sdft.methods import find_method
 from sdft.methods.base import Engine, MicroBatch
@@ -80,6 +84,10 @@ class Training:
         self._make_optimizer()
         self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
         self.log: list[dict[str, Any]] = []
+        follows = self.method.shows_demonstration and self.method.teacher in ("ema", "student")
+        self.monitor = CollapseMonitor() if follows else None
+        probed = self.records if self.processes.size == 1 else []
+        self.probe = Probe(probed, spec.task, spec.demonstration, self.settings, len(self.order))
         self.saved = time.monotonic()
 
     def _find_device(self) -> None:
@@ -117,9 +125,11 @@ class Training:
         encoder = Encoder(self.tokenizer, context, self.settings)
         prompts = read_records(self.inputs.prompts) if self.inputs.prompts else []
         records = self.method.arrange(read_records(self.inputs.rows), prompts, self.spec.seed)
+        self.records = records
         found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
         self.examples = [example for example in found if example is not None]
         self.left_out, self.cut = len(records) - len(self.examples), encoder.cut
+        self.shown = questions(records, encoder, self.spec.demonstration, self.settings.max_new_tokens)
         if self.left_out:
             say(f"{self.left_out} of {len(records)} rows are too long and are left out")
         if self.cut:
@@ -176,6 +186,8 @@ class Training:
             done = self._resume()
             with self._explained():
                 self.draw_samples(stop)
+                if not done:
+                    self._show("start")
                 status = self._steps(done, stop)
             if status and len(self.log) < len(self.order):
                 say(f"stopped after step {len(self.log)} of {len(self.order)}; repeat the command to continue")
@@ -201,20 +213,31 @@ class Training:
     def _steps(self, done: int, stop: StopRequest) -> int | None:
         """The steps from number `done` on, with snapshots and checkpoints between them; a signal's exit status."""
         progress = Progress(self.spec.id, len(self.order), done, self.quiet)
+        kind = self.settings.tracker if self.processes.main else "none"
+        tracking = Tracking(kind, self.spec.id, self.out, self.spec.hyperparameters.model_dump())
         try:
             with open(self.processes.writes(self.out / METRICS), "w", encoding="utf-8") as live:
                 live.writelines(line(entry) for entry in self.log)
+                for entry in self.log:
+                    self._watch(entry)
                 for number in range(done, len(self.order)):
                     entry = self.step(number)
                     self.log.append(entry)
                     live.write(line(entry))
                     live.flush()
+                    tracking.log(entry)
+                    self._watch(entry)
                     progress.step(loss=entry["loss"], entropy=entry["entropy"])
                     if status := self._between(number + 1, stop):
                         return status
         finally:
             progress.close()
+            tracking.close()
         return None
+
+    def _watch(self, entry: dict[str, Any]) -> None:
+        if self.monitor is not None and (warning := self.monitor.look(entry)):
+            say(f"{self.spec.id}: {warning}")
 
     def _between(self, done: int, stop: StopRequest) -> int | None:
         """Keep what is to be kept after `done` steps; returns the exit status where a signal asks to stop."""
@@ -238,6 +261,8 @@ class Training:
         updated = self._update(number, means["loss"])
         self._move_teacher()
         distances = self._distances(number + 1)
+        with self._autocast():
+            probed = self.probe.measure(number + 1, self.tokenizer, self.student, self.teacher)
         seconds = time.perf_counter() - begun
         return {
             "step": number + 1,
@@ -245,6 +270,7 @@ class Training:
             **updated,
             "cut_rows": sum(self.examples[row].id in self.cut for row in self.order[number]),
             **distances,
+            **probed,
             "tokens_per_second": round(totals.tokens / seconds, 1),
             "seconds": round(seconds, 4),
         }
@@ -271,9 +297,9 @@ class Training:
 
     def _update(self, number: int, loss: float) -> dict[str, float]:
         """Move the student by the clipped gradient; the gradient's norm before that, and the learning rate."""
-        rate = learning_rate(
-            number, len(self.order), self.values.learning_rate, self.settings.schedule, self.settings.warmup_steps
-        )
+        steps = len(self.order)
+        warmup = self.settings.warmup(steps)
+        rate = learning_rate(number, steps, self.values.learning_rate, self.settings.schedule, warmup)
         norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FloatingPointError(f"the loss is {loss} and the gradient norm {norm}")
@@ -375,8 +401,19 @@ class Training:
         whole = self._whole_weights()
         self.processes.first(lambda: self.snapshots.take(step, self.student, self.tokenizer, whole))
 
+    def _show(self, at: Literal["start", "end"]) -> None:
+        """Keep what student and teacher say, of a final run in one process."""
+        if self.shown is None or self.spec.study == "sweep" or self.processes.size > 1:
+            return
+        engine = GenerateEngine(self.pad, stop_tokens(self.student, self.tokenizer))
+        teacher = self.student if self.teacher is None else self.teacher
+        models = (self.student, teacher, self.tokenizer)
+        with self._autocast():
+            keep(self.out / ROLLOUTS, at, self.shown, *models, engine, self.settings.temperature, self.spec.seed)
+
     def _finish(self) -> dict[str, Any]:
         """Write the weights, then the record that says they are whole; drop the checkpoints."""
+        self._show("end")
         whole = self._whole_weights()
         self.processes.first(lambda: self._write(whole))
         return read_json(self.out / "model.json")
@@ -399,6 +436,7 @@ class Training:
             "rows_left_out": self.left_out,
             "seconds": round(sum(entry["seconds"] for entry in self.log), 3),
             "final": self.log[-1],
+            "collapse": self.monitor and self.monitor.warning,
             "fingerprint": self.checkpoints.fingerprint,
             "manifest": manifest(
                 "train",
