@@ -144,8 +144,9 @@ def test_marks_of_a_killed_snakemake_go_unless_it_still_runs(tmp_path, monkeypat
         mark.touch()
     with open(".snakemake/running", "w") as running:
         assert try_lock(running, "running", shared=True)
-        recover()
+        second = recover()
         assert all(mark.exists() for mark in marks)
+    second["RUNNING"].close()
     first = recover()
     assert not any(mark.exists() for mark in marks)
     first["RUNNING"].close()
