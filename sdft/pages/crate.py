@@ -99,7 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     publish_alone(options.out)
     with atomic_path(options.out) as part:
-        crate(options.results.resolve()).write_zip(part)
+        # The library wants this ending.
+        archive = part.with_name(f"{part.name}.zip")
+        crate(options.results.resolve()).write_zip(archive)
+        archive.replace(part)
 
 
 if __name__ == "__main__":
