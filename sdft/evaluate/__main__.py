@@ -158,9 +158,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, rows in records.items():
         task, split = chosen[name]
 
-        def answer(
-            made: str, replies: Any, name: str = name, task: str = task, rows: list[Record] = rows
-        ) -> tuple[Result, Any]:
+        def answer(replies: Any, name: str = name, task: str = task, rows: list[Record] = rows) -> tuple[Result, Any]:
             responses = [Response(**reply) for reply in replies or []] or respond(*loaded(), task, rows, decoding)
             result = replace(score(task, rows, responses), benchmark=name)
             return result, [asdict(response) for response in responses]
