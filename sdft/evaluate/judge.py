@@ -155,7 +155,8 @@ def judged_scores(source: Path, data: dict[str, Path], config: Judge, out: Path)
         part.write_bytes(gzip.compress(lines.encode(), mtime=0))
     for path in source.glob("*.json"):
         if path.stem not in made:
-            shutil.copyfile(path, out / path.name)
+            with atomic_path(out / path.name) as part:
+                shutil.copyfile(path, part)
     for benchmark, score in made.items():
         write_json(out / f"{benchmark}.json", score)
 
