@@ -187,7 +187,9 @@ def figures_page(gallery: Gallery) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m sdft.pages.results_page", description="Write a page of the figures' pngs with their captions."
+        prog="python -m sdft.pages.results_page",
+        description="Write a page of the figures' pngs with their captions.",
+        epilog="example: python -m sdft.pages.results_page --results results/mini --out figures.md",
     )
     parser.add_argument("--results", required=True, metavar="DIR", help="results/{scale}, whose figures are shown")
     parser.add_argument("--out", required=True, metavar="FIGURES.md", help="the page, to lie beside the pngs")
