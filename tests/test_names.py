@@ -93,6 +93,7 @@ DEFAULTS = {
         "max_grad_norm": 1.0,
         "schedule": "cosine",
         "warmup_steps": 10,
+        "warmup_share": None,
         "drop_last": True,
         "weights_dtype": "float32",
         "optimizer_dtype": "float32",

@@ -23,7 +23,7 @@ from typing import Any
 from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
-from sdft.common.files import atomic_path, read_json, sha256_file, write_json
+from sdft.common.files import atomic_path, read_json, rows_sha256, sha256_file, write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.records import thinking
 from sdft.records.record import Record, read_records
@@ -198,6 +198,7 @@ def _judge(benchmark: str, source: Path, data: Path, rows: list[dict[str, Any]],
         "metric": JUDGED_METRIC,
         "value": metrics[JUDGED_METRIC],
         "metrics": metrics,
+        "responses_sha256": rows_sha256(own),
         "manifest": manifest("judge", clock=clock, config=config.model_dump(), inputs=inputs),
     }
 
@@ -206,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.evaluate.judge",
         description="Judge one task's responses; write the scores folder again with the verdicts in it.",
-        epilog="example: python -m sdft.evaluate.judge --task medical --scores DIR --data test.jsonl --config JUDGE.json --out OUT",
+        epilog="example: python -m sdft.evaluate.judge --task medical --scores S --data F --config JUDGE.json --out OUT",
     )
     add = parser.add_argument
     judged = sorted(name for name, (task, _) in results().items() if find_task(task).judged)

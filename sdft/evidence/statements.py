@@ -4,6 +4,7 @@ Each exhibit's file in sdft/evidence/exhibits lists its own STATEMENTS; sdft/evi
 decide. Every test is paired by item and run, at 95 %. Beside the words of its tests a claim may be
 
 - NOT RUN: a model that the statement compares has no score.
+- NOT TESTABLE: what the statement speaks of is not there, such as a model that learns poorly in context.
 - INCOMPARABLE: the numbers are no evidence, or the base model already differs from the paper's.
 
 Margins are declared with the statements, before anything runs, and are in the unit of the difference.
@@ -165,11 +166,16 @@ def _unlike(results: Results, run: Sequence[Comparison]) -> str | None:
 
 
 def conclude(
-    statement: Statement, comparisons: Sequence[Comparison], results: Results, incomparable: str | None = None
+    statement: Statement,
+    comparisons: Sequence[Comparison],
+    results: Results,
+    incomparable: str | None = None,
+    untestable: str | None = None,
 ) -> dict[str, Any]:
     """A statement's claim: {"id", "item", "statement", "place", "test", "verdict", "reading", "evidence"}.
 
-    `incomparable` says why the numbers cannot speak about the paper; they are kept, and the verdict is INCOMPARABLE.
+    `incomparable` says why the numbers cannot speak about the paper, and `untestable` why they cannot speak about the
+    statement; they are kept, and the verdict is INCOMPARABLE or NOT TESTABLE.
     """
     run = [entry for entry in comparisons if entry.interval is not None] if results.enabled else []
     found = read_all(statement, run, complete=len(run) == len(comparisons))
@@ -201,6 +207,9 @@ def conclude(
             ]
             design, said = undecided(open_)
             reading += said if open_ else ""
+    if untestable and verdict != "NOT RUN":
+        verdict, reading = "NOT TESTABLE", f"{untestable} {reading}"
+        found = {name: {**result, "verdict": verdict} for name, result in found.items()}
     if verdict in AGAINST and not statement.ours:
         reading = f"{AGAINST_PAPER}{reading}"
     if verdict != "NOT RUN":
@@ -229,10 +238,17 @@ def conclude_all(
     statements: Sequence[Statement],
     comparisons: dict[str, Sequence[Comparison]],
     incomparable: dict[str, str] | None = None,
+    untestable: dict[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """The claims of an exhibit, from the comparisons of each of its statements, by id."""
     return [
-        conclude(entry, comparisons.get(entry.id, ()), results, (incomparable or {}).get(entry.id))
+        conclude(
+            entry,
+            comparisons.get(entry.id, ()),
+            results,
+            (incomparable or {}).get(entry.id),
+            (untestable or {}).get(entry.id),
+        )
         for entry in statements
     ]
 

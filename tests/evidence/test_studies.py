@@ -272,6 +272,17 @@ def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(
     assert verdicts(numbers["claims"])["scaling-grows"] == "DIRECTION"
 
 
+def test_a_smallest_model_that_learns_well_in_context_leaves_its_statement_untestable(plans):
+    plan = json.loads(plans["figure5"].read_text())
+    assert verdicts(figure5.figure5(read_results(plans["figure5"]))["claims"])["scaling-smallest"] == "DIRECTION"
+    shown = {entry["size"]: entry for entry in plan["contexts"]}
+    contexts = [{**shown["m"], "size": "xs"}, *(entry for size, entry in shown.items() if size != "xs")]
+    claims = figure5.figure5(read_results(changed(plans["figure5"], contexts=contexts)))["claims"]
+    claim = next(entry for entry in claims if entry["id"] == "scaling-smallest")
+    assert claim["verdict"] == "NOT TESTABLE"
+    assert "does not learn poorly in context" in claim["reading"]
+
+
 def test_divergences_are_paired_by_item(plans):
     numbers = figure2.figure2(read_results(plans["figure2"]))
     sft, sdft, context = (entry["value"] for entry in numbers["nats"])

@@ -30,12 +30,15 @@ from sdft.statistics import Outcomes, average_interval, pass_at_k
 TASK = "science"
 BUDGETS = (("short", ""), ("long", ".long"))
 METHODS = (("sdft", "SDFT"), ("sft", "SFT"), ("base", "Base"))
+# A model learns poorly in context where it is right in at most so many percent of the cases with a demonstration.
+POOR = 60.0
 STATEMENTS = (
     Statement(
         "scaling-smallest",
         "Figure 5, left, 3B",
         "The smallest model, which learns poorly in context, gains less from SDFT than from SFT.",
         "SFT minus SDFT at the smallest size, accuracy",
+        also=f"NOT TESTABLE where the smallest model is right in over {POOR:g} % of the cases with a demonstration",
     ),
     Statement(
         "scaling-grows",
@@ -240,4 +243,17 @@ def _claims(results: Results) -> list[dict[str, Any]]:
             own = replace(both, values=first, bases=both.bases and both.bases[: len(seeds)])
             found = of_matrices(name, [own], [replace(own, values=second)], seeds)
             comparisons["passk-order"].append(replace(found, benchmarks=(TASK,), sizes=(cells[one].size,)))
-    return conclude_all(results, STATEMENTS, comparisons)
+    return conclude_all(results, STATEMENTS, comparisons, untestable=_untestable(results, known[:1]))
+
+
+def _untestable(results: Results, smallest: list[str]) -> dict[str, str]:
+    """Why the statement about the smallest model cannot be tested: it learns in context as a large one does."""
+    for size in smallest:
+        cell = results.in_context(TASK, size)
+        row = measured_row(None, cell.distinct, quantity("new_task", TASK)) if cell else {"mean": None}
+        if row["mean"] is not None and row["mean"] > POOR:
+            return {
+                "scaling-smallest": f"The smallest model, {size}, is right in {row['mean']:.0f} % of the cases with a "
+                "demonstration, so it does not learn poorly in context."
+            }
+    return {}
