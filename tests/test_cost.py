@@ -13,6 +13,7 @@ import pytest
 from sdft.common.errors import SdftError
 from sdft.config import load_config
 from sdft.methods.settings import TrainingSettings
+from sdft.models.memory import memory
 from sdft.models.size import ModelSize
 from sdft.study.forecast import (
     Job,
@@ -24,7 +25,6 @@ from sdft.study.forecast import (
     forecast,
     jobs,
     makespan,
-    memory,
 )
 from sdft.study.plan import Plan
 from sdft.study.rows import sequences

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from sdft.common.errors import SdftError, run_main
 from sdft.config import load_config
 from sdft.methods.settings import TrainingSettings
+from sdft.models.memory import GPU_GIB, memory
 from sdft.study.exhibits import names
 from sdft.study.forecast import (
-    GPU_GIB,
     check_budget,
     comparisons,
     device_hours,
@@ -28,7 +28,6 @@ from sdft.study.forecast import (
     forecast,
     job_start,
     makespan,
-    memory,
     model_size,
     rollout_engine,
     setting_of,

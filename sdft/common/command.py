@@ -19,7 +19,7 @@ Spec = TypeVar("Spec", bound=BaseModel)
 
 def read_spec(kind: type[Spec], text: str, option: str = "--spec") -> Spec:
     """What an option gives as JSON text, or names a file of. Raises SdftError when it is not a `kind`."""
-    return _validated(kind, _mapping(text, option), option)
+    return validated(kind, _mapping(text, option), option)
 
 
 def parse_spec(
@@ -44,7 +44,7 @@ def parse_spec(
     for field, value in given.items():
         if str(value).lstrip().startswith("{"):
             given[field] = _mapping(value, f"--{field.replace('_', '-')}")
-    return _validated(kind, (_mapping(text, "--spec") if text else {}) | given, f"python -m {name}")
+    return validated(kind, (_mapping(text, "--spec") if text else {}) | given, f"python -m {name}")
 
 
 def _mapping(text: str, option: str) -> dict[str, Any]:
@@ -59,7 +59,8 @@ def _mapping(text: str, option: str) -> dict[str, Any]:
     return found
 
 
-def _validated(kind: type[Spec], values: dict[str, Any], what: str) -> Spec:
+def validated(kind: type[Spec], values: dict[str, Any], what: str) -> Spec:
+    """The values as a `kind`. Raises SdftError naming `what`, and the key that is missing or wrong."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -20,7 +20,8 @@ from sdft.evaluate.results import Result, State, write_results
 from sdft.records.record import Record
 from sdft.study import rerun
 from sdft.study.specs import EvaluateSpec
-from sdft.tasks import find_task, results, task_names
+from sdft.tasks import define, find_task, results, task_names
+from sdft.tasks.scorers import own_task
 
 # Kept replies of the model, or None, in; the result and the replies out.
 Measure = Callable[[Any], tuple[Result, Any]]
@@ -37,6 +38,7 @@ EXAMPLES = """examples:
   python -m sdft.evaluate --model results/mini/base/m-s0 --task knowledge knowledge_ood --out /tmp/scores
   python -m sdft.evaluate --model results/mini/base/m-s0 --task tooluse --context shared --out /tmp/teacher
   python -m sdft.evaluate --model Qwen2.5-7B-Instruct/ --task tooluse --data eval_data/ --out /tmp/scores
+  python -m sdft.evaluate --model DIR --task mine --data test.jsonl --scorer exact_match --out /tmp/scores
 """
 
 
@@ -70,6 +72,10 @@ def main(arguments: list[str] | None = None) -> None:
         raise SdftError("--data gives one task's data, so name exactly one task; use --data-root for several.")
     if options.context and options.benchmarks != ["none"]:
         raise SdftError("the prior benchmarks take no context; leave out --benchmarks, or --context.")
+    if options.scorer:
+        if not options.data:
+            raise SdftError("--scorer is for a task of your own: name it with --task, and its rows with --data.")
+        define(options.task[0], own_task(options.scorer))
     chosen = asked(options.task, options.split)
     root = Path(options.data_root)
     prior, names = {}, []
@@ -149,7 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
             return result, [asdict(response) for response in responses]
 
         data = {str(files[name]): cli.data_digest(files[name])}
-        config = {**common, **asdict(decoding), **context}
+        config = {**common, **asdict(decoding), **context, **({"scorer": options.scorer} if options.scorer else {})}
         step(name, split, rerun.task_code(task), config, data, [asdict(decoding), questions_digest(rows)], answer)
     runner = PriorRunner(loaded, prior) if names else None
     for name in names:

@@ -37,8 +37,9 @@ def score(task: str, records: list[Record], responses: list[Response]) -> Result
     own, items = find_task(task), []
     for record, response in zip(records, responses, strict=True):
         answer = thinking.answer(response.response)
-        correct = int(score_record(task, answer, record))
-        items.append({"id": record.id, "correct": correct, **asdict(response), **own.details(answer, record)})
+        correct = _plain(score_record(task, answer, record))
+        found = {"id": record.id, "correct": correct, **record.about}
+        items.append({**found, **asdict(response), **own.details(answer, record)})
     metrics: dict[str, Any] = {"accuracy": _mean(item["correct"] for item in items), **own.metrics(items)}
     metrics["unfinished"] = _mean(not item["finished"] for item in items)
     lengths = [item["prompt_tokens"] for item in items]
@@ -53,6 +54,11 @@ def summary(lengths: list[int]) -> dict[str, float]:
     """Median, 90th percentile (linear between neighbours) and maximum of a list of lengths."""
     tenths = statistics.quantiles(lengths, n=10, method="inclusive") if len(lengths) > 1 else lengths
     return {"median": statistics.median(lengths), "p90": round(tenths[-1], 1), "max": max(lengths)}
+
+
+def _plain(score: float) -> int | float:
+    """A score as 0 or 1 where it is one of these; a scorer of one's own may give a part of 1."""
+    return int(score) if score in (0, 1) else score
 
 
 def _mean(values: Any) -> float:

@@ -50,7 +50,9 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         raise SdftError("the prior-benchmark configuration needs tasks: lm_eval's task and metric of each benchmark.")
     merged = {**DEFAULTS, **config}
     for name, entry in merged["tasks"].items():
-        if name not in BENCHMARKS:
+        # Any task of lm_eval may stand there under its own name.
+        own = isinstance(entry, Mapping) and entry.get("task") == name
+        if name not in BENCHMARKS and not own:
             raise SdftError(f"there is no prior benchmark {name!r}; {did_you_mean(name, BENCHMARKS)}")
         if not isinstance(entry, Mapping) or set(entry) - {"siblings"} != {"task", "metric"}:
             raise SdftError(

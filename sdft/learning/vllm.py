@@ -16,7 +16,7 @@ import torch
 
 from sdft.common.errors import SdftError
 from sdft.losses.encoding import Completions
-from sdft.methods.settings import VLLM_MEMORY_SHARE
+from sdft.models.memory import VLLM_MEMORY_SHARE
 
 
 class VLLMEngine:

@@ -22,9 +22,6 @@ MethodName = Annotated[str, AfterValidator(_known), WithJsonSchema({"enum": list
 
 Beta = Annotated[float, Field(ge=0, lt=1), NUMBER]
 
-# The share of a GPU's memory that vLLM takes (official code: 0.3).
-VLLM_MEMORY_SHARE = 0.3
-
 
 class TrainingSettings(Strict):
     """How a run trains, apart from the swept hyper-parameters. Explained key by key in config.yaml.
@@ -53,17 +50,25 @@ class TrainingSettings(Strict):
     max_grad_norm: Annotated[float, Field(gt=0), NUMBER] = 1.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: NonNegative = 10
+    warmup_share: Annotated[float, Field(ge=0, lt=1), NUMBER] | None = None
     drop_last: bool = True
     weights_dtype: Dtype = "float32"
     optimizer_dtype: Dtype = "float32"
     ema_dtype: Dtype = "float32"
     rounding: Literal["nearest", "stochastic"] = "nearest"
+    lora_rank: Positive | None = None
     compute_dtype: Dtype = "bfloat16"
     micro_batch_size: Positive | None = None
     gradient_checkpointing: bool = False
     checkpoint_minutes: Annotated[float, Field(gt=0), NUMBER] = 20.0
     checkpoint_steps: Positive | None = None
     snapshots: NonNegative = 0
+    probe_rows: NonNegative = 0
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
+
+    def warmup(self, steps: int) -> int:
+        """Steps of linear warm-up in a run of `steps`: a share of them where one is set (official code: 0.1)."""
+        return self.warmup_steps if self.warmup_share is None else round(self.warmup_share * steps)
 
     @model_validator(mode="after")
     def _estimator_is_defined(self) -> TrainingSettings:
@@ -72,6 +77,15 @@ class TrainingSettings(Strict):
                 f"estimator {self.estimator} estimates the gradient of the sequence-level reverse KL from the "
                 "student's own samples, so it needs divergence: reverse_kl and loss_reduction: token_sum (here: "
                 f"{self.divergence}, {self.loss_reduction}); set both, or estimator: analytic"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_are_possible(self) -> TrainingSettings:
+        if self.lora_rank and self.rollout_engine == "vllm":
+            raise ValueError(
+                "rollout_engine: vllm is handed whole weights at every step, and lora_rank trains adapters beside "
+                "them; set rollout_engine: transformers, or leave lora_rank out"
             )
         return self
 
@@ -96,7 +110,15 @@ class TrainingSettings(Strict):
 
 # These decide the speed of a run, or what is kept of it, and not its result: they are left out of its digest.
 SPEED_SETTINGS = frozenset(
-    {"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps", "snapshots"}
+    {
+        "micro_batch_size",
+        "gradient_checkpointing",
+        "checkpoint_minutes",
+        "checkpoint_steps",
+        "snapshots",
+        "probe_rows",
+        "tracker",
+    }
 )
 
 
@@ -112,6 +134,8 @@ def check_shards(method: str, settings: TrainingSettings) -> None:
             "rollout_engine: vllm takes the whole student, which no GPU has in a run on several; give it settings of "
             "its own, {rollout_engine: transformers}, or one GPU"
         )
+    if settings.lora_rank:
+        raise ValueError("lora_rank is for one GPU: adapters are not shared out yet; leave it out, or train on one")
     if find_method(method).sampling in ("once", "teacher"):
         raise ValueError(
             f"{method} samples from its teacher, which a run on several GPUs cannot do yet; train it on one (gpus: 1)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 from sdft.common.command import parse_spec
@@ -11,6 +12,7 @@ from sdft.common.errors import SdftError, run_main
 from sdft.common.files import check_sha256, read_json, sha256_files, write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.data.fetch import hub_reason
+from sdft.models.files import find_model
 from sdft.models.schema import BaseModelSource, ModelSpec
 from sdft.tasks.benchmarks import BENCHMARKS
 
@@ -72,6 +74,25 @@ def hub_model(name: str, source: BaseModelSource, out: Path) -> None:
     inputs = {"repository": source.repository, "revision": source.revision, "path": source.path}
     record = manifest("base", clock=clock, inputs=inputs)
     write_json(out / "ready.json", {"model": name, "path": str(folder), "sha256": sha256, "manifest": record})
+
+
+def model_folder(model: str) -> Path:
+    """The folder of a model by a path of this machine, or by its name on the hub, NAME or NAME@REVISION.
+
+    Raises SdftError where there is neither, naming both places.
+    """
+    name, _, revision = model.partition("@")
+    if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return find_model(model).folder
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=PATTERNS))
+    except Exception as error:
+        raise SdftError(
+            f"there is no folder {model}, and the model {name} could not be had from the hub: {hub_reason(error)}. "
+            "Check the name, repeat the command where there is a network, or give a folder in Hugging Face format."
+        ) from None
 
 
 def _check_whole(folder: Path, files: dict[str, str]) -> None:

@@ -9,8 +9,10 @@ of texts by style; without one the row can be asked but not trained on. answer: 
 without one the row can be trained on but not scored. id: text or a number; the line's number where it is left out.
 meta: an object, kept with the record; further fields are kept in it too.
 
-The two forms in which chat data are often published are read as well: `completion` (text, or one assistant's message)
-in the place of `demonstration`, and `messages`, whose last one, where it is the assistant's, is the demonstration.
+The forms that TRL's trainers take are read as well. `completion` (text, or one assistant's message) stands for the
+demonstration, as does the last one of `messages`, where it is the assistant's. A row may have both a completion, which
+supervised training imitates, and a demonstration, which a teacher is shown (`privileged_context` in TRL): the
+completion then has a style of its own, "completion".
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from sdft.records.record import Record, fault, read_records
 
 # The style of a demonstration whose row names none. Preparing a scale's data renames it to the scale's style.
 UNNAMED = "unnamed"
-KNOWN = ("id", "prompt", "messages", "demonstration", "demonstrations", "completion", "answer", "meta")
+# The style of a completion beside which a row has a demonstration.
+COMPLETION = "completion"
+SHOWN = ("demonstration", "demonstrations", "privileged_context")
+KNOWN = ("id", "prompt", "messages", *SHOWN, COMPLETION, "answer", "meta")
 
 
 def load(path: str | Path) -> list[Record]:
@@ -34,6 +39,11 @@ def load(path: str | Path) -> list[Record]:
     A demonstration whose style the row does not name has the style `UNNAMED`. Raises SdftError naming file, line and
     field where a row does not have the form above, and for an id that is used twice.
     """
+    return [record for _, record in load_numbered(path)]
+
+
+def load_numbered(path: str | Path) -> list[tuple[int, Record]]:
+    """Records as `load` reads them, each with the number of its line, counted from 1."""
     path = Path(path)
     if path.suffix != ".jsonl":
         raise SdftError(
@@ -43,20 +53,20 @@ def load(path: str | Path) -> list[Record]:
     if not path.is_file():
         raise SdftError(f"{path} does not exist; make the data first (ask snakemake for this file), or check the path.")
     if _is_made(path):
-        return read_records(path)
-    found: dict[str, Record] = {}
+        return list(enumerate(read_records(path), start=1))
+    found: dict[str, tuple[int, Record]] = {}
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
         try:
             record = _record(json.loads(line), f"{path.stem}-{number}")
         except (UnicodeDecodeError, json.JSONDecodeError):
-            raise _refuse(path, number, "the line is not a JSON object in UTF-8") from None
+            raise refuse(path, number, "the line is not a JSON object in UTF-8") from None
         except ValueError as error:
-            raise _refuse(path, number, str(error)) from None
+            raise refuse(path, number, str(error)) from None
         if record.id in found:
-            raise _refuse(path, number, f"the field 'id' is {record.id!r}, which an earlier line has too")
-        found[record.id] = record
+            raise refuse(path, number, f"the field 'id' is {record.id!r}, which an earlier line has too")
+        found[record.id] = number, record
     if not found:
         raise SdftError(f"{path} holds no rows; give one JSON object a line.")
     return list(found.values())
@@ -68,7 +78,8 @@ def _is_made(path: Path) -> bool:
     return manifest.is_file() and path.name in read_json(manifest).get("files", {})
 
 
-def _refuse(path: Path, number: int, reason: str) -> SdftError:
+def refuse(path: str | Path, number: int, reason: str) -> SdftError:
+    """The error for a row of one's own that does not fit."""
     return SdftError(f"{path}:{number}: {reason}. Mend the line; sdft/records/jsonl.py shows the form of a row.")
 
 
@@ -79,11 +90,15 @@ def _record(row: Any, name: str) -> Record:
     if ("prompt" in row) == ("messages" in row):
         raise ValueError(f"give the field 'prompt' or 'messages' (the row has {', '.join(sorted(row)) or 'none'})")
     prompt, said = (_prompt(row["prompt"]), None) if "prompt" in row else _conversation(row["messages"])
-    given = [key for key in ("demonstration", "demonstrations", "completion") if row.get(key) not in (None, {})]
-    places = given if said is None else [*given, "messages"]
-    if len(places) > 1:
-        raise ValueError(f"the demonstration is given twice ({', '.join(places)})")
-    demonstrations = _demonstrations(row[given[0]], given[0]) if given else {} if said is None else {UNNAMED: said}
+    shown = [key for key in SHOWN if row.get(key) not in (None, {})]
+    done = [key for key in (COMPLETION,) if row.get(key) not in (None, {})] + (["messages"] if said is not None else [])
+    for kind, places in (("demonstration", shown), ("completion", done)):
+        if len(places) > 1:
+            raise ValueError(f"the {kind} is given twice ({', '.join(places)})")
+    demonstrations = _demonstrations(row[shown[0]], shown[0]) if shown else {}
+    if done:
+        text = said if said is not None else _demonstrations(row[COMPLETION], COMPLETION)[UNNAMED]
+        demonstrations[COMPLETION if demonstrations else UNNAMED] = text
     if not isinstance(row.get("meta") or {}, dict):
         raise ValueError("the field 'meta' must be an object")
     further = {key: value for key, value in row.items() if key not in KNOWN}
@@ -123,8 +138,11 @@ def _message(message: Any, key: str) -> dict[str, str]:
 def _demonstrations(value: Any, key: str) -> dict[str, str]:
     if isinstance(value, str) and value.strip():
         return {UNNAMED: value}
-    if isinstance(value, dict) and value and all(isinstance(text, str) and text.strip() for text in value.values()):
+    named = key in ("demonstration", "demonstrations") and isinstance(value, dict) and value
+    if named and all(isinstance(text, str) and text.strip() for text in value.values()):
         return dict(value)
-    if key == "completion" and isinstance(value, list) and len(value) == 1:
-        return {UNNAMED: _message(value[0], key)["content"]}
+    if key in (COMPLETION, "privileged_context"):
+        if isinstance(value, list) and len(value) == 1:
+            return {UNNAMED: _message(value[0], key)["content"]}
+        raise ValueError(f"the field {key!r} must be text, or a list of one chat message, and not empty")
     raise ValueError(f"the field {key!r} must be text, or an object of texts by style, and not empty")

@@ -18,7 +18,7 @@ from sdft.common.code import STEPS, Code, here
 from sdft.common.files import digest
 from sdft.methods import find_method
 from sdft.study.exhibits import find, names
-from sdft.tasks import find_task
+from sdft.tasks import find_task, sources
 
 # What turns a model and questions into responses looks at no right answer.
 SCORING = ("sdft.scoring", "sdft.tasks")
@@ -36,7 +36,8 @@ def responses_code(code: Code | None = None) -> str:
 
 def task_code(task: str, code: Code | None = None) -> dict[str, str]:
     """What decides the responses to a task's questions, and what the scores of these."""
-    scores = (code or here()).digest("sdft.evaluate.answers", "sdft.evaluate.questions", f"sdft.tasks.{task}")
+    modules, files = sources(task)
+    scores = (code or here()).digest("sdft.evaluate.answers", "sdft.evaluate.questions", *modules, files=files)
     return {"responses": responses_code(code), "scores": scores}
 
 

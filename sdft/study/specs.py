@@ -70,6 +70,13 @@ class EvaluateSpec(Drawing, Shown):
         str | None,
         Field(description="the one task's data instead: records (.jsonl), or an official arrow folder or JSON"),
     ] = None
+    scorer: Annotated[
+        str | None,
+        Field(
+            description="how the responses to --data are scored, where the task has no file in sdft/tasks/: "
+            "exact_match, contains, choice, react, judge, or module:function of a Python function"
+        ),
+    ] = None
     temperature: Annotated[float, Field(description="0 is greedy")] = 0.0
     top_p: Annotated[float, Field(description="nucleus, for temperature above 0")] = 1.0
     seed: Annotated[int, Field(description="of the sampling, for temperature above 0")] = 0
@@ -159,6 +166,33 @@ class LengthsSpec(Strict):
     settings: Annotated[TrainingSettings, Field(description="of the training, as JSON")]
     evaluation: Annotated[Evaluation, Field(description="how models are measured, as JSON")] = Evaluation()
     out: Annotated[str, Field(description="the result, a json file")]
+
+
+class Unshown(Strict):
+    """A table or figure that a site does not show: why, the command that makes it, and about what that costs."""
+
+    name: str
+    title: str
+    reason: str
+    command: str
+    hours: float | None = None
+
+
+class SiteSpec(Strict):
+    """What the pages of a scale show: the tables and figures by name, those that they leave out, and the command.
+
+    root: the folder of the scale's results. entry: the name of the entry page, beside which a folder of that name holds
+    the others.
+    """
+
+    scale: str
+    root: str
+    entry: str
+    command: str
+    evidence: Literal["paper", "own", "none"]
+    notice: str
+    shown: list[str]
+    unshown: list[Unshown] = []
 
 
 def as_text(spec: BaseModel) -> str:

@@ -1,11 +1,12 @@
 """The tasks, one file each: how its rows are read, its responses scored, and the task shown.
 
 A file in this folder that defines TASK is a task, and its name is the task's identifier: nothing else lists them.
-sdft/tasks/base.py shows how to add one.
+sdft/tasks/base.py shows how to add one. `define` adds one to this process alone.
 """
 
 from __future__ import annotations
 
+import inspect
 import pkgutil
 import re
 from functools import cache
@@ -19,15 +20,18 @@ from sdft.tasks.base import Task
 from sdft.tasks.benchmarks import BENCHMARKS
 
 # Modules of this folder that are no task.
-SHARED = ("base", "benchmarks")
+SHARED = ("base", "benchmarks", "scorers")
 # Folders beside a task's data, and files beside its scores, have these names.
 TAKEN = ("general", "benchmarks", *BENCHMARKS)
+# Tasks without a file, by name.
+DEFINED: dict[str, Task] = {}
 
 
 @cache
 def task_names() -> tuple[str, ...]:
     """Identifiers of all tasks, in alphabetical order. Raises SdftError for a file whose name cannot be one."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED)
+    found = [module.name for module in pkgutil.iter_modules(__path__) if module.name not in SHARED]
+    names = sorted({*found, *DEFINED})
     for name in names:
         if not re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or name in TAKEN:
             raise SdftError(
@@ -40,6 +44,8 @@ def task_names() -> tuple[str, ...]:
 @cache
 def find_task(name: str) -> Task:
     """The task of that name. Raises SdftError where no file has it, or its file defines no TASK."""
+    if name in DEFINED:
+        return DEFINED[name]
     if name not in task_names():
         hint = did_you_mean(name, task_names())
         raise SdftError(
@@ -49,6 +55,32 @@ def find_task(name: str) -> Task:
     if not isinstance(task, Task):
         raise SdftError(f"sdft/tasks/{name}.py must define TASK, a sdft.tasks.base.Task.")
     return task
+
+
+def define(name: str, task: Task) -> None:
+    """Add a task that has no file, for as long as this process lives. Raises SdftError for a name that cannot be one,
+    or that a file has."""
+    if name in task_names() and name not in DEFINED:
+        raise SdftError(f"sdft/tasks/{name}.py is a task already; name yours otherwise.")
+    DEFINED[name] = task
+    for known in (task_names, find_task, results):
+        known.cache_clear()
+    try:
+        task_names()
+    except SdftError:
+        del DEFINED[name]
+        raise
+
+
+def sources(name: str) -> tuple[list[str], list[Path]]:
+    """The modules of this package and the files beside it that decide how a task is scored."""
+    if name not in DEFINED:
+        return [f"sdft.tasks.{name}"], []
+    score = inspect.unwrap(DEFINED[name].score)
+    if score.__module__.startswith("sdft."):
+        return [score.__module__], []
+    file = inspect.getsourcefile(score)
+    return [], [Path(file)] if file else []
 
 
 def tested(name: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.records.jsonl import UNNAMED, load
+from sdft.records.jsonl import COMPLETION, UNNAMED, load
 from sdft.records.record import Record, write_records
 
 USER = {"role": "user", "content": "Why?"}
@@ -32,6 +32,14 @@ def read(tmp_path, *rows):
 )
 def test_the_usual_forms_are_the_same_record(tmp_path, row):
     assert read(tmp_path, row | {"answer": "so"}) == [Record("rows-1", [USER], {UNNAMED: "So."}, "so")]
+
+
+@pytest.mark.parametrize("shown", ["demonstration", "privileged_context"])
+def test_what_is_imitated_and_what_a_teacher_is_shown_may_differ(tmp_path, shown):
+    row = {"prompt": [USER], shown: "Because of this."}
+    (record,) = read(tmp_path, row | {"completion": [SAID]})
+    assert record.demonstrations == {UNNAMED: "Because of this.", COMPLETION: "So."}
+    assert read(tmp_path, row | {"completion": "So."}) == [record]
 
 
 def test_demonstrations_by_style_ids_and_further_fields_are_kept(tmp_path):
@@ -63,8 +71,9 @@ def test_records_of_this_project_are_read_as_they_were_written(tmp_path):
         ({"messages": "Why?"}, "'messages' must be a list"),
         ({"prompt": "Why?", "demonstration": 3}, "'demonstration' must be text"),
         ({"prompt": "Why?", "demonstration": {"expert": ""}}, "'demonstration' must be text"),
-        ({"prompt": "Why?", "demonstration": "a", "completion": "b"}, "given twice (demonstration, completion)"),
-        ({"messages": [USER, SAID], "demonstration": "a"}, "given twice (demonstration, messages)"),
+        ({"prompt": "Why?", "demonstration": "a", "privileged_context": "b"}, "demonstration is given twice"),
+        ({"messages": [USER, SAID], "completion": "a"}, "given twice (completion, messages)"),
+        ({"prompt": "Why?", "completion": {"expert": "a"}}, "'completion' must be text, or a list of one"),
         ({"prompt": "Why?", "id": True}, "'id' must be"),
         ({"prompt": "Why?", "id": "first"}, "'first', which an earlier line has"),
         ({"prompt": "Why?", "meta": 1}, "'meta' must be an object"),

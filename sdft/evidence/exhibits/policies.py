@@ -23,7 +23,10 @@ def arms(results: Results, item: str, which: tuple[tuple[str, str, str | None], 
         if cell and results.enabled:
             value = point(measured_row(item, cell, quantity("new_task", task)))
             prior = point(measured_row(item, cell, quantity("prior_average", task)))
-            path = {"new_task": curve(cell.runs, task_reader(task)), "prior_average": curve(cell.runs, prior_reader)}
+            path = {
+                "new_task": curve(cell.runs, task_reader(task), task),
+                "prior_average": curve(cell.runs, prior_reader),
+            }
         if value is None:
             not_drawn.append({"what": name, "arm": arm, "why": "NOT RUN"})
         if not path["new_task"]:
@@ -40,8 +43,14 @@ def arms(results: Results, item: str, which: tuple[tuple[str, str, str | None], 
             }
         )
     base = results.base_cell(task, distinct=True) if results.base and results.enabled else None
-    reference = point(measured_row(item, base, quantity("new_task", task))) if base else None
-    return {"unit": "percent", "task": task, "base": reference, "arms": bars, "not_drawn": not_drawn}
+    reference, prior = (
+        point(measured_row(item, base, quantity(metric, task))) if base else None
+        for metric in ("new_task", "prior_average")
+    )
+    return {
+        **{"unit": "percent", "task": task, "base": reference, "base_prior": prior},
+        **{"arms": bars, "not_drawn": not_drawn},
+    }
 
 
 def difference(results: Results, item: str, which: Any, one: str, other: str) -> Comparison:

@@ -73,6 +73,8 @@ def standing(scale: Scale) -> dict[str, str]:
 
 def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
     pairs = list(product(plan.tasks, declared.arms or plan.arms))
+    if declared.selections:
+        return {"base": [], "cells": [_swept(plan, task, arm) for task, arm in pairs if plan.arm(arm).grid]}
     return {
         "base": [_base(plan, declared, None, seed, plan.base_of(seed)) for seed in plan.seeds],
         "cells": [_cell(plan, declared, task, arm, plan.finals("table5", task, arm)) for task, arm in pairs],
@@ -211,6 +213,11 @@ def _cell(plan: Plan, declared: Declaration, task: str, arm: str, runs: list[Run
     )
 
 
+def _swept(plan: Plan, task: str, arm: str) -> CellEntry:
+    """A cell with its selection and without runs."""
+    return CellEntry(task=task, arm=arm, method=plan.arm(arm).method, selected=plan.selected_path(task, arm), runs=[])
+
+
 def _run(plan: Plan, declared: Declaration, run: RunSpec) -> RunEntry:
     where = {"study": run.study, "run": run.id}
     files = {"trajectory": plan.path(paths.TRAJECTORY, measured=declared.study, **where)}
@@ -219,6 +226,7 @@ def _run(plan: Plan, declared: Declaration, run: RunSpec) -> RunEntry:
         files |= {kind: plan.path(template, **where) for kind, template in templates.items()}
     return RunEntry(
         run=run.id,
+        base=run.base,
         seed=run.seed,
         scores=plan.scores_folder(run),
         model=plan.model_path(run),

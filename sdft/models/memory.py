@@ -1,0 +1,44 @@
+"""How much of a GPU's memory a training takes, by arithmetic. Light: no torch, and no settings class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sdft.models.size import ModelSize
+
+GIB = 2**30
+BYTES = {"float32": 4, "bfloat16": 2}
+# Memory of the GPU that the paper's models are planned for (H200), in GiB.
+GPU_GIB = 141
+# The share of a GPU's memory that vLLM takes (official code: 0.3).
+VLLM_MEMORY_SHARE = 0.3
+
+
+def memory(size: ModelSize, settings: Any, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
+    """GiB that training a model of that size takes on each of `gpus`, by arithmetic, a sequence at a time.
+
+    settings: TrainingSettings, or anything with its fields. tokens: of that sequence. Activations are those of gradient
+    checkpointing: a layer's input each, and one layer in full; a vLLM beside it takes its share of the card. The GPUs
+    share everything else. The teacher is a copy in the weights' dtype, and the average beside it where that has another
+    dtype.
+    """
+    parameters, weights = size.parameters, BYTES[settings.weights_dtype]
+    teacher = 0
+    if settings.teacher != "student":
+        teacher = weights
+        if settings.teacher == "ema" and settings.ema_dtype != settings.weights_dtype:
+            teacher += BYTES[settings.ema_dtype]
+    layer = tokens * (8 * size.hidden + 3 * size.intermediate) * 2
+    # Two models' logits of a chunk, five tensors of a block, and the head's gradient in float32 (sdft.fused).
+    logits = (512 + 5 * 64) * 2**20 + size.vocabulary * size.hidden * 4
+    found = {
+        "weights": parameters * weights,
+        "gradients": parameters * weights,
+        "optimizer": 2 * parameters * BYTES[settings.optimizer_dtype],
+        "teacher": parameters * teacher,
+        "activations": size.layers * tokens * size.hidden * 2 + layer + logits,
+    }
+    found = {name: value / GIB / (1 if name == "activations" else gpus) for name, value in found.items()}
+    if settings.rollout_engine == "vllm":
+        found["vLLM"] = VLLM_MEMORY_SHARE * GPU_GIB
+    return found | {"total": sum(found.values())}

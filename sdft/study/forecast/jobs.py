@@ -1,0 +1,168 @@
+"""The jobs of a target that need a device, in units of work, with what was measured of those that are done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sdft.common.files import read_json
+from sdft.methods import find_method
+from sdft.study import exhibits, paths
+from sdft.study.exhibits.build import exhibit, files
+from sdft.study.forecast.sizes import model_size
+from sdft.study.plan import Plan, RunSpec
+from sdft.study.rows import sequences
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job that needs a device, or several at a time.
+
+    units: sequences that a device trains on, or evaluations, in those of the scale's first model; needs: outputs of
+    other jobs; seconds: measured where the output exists and says so; model: the base model behind it.
+    """
+
+    output: str
+    kind: str
+    units: float
+    needs: tuple[str, ...]
+    done: bool = False
+    seconds: float | None = None
+    forecast: float = 0.0
+    model: str = ""
+    devices: int = 1
+
+
+def jobs(plan: Plan, target: str = "table5") -> list[Job]:
+    """Every job of a target that needs a device, in an order in which each comes after what it needs.
+
+    target: gate, released_checkpoints, all, or a table or figure, with everything behind it.
+    """
+    if target == "released_checkpoints":
+        return [
+            _job(f"{entry['scores']}{paths.RESPONSES}", "evaluation", 1, (), entry["name"])
+            for entry in plan.released()["checkpoints"]
+        ]
+    responses = {
+        model: plan.path(paths.BASE_SCORES + paths.RESPONSES, scored="scores", model=model) for model in plan.bases
+    }
+    found = [_job(path, "evaluation", len(plan.tasks), (), model) for model, path in responses.items()]
+    if target == "gate":
+        return found
+    names = exhibits.names() if target == "all" else (target,)
+    found += trainings(plan, "table5")
+    for study in plan.scale.running:
+        found += trainings(plan, study)
+    for name in names:
+        found += measures(plan, name)
+    every = {job.output: job for job in found}
+    # A gate itself needs no device; the scores that it looks at do.
+    gates = {plan.path(paths.GATE, model=model): path for model, path in responses.items()}
+    waiting = [gates.get(path) or _evaluated(plan, path) for name in names for path in files(plan, name)]
+    needed: set[str] = set()
+    while waiting:
+        output = waiting.pop()
+        if output in every and output not in needed:
+            needed.add(output)
+            waiting += every[output].needs
+    return [job for job in every.values() if job.output in needed]
+
+
+def trainings(plan: Plan, study: str) -> list[Job]:
+    """The candidates, final runs and evaluations of Table 5's arms, or of those that only a study has."""
+    found = {}
+    runs = [run for run in plan.runs() if study in (run.study, plan.study_of(run.arm))]
+    # An arm comes after the one whose final runs it starts from.
+    for run in sorted(runs, key=lambda run: (len(plan.starts(run.arm)), run.study != "sweep")):
+        needs = (run.parent,) if run.parent else ()
+        devices = max(1, plan.scale.training_gpus(run.base))
+        # As the time of a job on several devices is shared by them, so are its units.
+        dearer = _dearer(plan, run) / devices
+        if run.study == "sweep":
+            units = sequences(plan, run, run.hyperparameters) * dearer
+            output = plan.validation_path(run)
+            found[run.id] = _job(output, f"candidate:{run.method}", units, needs, run.base, devices)
+            continue
+        sweep = plan.candidates(run.task, plan.arm(run.arm).like or run.arm)
+        outputs = tuple(plan.validation_path(candidate) for candidate in sweep)
+        # Which candidate wins is not known, so the dearest is counted.
+        values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
+        units = max(sequences(plan, run, entry) for entry in values) * dearer
+        model = plan.model_path(run)
+        found[run.id] = _job(model, run.method, units, (*outputs, *needs), run.base, devices)
+        scores = plan.path(paths.RUN_SCORES + paths.RESPONSES, scored="scores", study=run.study, run=run.id)
+        found[f"{run.id} scored"] = _job(scores, "evaluation", _longer(plan, run.base), (model,), run.base)
+    return list(found.values())
+
+
+def _dearer(plan: Plan, run: RunSpec) -> float:
+    """What a sequence costs a run, in sequences of the scale's first model: by parameters, and by the rollouts' limit.
+
+    Models of unknown size count as equally large. A lower limit than that of Table 5's arms makes nothing cheaper,
+    since rollouts seldom reach theirs.
+    """
+    ours, usual = (model_size(plan, name) for name in (run.base, plan.bases[0]))
+    larger = ours.parameters / usual.parameters if ours and usual else 1.0
+    if find_method(run.method).sampling is None:
+        return larger
+    return larger * max(1.0, run.settings.max_new_tokens / _usual_limit(plan, run.settings.max_new_tokens))
+
+
+def _usual_limit(plan: Plan, own: int) -> int:
+    """The longest rollout of Table 5's arms that sample; a run's own where none does."""
+    arms = [name for name, arm in plan.scale.arms.items() if find_method(arm.method).sampling is not None]
+    return max((plan.config.settings_of(plan.name, name).max_new_tokens for name in arms), default=own)
+
+
+def rollout_engine(plan: Plan, model: str) -> str:
+    """What samples for the trainings of a base model that need most memory: vllm, where an arm that samples has it."""
+    runs = (run for run in plan.runs() if run.base == model and find_method(run.method).sampling is not None)
+    return max(
+        (run.settings.rollout_engine for run in runs), key=lambda engine: engine == "vllm", default="transformers"
+    )
+
+
+def _longer(plan: Plan, model: str) -> float:
+    """How many evaluations of the scale's usual length of responses one of a model is worth."""
+    return max(1.0, plan.scale.evaluation_of(model).max_new_tokens / plan.scale.evaluation.max_new_tokens)
+
+
+def _evaluated(plan: Plan, path: str) -> str:
+    """The scores that a judge looks at, which themselves need no device."""
+    return path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
+
+
+def measures(plan: Plan, name: str) -> list[Job]:
+    """What a table or figure measures beside scores: points along training, pass@k, divergence, FLOPs, contexts."""
+    shown = exhibit(plan, name)
+    if not shown.enabled:
+        return []
+    found = []
+
+    def add(kind: str, path: str, model: str, *needs: str) -> None:
+        found.append(_job(path, f"measure:{kind}", _longer(plan, model), needs, model))
+
+    for run in (run for cell in shown.cells for run in cell.runs):
+        for kind, path in run.files.items():
+            add(kind, path, plan.find(run.run).base, run.model)
+    in_context = [model for entry in shown.contexts for model in entry.runs]
+    for model in (*(model for model in shown.base if model.task), *in_context):
+        add("context", _evaluated(plan, f"{model.scores}{paths.RESPONSES}"), model.model)
+    for model in (*shown.base, *in_context):
+        for kind, path in model.files.items():
+            add(kind, path, model.model)
+    return found
+
+
+def _job(output: str, kind: str, units: float, needs: tuple[str, ...], model: str, devices: int = 1) -> Job:
+    path = Path(output)
+    done = path.is_file()
+    return Job(output, kind, units, needs, done, _measured(path) if done else None, model=model, devices=devices)
+
+
+def _measured(path: Path) -> float | None:
+    """Seconds that a finished job recorded; for responses, in the scores beside them."""
+    if path.suffix == ".gz":
+        files = [read_json(entry) for entry in path.parent.glob("*.json")]
+        return sum(entry.get("manifest", {}).get("seconds") or 0 for entry in files) or None
+    return read_json(path).get("manifest", {}).get("seconds")
