@@ -32,6 +32,10 @@ RULE = (
     f"the seeds of the sweep, and the test set is not looked at. Ties go to {', then '.join(tie_rules())}, then the "
     "name of the run. A candidate of which a training diverged comes last and cannot win."
 )
+EXAMPLES = """examples:
+  python -m sdft.learning.select --candidates results/mini/sweep/tooluse/sdft/*/validation.json \\
+    --out /tmp/selected/tooluse/sdft.json
+"""
 
 
 def _number(value: Any) -> bool:
@@ -71,8 +75,8 @@ def read_candidate(
         "prior": record.get("prior"),
         "prior_average": record.get("prior_average"),
         "diverged": record.get("diverged"),
-        "seed": (config := (record.get("manifest") or {}).get("config") or {}).get("seed"),
-        "base": config.get("base"),
+        "seed": record.get("seed"),
+        "base": record.get("base"),
     }
     # Prior benchmarks whose values are of scorers that have changed since.
     return row | ({"stale": record["stale"]} if "stale" in record else {})
@@ -152,7 +156,7 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments)
+    options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments, EXAMPLES)
     publish_alone(options.out)
     clock, out, again = Clock(), Path(options.out), None
     task = options.task or out.parent.name
