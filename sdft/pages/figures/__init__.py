@@ -31,7 +31,7 @@ def _supplement(entry: tuple[str, str, Figure], out: Path, number: int) -> dict[
     """Write a further drawing of a figure beside it; its title, its caption and the name of its file."""
     title, caption, figure = entry
     path = out.with_name(f"{out.name}-supplement{number}")
-    style.save(figure, path)
+    style.save(figure, path, ("svg",))
     return {"title": title, "caption": caption, "file": f"{path.name}.svg"}
 
 
