@@ -34,6 +34,7 @@ CARRIERS = (
     *("sdft.train", "sdft.learning.run", "sdft.learning.launch", "sdft.learning.checkpoint"),
     # What watches a training and shows it.
     *("sdft.learning.probe", "sdft.learning.monitor", "sdft.learning.tracking", "sdft.learning.samples"),
+    "sdft.learning.card",
 )
 # Within those layers, what does decide: random numbers, replies of a language model, verdicts on programs, the gate's
 # comparison, and the rows and cells that tables and figures consist of.
