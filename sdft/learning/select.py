@@ -23,6 +23,7 @@ from sdft.evaluate import set_environment
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.learning.validation import REPLIES, score_again
+from sdft.learning.waiting import WAITING, let_go
 from sdft.methods.hyperparameters import tie_key, tie_rules
 from sdft.study.specs import SelectSpec
 
@@ -70,8 +71,8 @@ def read_candidate(
         "prior": record.get("prior"),
         "prior_average": record.get("prior_average"),
         "diverged": record.get("diverged"),
-        "seed": (config := (record.get("manifest") or {}).get("config") or {}).get("seed"),
-        "base": config.get("base"),
+        "seed": record.get("seed"),
+        "base": record.get("base"),
     }
     # Prior benchmarks whose values are of scorers that have changed since.
     return row | ({"stale": record["stale"]} if "stale" in record else {})
@@ -162,7 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         def again(record: dict[str, Any], replies: Path) -> dict[str, Any]:
             return score_again(record, replies, task, records, prior)
 
-    ranking = rank([read_candidate(path, again) for path in options.candidates])
+    rows = [read_candidate(path, again) for path in options.candidates]
+    ranking = rank(rows)
     methods = {read_json(path).get("method") for path in options.candidates} - {None}
     arm = options.arm or out.stem
     winner = ranking[0]
@@ -181,6 +183,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ),
         },
     )
+    for row, path in zip(rows, options.candidates, strict=True):
+        folder = Path(path).parent
+        if row["hyperparameters"] != winner["hyperparameters"] and (folder / WAITING).is_file():
+            let_go(folder)
 
 
 if __name__ == "__main__":
