@@ -11,6 +11,7 @@ from typing import Any
 from sdft.common.command import read_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import read_json, sha256_file, sha256_files, write_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.data import invented
 from sdft.data.fetch import fetch, local_path
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.data.prepare",
         description="Make one task's records from the official files: OUT/{split}.jsonl and OUT/manifest.json.",
+        epilog="example: python -m sdft.data.prepare --task science --spec DATA.json --out /tmp/science",
     )
     add = parser.add_argument
     add("--task", required=True, help="a task of the data block, general (prompts) or benchmarks (invented)")
@@ -38,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--store", default="results/upstream", metavar="DIR", help="where downloads are kept (default: %(default)s)")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     spec = read_spec(OfficialData, options.spec)
     out = Path(options.out)
     if options.task == "benchmarks":

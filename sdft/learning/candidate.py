@@ -34,9 +34,14 @@ with the winner's seed is the winner. What the model replied stays in replies.js
 # Weights and snapshots of at most this size wait for the selection.
 SMALL_BYTES = 64 << 20
 
+EXAMPLES = """examples:
+  python -m sdft.learning.candidate --run run.json --validation results/mini/data/tooluse/validation.jsonl \\
+    --prior-config mini --out /tmp/candidate/validation.json
+"""
+
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse_spec(CandidateSpec, "sdft.learning.candidate", DESCRIPTION, arguments)
+    options = parse_spec(CandidateSpec, "sdft.learning.candidate", DESCRIPTION, arguments, EXAMPLES)
     launch("sdft.learning.candidate", options.processes, arguments)
     spec = read_spec(options.run)
     if spec.hyperparameters is None:

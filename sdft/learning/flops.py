@@ -22,6 +22,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.learning.checkpoint import Checkpoints
 from sdft.learning.spec import Inputs, read_spec, resolve
@@ -156,11 +157,16 @@ def count(spec: RunSpec, steps: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.learning.flops", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.learning.flops",
+        description=DESCRIPTION,
+        epilog="example: python -m sdft.learning.flops --run run.json --out /tmp/flops.json",
+    )
     parser.add_argument("--run", required=True, metavar="RUN.json", help="a run, as sdft.train takes it")
     parser.add_argument("--steps", type=int, default=2, help="steps to count (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="F.json", help="the counts")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     if options.steps < 1:
         raise SdftError(f"--steps is {options.steps}; it must be at least 1.")
     clock = Clock()

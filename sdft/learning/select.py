@@ -18,6 +18,7 @@ from typing import Any
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import set_environment
 from sdft.evaluate.prior import prior_config
@@ -32,6 +33,10 @@ RULE = (
     f"the seeds of the sweep, and the test set is not looked at. Ties go to {', then '.join(tie_rules())}, then the "
     "name of the run. A candidate of which a training diverged comes last and cannot win."
 )
+EXAMPLES = """examples:
+  python -m sdft.learning.select --candidates results/mini/sweep/tooluse/sdft/*/validation.json \\
+    --out /tmp/selected/tooluse/sdft.json
+"""
 
 
 def _number(value: Any) -> bool:
@@ -152,7 +157,8 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments)
+    options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments, EXAMPLES)
+    publish_alone(options.out)
     clock, out, again = Clock(), Path(options.out), None
     task = options.task or out.parent.name
     if options.validation is not None:

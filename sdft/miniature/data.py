@@ -15,6 +15,7 @@ from pathlib import Path
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import sha256_file, write_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.item import Item
@@ -37,6 +38,9 @@ BENCHMARKS = {
 }
 PARTS = (*TASKS, "general", "benchmarks")
 ARTICLES_PER_LAND = 4
+EXAMPLES = """examples:
+  python -m sdft.miniature.data --out /tmp/world --task tooluse --train 64
+"""
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def write_part(part: str, out: Path, world_seed: int, size: Size | None, benchma
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse_spec(DataSpec, "sdft.miniature.data", "Write the miniature world's data.", arguments)
+    options = parse_spec(DataSpec, "sdft.miniature.data", "Write the miniature world's data.", arguments, EXAMPLES)
     if options.task not in (None, *PARTS):
         raise SdftError(f"the world's data have no part {options.task!r}; {did_you_mean(options.task, PARTS)}")
     given = {name: getattr(options, name) for name in ("symbols", "train", "validation", "test")}
@@ -202,6 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise SdftError(f"--{next(iter(given))} sizes one task; name it with --task ({', '.join(TASKS)}).")
     for part in [options.task] if options.task else PARTS:
         size = Size(**{**vars(SIZES[part]), **given}) if part in TASKS else None
+        publish_alone(Path(options.out) / part)
         write_part(part, Path(options.out), options.world_seed, size, options.benchmark_items, options.general)
     return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import atomic_path, read_json, sha256_files, write_json
+from sdft.common.locks import publish_alone
 
 FILES = (
     "base.json",
@@ -43,12 +44,16 @@ def release(folder: Path, out: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Copy trained base models into the released ones.")
+    parser = argparse.ArgumentParser(
+        description="Copy trained base models into the released ones.",
+        epilog="example: python -m sdft.miniature.release --models results/mini/base/m-s0 --out released/mini",
+    )
     parser.add_argument(
         "models", type=Path, nargs="+", help="folders named as the released models are to be, such as m-s0"
     )
     parser.add_argument("--out", type=Path, default=Path("released/mini"), help="default released/mini")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     for folder in options.models:
         release(folder, options.out)
     return 0

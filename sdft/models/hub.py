@@ -10,6 +10,7 @@ from pathlib import Path
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import check_sha256, read_json, sha256_files, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.data.fetch import hub_reason
 from sdft.models.files import find_model
@@ -22,6 +23,9 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+EXAMPLES = """examples:
+  python -m sdft.models.hub --name mine --source '{"path": "models/mine"}' --out results/mini/base/mine
+"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,7 +34,9 @@ def main(arguments: list[str] | None = None) -> None:
         "sdft.models.hub",
         "Download a base model at its pinned revision, or make a random one, and write OUT/ready.json.",
         arguments,
+        EXAMPLES,
     )
+    publish_alone(options.out)
     source = options.source
     if source.architecture is not None:
         random_model(source, options.tokenizer, Path(options.out))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import sha256_files, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.records.thinking import OPEN
 
@@ -95,6 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.models.random_weights",
         description="Write a tiny random-weight model of a real architecture, with a real tokenizer, for rehearsals.",
+        epilog="example: python -m sdft.models.random_weights --tokenizer DIR --out /tmp/random",
     )
     add = parser.add_argument
     add("--architecture", default="qwen2", help=f"one of {', '.join(ARCHITECTURES)} (default: qwen2)")
@@ -114,6 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--thinking", action="store_true", help="let the chat template open a thinking block")
     add("--seed", type=int, default=0, help="of the weights (default: 0)")
     options = vars(parser.parse_args(arguments))
+    publish_alone(options["out"])
     make(options.pop("architecture"), options.pop("tokenizer"), options.pop("out"), **options)
 
 

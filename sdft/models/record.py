@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import check_sha256, read_json, sha256_files, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 
 # A model folder may hold other files too; these decide what the model says.
@@ -33,7 +34,11 @@ def record(model: str, folder: Path, digests: Path | None) -> dict[str, object]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.models.record", description=__doc__.split(": ", 1)[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.models.record",
+        description=__doc__.split(": ", 1)[1],
+        epilog="example: python -m sdft.models.record --model mine --folder models/mine --out /tmp/ready.json",
+    )
     parser.add_argument("--model", required=True, help="the model's name in the study")
     parser.add_argument("--folder", required=True, type=Path, help="its files in Hugging Face format")
     parser.add_argument(
@@ -41,6 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--out", required=True, metavar="READY.json", help="the record to write")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     clock = Clock()
     content = record(options.model, options.folder, options.digests)
     inputs = {"digests": str(options.digests) if options.digests else None}

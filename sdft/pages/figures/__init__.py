@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.locks import publish_alone
 
 from sdft.pages.figures import style  # isort: skip  (chooses matplotlib's backend)
 
@@ -31,17 +32,22 @@ def _supplement(entry: tuple[str, str, Figure], out: Path, number: int) -> dict[
     """Write a further drawing of a figure beside it; its title, its caption and the name of its file."""
     title, caption, figure = entry
     path = out.with_name(f"{out.name}-supplement{number}")
-    style.save(figure, path)
+    style.save(figure, path, ("svg",))
     return {"title": title, "caption": caption, "file": f"{path.name}.svg"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.pages.figures", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.pages.figures",
+        description=__doc__.split("\n")[0],
+        epilog="example: python -m sdft.pages.figures figure4 --plan PLAN.json --style figures.mplstyle --out F",
+    )
     parser.add_argument("figure", help="which figure: " + ", ".join(names("figure")))
     parser.add_argument("--plan", required=True, help="PLAN.json that names the runs and files behind the figure")
     parser.add_argument("--style", required=True, help="a matplotlib style file")
     parser.add_argument("--out", required=True, help="path of the files without their suffix")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     if options.figure not in names("figure"):
         raise SdftError(f"There is no figure {options.figure!r}; {did_you_mean(options.figure, names('figure'))}")
     if not Path(options.style).exists():
