@@ -60,6 +60,14 @@ rule all:
     localrule: True
 
 
+# All that Table 5 needs of the outside, fetched on this machine: `snakemake --cores 2 --config scale=paper -- downloads`
+# where jobs have no network. A run on a cluster makes them here as well, before the first job.
+rule downloads:
+    input:
+        steps.sources.download_files(PLAN),
+    localrule: True
+
+
 rule tables:
     """Every table of the paper, and those of our own"""
     input:
