@@ -46,3 +46,17 @@ def test_broken_json_is_named_with_its_line(tmp_path):
         files.read_json(path)
     with pytest.raises(SdftError, match="does not exist"):
         files.read_json(tmp_path / "absent.json")
+
+
+def test_a_large_file_is_read_again_only_when_it_has_changed(tmp_path, monkeypatch):
+    path, read = tmp_path / "weights", []
+    whole = files._sha256
+    monkeypatch.setattr(files, "_sha256", lambda path: read.append(path) or whole(path))
+    monkeypatch.setattr(files, "LARGE", 4)
+    path.write_bytes(b"0123")
+    first = files.sha256_file(path)
+    assert files.sha256_file(path) == first
+    assert len(read) == 1
+    path.write_bytes(b"0124")
+    assert files.sha256_file(path) != first
+    assert len(read) == 2

@@ -10,6 +10,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError
 from sdft.common.files import atomic_path, read_packed, rows_sha256, write_json, write_packed
+from sdft.common.stop import progressed
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,24 @@ class State:
             return None
 
     def replies(self, benchmark: str, made: str) -> Any:
-        """What the model replied, as it was saved; None where there is nothing, it is damaged, or the key differs."""
-        return self._read(benchmark, made).get("replies")
+        """What the model replied, as it was saved; None where there is nothing, it is damaged, or the key differs.
+
+        Of a benchmark that is not finished, what `note` has kept.
+        """
+        return (self._read(benchmark, made) or self._read(f"{benchmark}.part", made)).get("replies")
+
+    def note(self, benchmark: str, made: str, replies: Any) -> None:
+        """Keep what the model has replied so far."""
+        write_packed(self._path(f"{benchmark}.part"), {"made": made, "replies": replies})
+        progressed()
 
     def save(self, made: str, scored: str, result: Result, manifest: dict[str, Any], replies: Any = None) -> None:
         """Keep one finished benchmark."""
         keys = {"made": made, "scored": scored}
         saved = {**keys, "result": asdict(result), "manifest": manifest, "replies": replies}
         write_packed(self._path(result.benchmark), saved)
+        self._path(f"{result.benchmark}.part").unlink(missing_ok=True)
+        progressed()
 
     def _path(self, benchmark: str) -> Path:
         return self.folder / f"{benchmark}.json.gz"
