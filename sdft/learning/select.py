@@ -74,8 +74,8 @@ def read_candidate(
         "prior": record.get("prior"),
         "prior_average": record.get("prior_average"),
         "diverged": record.get("diverged"),
-        "seed": (config := (record.get("manifest") or {}).get("config") or {}).get("seed"),
-        "base": config.get("base"),
+        "seed": record.get("seed"),
+        "base": record.get("base"),
     }
     # Prior benchmarks whose values are of scorers that have changed since.
     return row | ({"stale": record["stale"]} if "stale" in record else {})

@@ -185,6 +185,7 @@ def test_other_methods_continue_too(world, tmp_path, method):
     assert same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.slow
 def test_snapshots_are_whole_models_along_the_same_run_also_after_an_interruption(world, whole, tmp_path, capfd):
     spec = make_spec(world, epochs=4, snapshots=4)
     record = train(spec, tmp_path / "kept", quiet=True)
