@@ -60,9 +60,9 @@ rule all:
     localrule: True
 
 
-# All that Table 5 needs of the outside, fetched on this machine: `snakemake --cores 2 --config scale=paper -- downloads`
-# where jobs have no network. A run on a cluster makes them here as well, before the first job.
+# A run on a cluster makes them on this machine as well, before the first job.
 rule downloads:
+    """All that Table 5 needs of the outside (models, rows, benchmarks), where jobs have no network"""
     input:
         steps.sources.download_files(PLAN),
     localrule: True
