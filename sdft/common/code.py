@@ -36,6 +36,7 @@ CARRIERS = (
     *("sdft.models.devices", "sdft.evaluate.preflight", "sdft.learning.fits"),
     # What watches a training and shows it.
     *("sdft.learning.probe", "sdft.learning.monitor", "sdft.learning.tracking", "sdft.learning.samples"),
+    "sdft.learning.card",
 )
 # Within those layers, what does decide: random numbers, replies of a language model, the gate's comparison, and the
 # rows and cells that tables and figures consist of.
