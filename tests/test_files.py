@@ -60,3 +60,12 @@ def test_a_large_file_is_read_again_only_when_it_has_changed(tmp_path, monkeypat
     path.write_bytes(b"0124")
     assert files.sha256_file(path) != first
     assert len(read) == 2
+
+
+def test_twins_in_containers_with_one_process_number_write_to_different_names(tmp_path, monkeypatch):
+    names = set()
+    for _ in range(2):
+        with files.atomic_path(tmp_path / "result") as part:
+            names.add(part.name)
+            part.touch()
+    assert len(names) == 2

@@ -53,23 +53,19 @@ class State:
             return None
 
     def replies(self, benchmark: str, made: str) -> Any:
-        """What the model replied, as it was saved; None where there is nothing, it is damaged, or the key differs.
-
-        Of a benchmark that is not finished, what `note` has kept.
-        """
-        return (self._read(benchmark, made) or self._read(f"{benchmark}.part", made)).get("replies")
-
-    def note(self, benchmark: str, made: str, replies: Any) -> None:
-        """Keep what the model has replied so far."""
-        write_packed(self._path(f"{benchmark}.part"), {"made": made, "replies": replies})
-        progressed()
+        """What the model replied, as it was saved; None where there is nothing, it is damaged, or the key differs."""
+        return self._read(benchmark, made).get("replies")
 
     def save(self, made: str, scored: str, result: Result, manifest: dict[str, Any], replies: Any = None) -> None:
         """Keep one finished benchmark."""
         keys = {"made": made, "scored": scored}
         saved = {**keys, "result": asdict(result), "manifest": manifest, "replies": replies}
         write_packed(self._path(result.benchmark), saved)
-        self._path(f"{result.benchmark}.part").unlink(missing_ok=True)
+        progressed()
+
+    def keep_replies(self, benchmark: str, made: str, replies: Any) -> None:
+        """Keep the replies of a benchmark that is not scored: those so far, or all where that could not be done."""
+        write_packed(self._path(benchmark), {"made": made, "replies": replies})
         progressed()
 
     def _path(self, benchmark: str) -> Path:

@@ -22,6 +22,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.learning.checkpoint import Checkpoints
 from sdft.learning.spec import Inputs, read_spec, resolve
@@ -168,6 +169,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--gpus", type=int, default=0, help="refuse to work with fewer usable GPUs (default: 0, any)")
     options = parser.parse_args(arguments)
     require_gpus(options.gpus)
+    publish_alone(options.out)
     if options.steps < 1:
         raise SdftError(f"--steps is {options.steps}; it must be at least 1.")
     clock = Clock()

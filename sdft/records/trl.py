@@ -13,6 +13,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_text
+from sdft.common.locks import publish_alone
 from sdft.records.jsonl import COMPLETION, UNNAMED, load
 from sdft.records.prompts import CLOSING, EXAMPLE
 from sdft.records.record import Record, write_records
@@ -89,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", metavar="OUT.jsonl")
     parser.add_argument("--style", metavar="NAME", help="the demonstration to show, or the style of what is read")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     if options.to == "sdft":
         write_records(options.out, from_trl(options.rows, options.style or UNNAMED))
         return

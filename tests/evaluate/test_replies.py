@@ -29,7 +29,7 @@ class Model:
 
 def test_a_stopped_benchmark_asks_for_what_it_has_not_been_told(tmp_path):
     state, kept, first = State(tmp_path), {}, Model(most=7)
-    lm = KeptReplies(kept, lambda: first, {"generate_until": 3}, lambda: state.note("ifeval", "made", kept))
+    lm = KeptReplies(kept, lambda: first, {"generate_until": 3}, lambda: state.keep_replies("ifeval", "made", kept))
     with pytest.raises(SystemExit):
         lm.generate_until(REQUESTS)
     found, second = state.replies("ifeval", "made"), Model()
