@@ -109,9 +109,9 @@ def test_a_card_that_is_too_small_is_refused_before_anything_is_loaded(files, ca
 def test_no_step_is_trained_where_the_replies_could_not_be_scored(files, monkeypatch):
     trained = []
     monkeypatch.setattr(candidate, "train", lambda *_, **__: trained.append(1))
-    monkeypatch.setattr(sandbox, "available", lambda: False)
+    monkeypatch.setattr(sandbox.cage, "why_not", lambda mode: "there is no cage on this machine.")
     human = {"tasks": {"humaneval": {"task": "mini_humaneval", "metric": "pass@1"}}}
-    with pytest.raises(SdftError, match="need a sandbox and this machine gives none"):
+    with pytest.raises(SdftError, match="there is no cage on this machine"):
         sweep(files, human | {"include_path": "sdft/miniature/benchmarks", "data_dir": str(files)})
     choice = {"tasks": {"mmlu": {"task": "mini_mmlu", "metric": "acc"}}}
     with pytest.raises(SdftError, match=r"mmlu.jsonl does not exist; make the benchmark data first"):
