@@ -27,9 +27,9 @@ def check_benchmarks(runner: PriorRunner, names: Iterable[str]) -> None:
     Raises SdftError for whatever is missing, and for a metric that a benchmark does not have.
     """
     for name in names:
-        if name == "humaneval":
-            sandbox.check_available(runner.config["generated_code"])
         known = runner.metrics(name)
+        if runner.runs_programs(name):
+            sandbox.check_available(runner.config["generated_code"])
         metric, _, _ = runner.config["tasks"][name]["metric"].partition(",")
         if known and metric not in known:
             raise SdftError(f"the prior benchmark {name} has no metric {metric!r}; {did_you_mean(metric, known)}")

@@ -203,6 +203,10 @@ class PriorRunner:
         found = [entry["metric"] for entry in (task and task.config.metric_list) or []]
         return set(found) if all(isinstance(metric, str) for metric in found) else set()
 
+    def runs_programs(self, name: str) -> bool:
+        """Whether a benchmark runs what the model writes."""
+        return any(getattr(task, "UNSAFE_CODE", False) for task in self._set_up(name)["tasks"].values())
+
     def _set_up(self, name: str) -> dict[str, Any]:
         """lm_eval's tasks of a benchmark, for one use."""
         sandbox.install(self.config["generated_code"])

@@ -35,6 +35,19 @@ def files(world, tmp_path):
     return tmp_path
 
 
+PROGRAMS = """task: own_programs
+dataset_path: json
+unsafe_code: true
+test_split: test
+output_type: generate_until
+doc_to_text: "{{prompt}}"
+doc_to_target: ""
+generation_kwargs: {until: ["<end>"], max_gen_toks: 4, do_sample: false}
+metric_list:
+  - {metric: acc, aggregation: mean, higher_is_better: true}
+"""
+
+
 def train(files, *more):
     trainer.main(["--run", str(files / "run.json"), "--out", str(files / "out"), "--quiet", *more])
 
@@ -110,9 +123,12 @@ def test_no_step_is_trained_where_the_replies_could_not_be_scored(files, monkeyp
     trained = []
     monkeypatch.setattr(candidate, "train", lambda *_, **__: trained.append(1))
     monkeypatch.setattr(sandbox.cage, "why_not", lambda mode: "there is no cage on this machine.")
-    human = {"tasks": {"humaneval": {"task": "mini_humaneval", "metric": "pass@1"}}}
+    (files / "tasks").mkdir()
+    (files / "tasks/own_programs.yaml").write_text(PROGRAMS)
+    (files / "humaneval.jsonl").write_text('{"id": "a", "prompt": "w1"}\n')
+    human = {"tasks": {"humaneval": {"task": "own_programs", "metric": "acc"}}}
     with pytest.raises(SdftError, match="there is no cage on this machine"):
-        sweep(files, human | {"include_path": "sdft/miniature/benchmarks", "data_dir": str(files)})
+        sweep(files, human | {"include_path": str(files / "tasks"), "data_dir": str(files)})
     choice = {"tasks": {"mmlu": {"task": "mini_mmlu", "metric": "acc"}}}
     with pytest.raises(SdftError, match=r"mmlu.jsonl does not exist; make the benchmark data first"):
         sweep(files, choice | {"include_path": "sdft/miniature/benchmarks", "data_dir": str(files)})
