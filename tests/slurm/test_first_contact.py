@@ -114,11 +114,11 @@ def test_the_study_ends_or_says_why_and_nothing_is_lost(cluster, tmp_path, hub):
     try:
         before = set(cluster.jobs())
         process = study.start("--retries", "0", "--keep-going")
-        job = cluster.wait_for_job("long", seconds=90)
-        wait_until(lambda: lines(results / "long") > 60, 120, "some checkpoints are there")
+        job = cluster.wait_for_job("long", seconds=180)
+        wait_until(lambda: lines(results / "long") > 60, 300, "some checkpoints are there")
         # What --signal does before the time limit: the steps are told, and the job still counts as running.
         cluster.run("scancel", "--signal=TERM", job)
-        assert study.wait(process, 240) == 1, study.log()
+        assert study.wait(process, 400) == 1, study.log()
 
         # The hub refused, and the card is too small: each says so, and how to go on.
         assert hub.asked > 1
@@ -135,7 +135,7 @@ def test_the_study_ends_or_says_why_and_nothing_is_lost(cluster, tmp_path, hub):
 
         hub.refuses = False
         (world / "sitecustomize.py").write_text(CARDS.replace("0.25", "80"))
-        assert study.run("--retries", "0", seconds=240) == 0, study.log()
+        assert study.run("--retries", "0", seconds=400) == 0, study.log()
         assert json.loads((results / "prior/manifest.json").read_text())["commits"]["owner/one"] == COMMIT
         assert json.loads((results / "scores/mmlu.json").read_text())["n"] == 4
     finally:
