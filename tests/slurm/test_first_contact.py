@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 FOLDER = ROOT / "tests/slurm/first_contact"
 COMMIT = "a" * 40
+SMALL = ("--retries", "0", "--keep-going", "--config", "scale=mini")
 TASK = """task: own_{name}
 dataset_path: owner/{name}
 test_split: test
@@ -113,7 +114,7 @@ def test_the_study_ends_or_says_why_and_nothing_is_lost(cluster, tmp_path, hub):
     study.env = {name: value for name, value in study.env.items() if not name.startswith("HF_")} | hidden
     try:
         before = set(cluster.jobs())
-        process = study.start("--retries", "0", "--keep-going")
+        process = study.start(*SMALL)
         job = cluster.wait_for_job("long", seconds=180)
         wait_until(lambda: lines(results / "long") > 60, 300, "some checkpoints are there")
         # What --signal does before the time limit: the steps are told, and the job still counts as running.
@@ -135,7 +136,7 @@ def test_the_study_ends_or_says_why_and_nothing_is_lost(cluster, tmp_path, hub):
 
         hub.refuses = False
         (world / "sitecustomize.py").write_text(CARDS.replace("0.25", "80"))
-        assert study.run("--retries", "0", seconds=400) == 0, study.log()
+        assert study.run(*SMALL, seconds=400) == 0, study.log()
         assert json.loads((results / "prior/manifest.json").read_text())["commits"]["owner/one"] == COMMIT
         assert json.loads((results / "scores/mmlu.json").read_text())["n"] == 4
     finally:
