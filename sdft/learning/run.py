@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,47 @@ def finished(out: Path, mark: str, snapshots: int = 0) -> dict[str, Any] | None:
     return record
 
 
+def adopted(spec: RunSpec, out: Path, mark: str) -> dict[str, Any] | None:
+    """The record of a resolved final run that a candidate of its sweep is already, with its files put into `out`.
+
+    A winner with the seed and base model of a final run has the same fingerprint `mark`, and its weights are kept until
+    then where they are small (`sdft.learning.candidate`). None where there is no such candidate.
+    """
+    if spec.selected is None:
+        return None
+    looked_at = read_json(spec.selected).get("manifest", {}).get("inputs", {})
+    for folder in (Path(path).parent for path in looked_at):
+        path = folder / "model.json"
+        if not path.is_file() or read_json(path).get("fingerprint") != mark:
+            continue
+        record = finished(folder, mark, spec.settings.snapshots)
+        if record is None:
+            continue
+        for name in ("weights", "snapshots"):
+            shutil.rmtree(out / name, ignore_errors=True)
+            if (folder / name).is_dir():
+                shutil.copytree(folder / name, out / name, copy_function=_linked)
+        record |= {"run": spec.model_dump(mode="json"), "candidate": str(folder)}
+        record["weights"]["path"] = str(out / "weights")
+        for entry in record["snapshots"]:
+            entry["path"] = str(out / "snapshots" / str(entry["step"]))
+        for place in (out / "state", out):
+            write_text(place / METRICS, (folder / METRICS).read_text(encoding="utf-8"))
+        write_json(out / "state" / FINISHED, record)
+        write_json(out / "model.json", record)
+        say(f"{spec.id} is what the sweep has trained as {folder.name}")
+        return record
+    return None
+
+
+def _linked(source: str, target: str) -> None:
+    """One file under two names, or a copy where the file system has no such links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def train(
     spec: RunSpec | dict[str, Any], out: str | Path, *, quiet: bool = False, wait_minutes: float = 0
 ) -> dict[str, Any]:
@@ -67,7 +110,7 @@ def train(
     with disk_errors(out), processes.held(lambda: only_writer(out / "state", wait_minutes)):
         inputs = Inputs(spec)
         mark = fingerprint(spec, inputs)
-        record = processes.first(lambda: finished(out, mark, spec.settings.snapshots))
+        record = processes.first(lambda: finished(out, mark, spec.settings.snapshots) or adopted(spec, out, mark))
         if record is not None:
             return record
         with quick_imports():
