@@ -65,7 +65,8 @@ def fetch(config: Mapping[str, Any], store: Path, revisions: Mapping[str, str]) 
     runner = PriorRunner(None, {key: value for key, value in config.items() if key != "store"})
     datasets.load_dataset = load
     try:
-        _sentence_splitter(store)
+        if any(entry["task"] == "ifeval" for entry in runner.config["tasks"].values()):
+            _sentence_splitter(store)
         for name in runner.config["tasks"]:
             print(f"{name}: setting up", file=sys.stderr)
             runner.metrics(name)
