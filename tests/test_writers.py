@@ -22,6 +22,7 @@ OTHERS = {
     "learning/checkpoint.py": "a folder of its own, flushed and renamed",
     "learning/fixed_samples.py": "appended lines; a torn one is dropped when they are read",
     "learning/loop.py": "the live metrics, which the last step writes anew as a whole",
+    "learning/run.py": "appended lines about stops, which are no result",
     "learning/snapshots.py": "a folder of its own, flushed and renamed",
     "miniature/pretrain.py": "the record with the digests of all files is written last",
     "models/hub.py": "the record with the digests of all files is written last",
