@@ -24,6 +24,18 @@ def test_a_role_pins_the_locked_versions(root, role):
         assert locked.get(name) == version, name
 
 
+def test_the_environment_with_vllm_is_that_of_a_training_but_for_the_numpy_that_it_accepts(root):
+    def wanted(role):
+        return dict(
+            line.split("==")
+            for line in yaml.safe_load((root / f"envs/{role}.yaml").read_text())["dependencies"][-1]["pip"]
+        )
+
+    ours, train = wanted("vllm"), wanted("train")
+    assert ours.keys() - train.keys() == {"vllm"}
+    assert {name for name in train if ours[name] != train[name]} == {"numpy"}
+
+
 def test_the_lock_has_exact_versions_only(root):
     assert all(re.fullmatch(r"[0-9][0-9a-zA-Z.]*", version) for version in pins(root).values())
 

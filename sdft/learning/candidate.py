@@ -122,6 +122,7 @@ def score(
         rows_cut=record["rows_cut"],
         steps=record["steps"],
         seconds=record["seconds"],
+        phases=record.get("phases", {}),
     )
     return content, replies
 

@@ -20,7 +20,9 @@ from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.learning.validation import REPLIES, score_again
 from sdft.methods.hyperparameters import tie_key, tie_rules
+from sdft.study.schema import Judge
 from sdft.study.specs import SelectSpec
+from sdft.tasks import find_task, task_names
 
 RULE = (
     "The candidate with the best validation score on the target task wins, as in the paper; the test set is not looked "
@@ -67,8 +69,9 @@ def read_candidate(
         "prior_average": record.get("prior_average"),
         "diverged": record.get("diverged"),
     }
-    # Prior benchmarks whose values are of scorers that have changed since.
-    return row | ({"stale": record["stale"]} if "stale" in record else {})
+    # offline: the validation by the offline scorer, where a judge's counts. stale: prior benchmarks whose values are of
+    # scorers that have changed since.
+    return row | {name: record[name] for name in ("offline", "stale") if name in record}
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -101,6 +104,13 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return ranking
 
 
+def scorer(task: str, judge: Judge | None) -> str:
+    """Who decided the validation answers of a task, in words: for tables and verdict.json."""
+    if task not in task_names() or not find_task(task).judged:
+        return "rule"
+    return "offline judge" if judge is None else f"judge {judge.model}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments)
     clock, out, again = Clock(), Path(options.out), None
@@ -111,7 +121,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         records = read_items(task, options.validation, options.limit)
 
         def again(record: dict[str, Any], replies: Path) -> dict[str, Any]:
-            return score_again(record, replies, task, records, prior)
+            found = score_again(record, replies, task, records, prior)
+            if options.judge is None:
+                return found
+            from sdft.learning.judged import judged
+
+            return judged(found, replies, task, records, options.judge)
 
     ranking = rank([read_candidate(path, again) for path in options.candidates])
     methods = {read_json(path).get("method") for path in options.candidates} - {None}
@@ -124,6 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "arm": arm,
             "method": options.method or (methods.pop() if len(methods) == 1 else arm),
             "rule": RULE,
+            "scorer": scorer(task, options.judge),
             "winner": winner["hyperparameters"],
             "winner_run": winner["run"],
             "ranking": ranking,

@@ -27,7 +27,7 @@ from sdft.records.prompts import render
 from sdft.records.record import Record, write_records
 from sdft.train import main, train
 
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "phases")
 
 
 def weights(folder):
