@@ -46,48 +46,50 @@ onstart:
     internals.ease_scheduling(workflow.scheduler)
 
 
-# Everything: each table and figure of the paper, the ledger of its claims, and the reports.
 rule all:
+    """Everything: each table and figure of the paper, the ledger of its claims, and the reports"""
     input:
         steps.shown.target_files(PLAN, *exhibits.names(), "claims", "report", "results"),
     localrule: True
 
 
 rule tables:
+    """Every table of the paper, and those of our own"""
     input:
         steps.shown.target_files(PLAN, *exhibits.names("table")),
     localrule: True
 
 
 rule figures:
+    """Every figure of the paper, and those of our own"""
     input:
         steps.shown.target_files(PLAN, *exhibits.names("figure")),
     localrule: True
 
 
-# The ledger: every sentence of the paper that can be tested, with what was found.
 rule claims:
+    """The ledger: every sentence of the paper that can be tested, with what was found"""
     input:
         steps.shown.target_files(PLAN, "claims"),
     localrule: True
 
 
-# The report on everything.
 rule report:
+    """The report on everything"""
     input:
         steps.shown.target_files(PLAN, "results"),
     localrule: True
 
 
-# Table 5: skill learning and prior capabilities, with the Pareto figure and a report that shows both.
 rule table5:
+    """Table 5: skill learning and prior capabilities, with the Pareto figure and a report that shows both"""
     input:
         steps.shown.target_files(PLAN, "table5", "figure4", "report"),
     localrule: True
 
 
-# Every rule of Table 5 with tiny settings (scale smoke), in minutes; its numbers mean nothing.
 rule smoke:
+    """Every rule of Table 5 with tiny settings (scale smoke), in minutes; its numbers mean nothing"""
     input:
         steps.shown.target_files(plan_of("smoke"), "table5", "figure4", "report"),
     localrule: True
@@ -103,3 +105,6 @@ for entry in exhibits.names():
             input:
                 steps.shown.target_files(PLAN, entry),
             localrule: True
+
+
+internals.explain(workflow, {name: exhibits.describe(name) for name in exhibits.names() if name != "table5"})

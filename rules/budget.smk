@@ -5,3 +5,4 @@ import atexit
 
 if workflow.is_main_process:
     atexit.register(internals.say_forecast, workflow, PLAN)
+    atexit.register(internals.say_nearest, workflow)

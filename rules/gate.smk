@@ -3,6 +3,7 @@
 
 
 rule gate:
+    """The base models' scores against the bands that the paper's model must lie in, before anything is trained"""
     input:
         steps.shown.gate_files(PLAN),
     localrule: True

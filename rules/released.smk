@@ -4,6 +4,7 @@
 
 
 rule released_checkpoints:
+    """The checkpoints that the authors released, scored as they are"""
     input:
         steps.shown.released_files(PLAN),
     localrule: True

@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     speed.add_argument("--gradient-checkpointing", action="store_true", default=None, help="recompute activations")
     speed.add_argument("--checkpoint-minutes", type=float, metavar="M", help="minutes between checkpoints")
     speed.add_argument("--checkpoint-steps", type=int, metavar="N", help="steps between checkpoints")
+    speed.add_argument("--probe-rows", type=int, metavar="N", help="measure teacher and student on N rows on the way")
+    speed.add_argument("--tracker", metavar="NAME", help="tensorboard, wandb, mlflow or trackio beside metrics.jsonl")
     speed.add_argument("--snapshots", type=int, metavar="N", help="keep the weights of N equal parts of the run")
     options = parser.parse_args(arguments)
     launch("sdft.train", options.processes, arguments)

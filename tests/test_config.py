@@ -356,7 +356,7 @@ def test_the_command_accepts_the_shipped_configuration(root):
     done = subprocess.run([sys.executable, "-m", "sdft.config"], capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 0, done.stderr
     assert "config.yaml is valid; scale mini" in done.stdout
-    for part in ("m-s0, m-s1, m-s2", "science, tooluse, medical", "sdft (15)", "sequential", "runs     340"):
+    for part in ("m-s0, m-s1, m-s2", "science, tooluse, medical", "sdft (15)", "sequential", "runs     367"):
         assert part in done.stdout
 
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.locks import try_lock
 from sdft.study.forecast import check_budget, hours_of
 from sdft.study.plan import Plan
@@ -73,7 +73,7 @@ def refuse_dear_start(workflow: Any, plan: Plan) -> None:
 
 def say_forecast(workflow: Any, plan: Plan) -> None:
     """At the end of a dry run that has built its DAG, say on stderr what it would cost."""
-    if workflow.dag is None or not workflow.dryrun:
+    if workflow.dag is None or not workflow.dryrun or unknown_targets(workflow):
         return
     targets = sorted(map(str, workflow.dag_settings.targets)) or ["all"]
     try:
@@ -86,3 +86,34 @@ def say_forecast(workflow: Any, plan: Plan) -> None:
         "(python workflow_scripts/budget.py says more)",
         file=sys.stderr,
     )
+
+
+def explain(workflow: Any, titles: dict[str, str]) -> None:
+    """Give rules that a loop defines what --list-target-rules says of them, as a docstring does of others."""
+    for name, title in titles.items():
+        workflow.get_rule(name).docstring = title
+
+
+def say_nearest(workflow: Any) -> None:
+    """At the end, say on stderr what a target that is neither a rule nor a path may have meant.
+
+    Snakemake itself only says that no rule produces it; and what was asked for is known once its start has failed.
+    """
+    known = _target_rules(workflow)
+    for target in unknown_targets(workflow):
+        print(
+            f"error: there is no target {target!r}; {did_you_mean(target, known)} `snakemake --list-target-rules` "
+            "lists them all.",
+            file=sys.stderr,
+        )
+
+
+def unknown_targets(workflow: Any) -> list[str]:
+    """What was asked for and is neither a rule nor can be a path."""
+    settings, known = getattr(workflow, "dag_settings", None), _target_rules(workflow)
+    asked = sorted(map(str, settings.targets if settings else ()))
+    return [name for name in asked if name not in known and not set(name) & set("/.{") and not Path(name).exists()]
+
+
+def _target_rules(workflow: Any) -> set[str]:
+    return {rule.name for rule in workflow.rules if not rule.has_wildcards()}

@@ -32,6 +32,8 @@ CARRIERS = (
     "sdft.methods.hyperparameters",
     # Commands, and what starts, interrupts and continues a training with the same result.
     *("sdft.train", "sdft.learning.run", "sdft.learning.launch", "sdft.learning.checkpoint"),
+    # What watches a training and shows it.
+    *("sdft.learning.probe", "sdft.learning.monitor", "sdft.learning.tracking"),
 )
 # Within those layers, what does decide: random numbers, replies of a language model, the gate's comparison, and the
 # rows and cells that tables and figures consist of.

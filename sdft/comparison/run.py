@@ -28,6 +28,7 @@ from sdft.tasks.scorers import JUDGE, own_task
 # A model below so many bytes of weights is a toy, which learns at rates that would ruin a real one.
 TOY_BYTES = 40_000_000
 RATES = {"toy": 4e-3, "lora": 2e-4, "whole": 1e-5}
+EPOCHS, TOY_EPOCHS = 2, 5
 # The rows of a sequence of which the first three carry no loss would have none left (docs/method.md).
 SHORT_TOKENS = 8
 GENERAL_PROMPTS = 384
@@ -94,7 +95,8 @@ class Comparison:
         self.longest = self.spec.max_new_tokens or max(16, round(1.5 * max(lengths)))
         self.dtype = "bfloat16" if torch.cuda.is_available() else "float32"
         self.batch = min(self.spec.batch_size, len(self.rows.train))
-        steps = len(self.rows.train) // self.batch * self.spec.epochs
+        self.epochs = self.spec.epochs or (TOY_EPOCHS if self._toy else EPOCHS)
+        steps = len(self.rows.train) // self.batch * self.epochs
         values = {"max_new_tokens": self.longest, "compute_dtype": self.dtype, "warmup_steps": min(10, steps // 10)}
         if statistics.median(lengths) < SHORT_TOKENS:
             values["skip_tokens"] = 0
@@ -150,10 +152,13 @@ class Comparison:
         self._begin("comparison and page")
         return self._finish({method: chosen[method] for method in self.spec.methods})
 
+    @property
+    def _toy(self) -> bool:
+        weights = [path for kind in ("*.safetensors", "*.bin") for path in self.folder.glob(kind)]
+        return sum(path.stat().st_size for path in weights) < TOY_BYTES
+
     def _usual_rate(self) -> float:
-        size = sum(path.stat().st_size for kind in ("*.safetensors", "*.bin") for path in self.folder.glob(kind))
-        kind = "toy" if size < TOY_BYTES else "lora" if self.spec.lora else "whole"
-        return RATES[kind]
+        return RATES["toy" if self._toy else "lora" if self.spec.lora else "whole"]
 
     def _ordered(self) -> list[str]:
         """The methods, each after the one whose run it starts from."""
@@ -188,7 +193,7 @@ class Comparison:
             hyperparameters=Hyperparameters(
                 learning_rate=arm.learning_rate,
                 batch_size=self.batch,
-                epochs=self.spec.epochs,
+                epochs=self.epochs,
                 ema_rate=self.spec.ema_rate if method.averages else None,
             ),
             settings=self.settings,

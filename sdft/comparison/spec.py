@@ -63,8 +63,8 @@ class CompareSpec(Strict):
         COMMAS,
         Field(description="one, or several, of which held-out rows choose for each method; default: by the size"),
     ] = []
-    epochs: Annotated[Positive, Field(description="passes over the rows")] = 3
-    batch_size: Annotated[Positive, Field(description="rows a step, at most as many as there are")] = 16
+    epochs: Annotated[Positive | None, Field(description="passes over the rows; default: 2, of a toy model 5")] = None
+    batch_size: Annotated[Positive, Field(description="rows a step, at most as many as there are")] = 32
     ema_rate: Annotated[Rate, Field(description="of the methods whose teacher is an average")] = 0.02
     lora: Annotated[
         Positive | None, Field(description="rank of LoRA adapters, trained in the place of all weights; needs peft")

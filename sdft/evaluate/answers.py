@@ -38,7 +38,8 @@ def score(task: str, records: list[Record], responses: list[Response]) -> Result
     for record, response in zip(records, responses, strict=True):
         answer = thinking.answer(response.response)
         correct = _plain(score_record(task, answer, record))
-        items.append({"id": record.id, "correct": correct, **asdict(response), **own.details(answer, record)})
+        found = {"id": record.id, "correct": correct, **record.about}
+        items.append({**found, **asdict(response), **own.details(answer, record)})
     metrics: dict[str, Any] = {"accuracy": _mean(item["correct"] for item in items), **own.metrics(items)}
     metrics["unfinished"] = _mean(not item["finished"] for item in items)
     lengths = [item["prompt_tokens"] for item in items]

@@ -126,7 +126,7 @@ def measure(
     decoding: Any,
     partial: Partial,
 ) -> list[dict[str, Any]]:
-    """{"id", "nats", "tokens", "finished", "cut"} for each record, the middle three lists over its samples.
+    """{"id", "cluster", "nats", "tokens", "finished", "cut"} for each record, the middle three lists over its samples.
 
     records: what the model is asked, context included; questions: the same records as the base sees them. Raises
     SdftError when prompt and response are longer than the base's context.
@@ -162,6 +162,7 @@ def measure(
                 [
                     {
                         "id": record.id,
+                        **record.about,
                         "nats": nats[place * samples : (place + 1) * samples],
                         "tokens": [len(response) for response in responses[place]],
                         "finished": [int(completion.finished) for completion in found[place]],

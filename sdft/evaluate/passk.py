@@ -41,7 +41,7 @@ def sizes(samples: int) -> list[int]:
 def count_correct(
     model: Any, tokenizer: Any, task: str, records: list[Record], samples: int, decoding: Any, partial: Partial
 ) -> list[dict[str, Any]]:
-    """{"id", "correct", "cut"} for each record: how many of its responses the scorer accepts, and if it was cut."""
+    """{"id", "cluster", "correct", "cut"} for each record: how many responses the scorer accepts, and if it was cut."""
     from sdft.evaluate.sampling import blocks, sample
     from sdft.tasks import score_record
 
@@ -54,7 +54,7 @@ def count_correct(
             for record, shortened, completions in zip(block, cut, found, strict=True):
                 texts = [opened + tokenizer.decode(each.tokens, skip_special_tokens=True) for each in completions]
                 correct = sum(int(score_record(task, thinking.answer(text), record)) for text in texts)
-                rows.append({"id": record.id, "correct": correct, "cut": int(shortened)})
+                rows.append({"id": record.id, **record.about, "correct": correct, "cut": int(shortened)})
             partial.add(rows)
             bar.update(len(block))
     return partial.rows

@@ -9,6 +9,7 @@ able to do before methods are compared on it; they do not look at any method's r
 from __future__ import annotations
 
 import argparse
+import copy
 import random
 import tempfile
 from collections.abc import Iterable
@@ -42,6 +43,10 @@ PRIOR_CHANCE = {
 }
 MAX_NEW_TOKENS = 48
 REACHABLE = 0.01
+# Sampled responses to test questions, so that a share of 0.9 has a standard error of 0.02.
+SAMPLES = 256
+# Size of the random change of every weight, as a share of its matrix's root mean square, that abilities must survive.
+PERTURBATION = 0.1
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,12 @@ class Probe:
         ]
         return [render(self.tokenizer, turn) for turn in turns]
 
-    def answers(self, task: str, records: list[Record], demonstration: str | None = None) -> dict[str, float]:
-        """Greedy responses: share that is right, share that is in the own style and ends by itself, and share that
-        repeats the symbols which the question is about."""
-        completions = self.complete(self.prompts(records, demonstration))
+    def answers(
+        self, task: str, records: list[Record], demonstration: str | None = None, temperature: float = 0.0
+    ) -> dict[str, float]:
+        """Responses, greedy ones by default: share that is right, share that is in the own style and ends by itself,
+        and share that repeats the symbols which the question is about."""
+        completions = self.complete(self.prompts(records, demonstration), temperature)
         texts = [self.tokenizer.decode(c.tokens) for c in completions]
         right = [score_record(task, text, record) for text, record in zip(texts, records, strict=True)]
         own = [c.finished and style.is_own(text, task) for c, text in zip(completions, texts, strict=True)]
@@ -130,6 +137,16 @@ class Probe:
         return {"common": sum(words) / len(words), "reachable": sum(reach) / len(reach)}
 
 
+@torch.no_grad()
+def perturbed(model: Any, share: float = PERTURBATION, seed: int = 0) -> Any:
+    """A copy of a model with normal noise on every weight, of `share` times the root mean square of its tensor."""
+    noisy, draw = copy.deepcopy(model), torch.Generator().manual_seed(seed)
+    for weight in noisy.parameters():
+        size = share * weight.square().mean().sqrt()
+        weight.add_(size * torch.randn(weight.shape, generator=draw))
+    return noisy
+
+
 def old_records(world: World, task: str, count: int) -> list[Record]:
     """Questions about old symbols, which the base model is to answer without help."""
     rng = random.Random(f"check {task}/{world.seed}")
@@ -145,10 +162,12 @@ def measure(
 ) -> dict[str, Any]:
     """Everything the requirements on the prior benchmarks and on `tasks` speak of, and a few values more."""
     world, found = probe.world, {}
+    noisy = Probe(perturbed(probe.model), probe.tokenizer, world)
     with tempfile.TemporaryDirectory() as folder:
         write_part("benchmarks", Path(folder), world.seed, None, benchmark_items, 0)
         config = {**shipped_protocol("mini"), "data_dir": f"{folder}/benchmarks"}
-        found["prior"] = {n: r.value for n, r in evaluate_prior(probe.model, probe.tokenizer, config).items()}
+        for name, own in (("prior", probe), ("prior_perturbed", noisy)):
+            found[name] = {n: r.value for n, r in evaluate_prior(own.model, own.tokenizer, config).items()}
     for task in tasks:
         splits = task_records(world, task, SIZES[task])
         records = splits["test"][:items]
@@ -158,6 +177,9 @@ def measure(
             "without": probe.answers(task, records),
             # An answer alone gives no evidence to reason from; nothing is required of a model that is shown it.
             "shown": {k: probe.answers(task, records, k) for k in records[0].demonstrations if k != "answer"},
+            # The teacher of self-distillation samples: what it says at temperature 1 is what can be learnt from it.
+            "sampled": probe.answers(task, (records * -(-SAMPLES // len(records)))[:SAMPLES], "shared", 1.0),
+            "perturbed": noisy.answers(task, records, "shared"),
             "variety": probe.variety(records),
             "experts": {name: probe.expert(records[:64], name) for name in style.EXPERTS},
             "longest": max(n for r in splits["train"] for n in r.meta["teacher_prompt_tokens"].values())
@@ -172,6 +194,9 @@ def requirements(found: dict[str, Any], context: int) -> list[Requirement]:
     for name, value in found["prior"].items():
         corrected = (value - PRIOR_CHANCE[name]) / (1 - PRIOR_CHANCE[name])
         made.append(Requirement(f"prior/{name}: accuracy above chance, of what is possible", corrected, ">=", 0.6))
+    averages = [sum(found[name].values()) / len(found[name]) for name in ("prior", "prior_perturbed")]
+    lost = averages[0] - averages[1]
+    made.append(Requirement("prior average lost by a random change of the weights", lost, "<=", 0.03))
     for task in (task for task in TASKS if task in found):
         values = found[task]
 
@@ -187,6 +212,10 @@ def requirements(found: dict[str, Any], context: int) -> list[Requirement]:
         for kind, answers in values["shown"].items():
             require(f"right with demonstration {kind}", answers["right"], ">=", 0.9)
             require(f"in own style with demonstration {kind}", answers["own"], ">=", 0.9)
+        require("right with demonstration shared at temperature 1", values["sampled"]["right"], ">=", 0.9)
+        require("in own style with demonstration shared at temperature 1", values["sampled"]["own"], ">=", 0.9)
+        lost = values["shown"]["shared"]["right"] - values["perturbed"]["right"]
+        require("right with demonstration shared, lost by a random change of the weights", lost, "<=", 0.03)
         require("entropy of own style, nats a token", values["variety"]["entropy"], ">=", 0.3)
         require("distinct samples", values["variety"]["distinct"], ">=", 0.9)
         shared, foreign = values["experts"]["shared"], values["experts"]["foreign"]

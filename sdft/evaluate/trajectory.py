@@ -75,6 +75,7 @@ def measure(
                 "value": result.value,
                 "n": result.n,
                 "correct": [item["correct"] for item in result.items],
+                "cluster": [item.get("cluster") for item in result.items],
                 "cut": result.metrics["prompt_tokens"]["cut"],
             }
             for task, result in results.items()

@@ -21,12 +21,14 @@ from sdft.study.exhibits.schema import BaseEntry, Exhibit, RunEntry
 class Run:
     """An evaluated model of one seed. `model` is its model.json, for the cost of training, where the plan names it.
 
-    `files` are further measurements of the model that the plan names, by kind, whether they exist or not.
+    `base` is the base model that it started from (itself, if untrained), None where the plan does not say. `files` are
+    further measurements of the model that the plan names, by kind, whether they exist or not.
     """
 
     name: str
     seed: int
     scores: Scores
+    base: str | None = None
     model: Path | None = None
     files: dict[str, Path] = field(default_factory=dict)
 
@@ -181,6 +183,7 @@ def results_of(exhibit: Exhibit) -> Results:
             name=entry.run if trained else entry.model,
             seed=entry.seed,
             scores=folders.setdefault(entry.scores, Scores(entry.scores)),
+            base=entry.base if trained else entry.model,
             model=Path(entry.model) if trained and entry.model else None,
             files={kind: Path(file) for kind, file in entry.files.items()},
         )

@@ -17,11 +17,18 @@ from sdft.common.errors import SdftError
 from sdft.evidence.names import PRIOR, TASK_NAMES, UNITS
 from sdft.evidence.outcomes import Cell, Run
 from sdft.evidence.published import lookup
-from sdft.statistics import Interval, average_interval, paired_difference
+from sdft.evidence.rules import LEVEL
+from sdft.statistics import (
+    Interval,
+    Outcomes,
+    average_readings,
+    counted,
+    paired_readings,
+    variance_components,
+)
 from sdft.tasks import find_task, results
 from sdft.tasks.base import JUDGED_METRIC
 
-LEVEL = 0.95
 # Said wherever answers that take a judge were scored without one, at a scale whose numbers stand beside the paper's.
 OFFLINE = (
     "Medical and knowledge answers were scored by the offline judge, which looks for the reference in the response and "
@@ -111,8 +118,14 @@ def agreement(cells: Sequence[Cell]) -> str:
     return " ".join(said)
 
 
-def groups(runs: Sequence[Run], measured: Quantity) -> list[np.ndarray]:
-    """A [seeds, items] matrix a benchmark. Raises SdftError when two runs saw different items."""
+def labelled(values: Any, runs: Sequence[Run], clusters: Sequence[str] | None = None) -> Outcomes:
+    """Outcomes [runs, items] with the base model of each run, where the plan names it, and the cluster of each item."""
+    bases = None if any(run.base is None for run in runs) else tuple(run.base for run in runs)
+    return Outcomes(np.asarray(values, dtype=float), bases, None if clusters is None else tuple(clusters))
+
+
+def groups(runs: Sequence[Run], measured: Quantity) -> list[Outcomes]:
+    """[runs, items] outcomes a benchmark. Raises SdftError when two runs saw different items."""
     first = runs[0].scores
     for run in runs:
         for benchmark in measured.benchmarks:
@@ -121,7 +134,10 @@ def groups(runs: Sequence[Run], measured: Quantity) -> list[np.ndarray]:
                     f"{run.scores.folder} and {first.folder} were not evaluated on the same items of {benchmark}, so "
                     "they cannot be paired; delete the older of the two and run the same command again."
                 )
-    return [np.stack([_outcomes(run, name, measured.field) for run in runs]) for name in measured.benchmarks]
+    return [
+        labelled([_outcomes(run, name, measured.field) for run in runs], runs, first[name].clusters)
+        for name in measured.benchmarks
+    ]
 
 
 def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, Any]:
@@ -146,6 +162,9 @@ def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, 
         "by_seed": [],
         "seeds": [run.seed for run in runs],
         "covers": "none",
+        "bases": [],
+        "reading": None,
+        "readings": {},
         "runs": [run.name for run in runs],
         "not_run": [run.name for run in cell.runs if run not in runs],
         "notes": [],
@@ -154,8 +173,10 @@ def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, 
         outcomes = groups(runs, measured)
         by_seed = measured.factor * np.mean([group.mean(axis=1) for group in outcomes], axis=0)
         by_seed = [round(float(value), 3) for value in by_seed]
-        interval = average_interval(outcomes, LEVEL).scaled(measured.factor)
-        shown = within(interval, 0.0, 100.0 if measured.unit == "percent" else math.inf)
+        readings = average_readings(outcomes, LEVEL)
+        top = 100.0 if measured.unit == "percent" else math.inf
+        interval = counted(readings).scaled(measured.factor)
+        shown = within(interval, 0.0, top)
         row |= {
             "mean": round(interval.mean, 3),
             "low": finite(shown.low),
@@ -165,6 +186,13 @@ def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, 
             "sd_seeds": round(float(np.std(by_seed, ddof=1)), 3) if len(by_seed) > 1 else None,
             "by_seed": by_seed,
             "covers": interval.sources,
+            "bases": list(outcomes[0].bases or ()),
+            "reading": interval.reading,
+            "readings": {
+                name: {"low": finite(cut.low), "high": finite(cut.high), "n_bases": cut.n_bases}
+                for name, found in readings.items()
+                for cut in [within(found.scaled(measured.factor), 0.0, top)]
+            },
             "standard_error": round(math.hypot(interval.se_seeds, interval.se_items), 4),
         }
         if any(abs(run.scores[name].shift) > 1e-6 for run in runs for name in measured.benchmarks):
@@ -203,18 +231,22 @@ def within(interval: Interval, low: float, high: float) -> Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One paired difference in `unit`, or why there is none.
+    """One paired difference in `unit` by reading (sdft/statistics.py), or why there is none.
 
-    offline: the offline judge scored a side of it; benchmarks and sizes: what was measured, from base models of which
-    sizes, so that a base model that misses its gate is known; kind: the test's own predicate, where it is not that of
-    its statement; bound: the largest that the difference can be, 100 percentage points where it is left out.
+    seeds, by_seed and bases: the runs, the difference of each, and its base model. components: standard deviations
+    between base models, seeds and clusters of items, in `unit`. offline: the offline judge scored a side of it.
+    benchmarks and sizes: what was measured, from base models of which sizes, so that a base model that misses its gate
+    is known. kind: the test's own predicate, where it is not that of its statement. bound: the largest that the
+    difference can be, 100 percentage points where it is left out.
     """
 
     name: str
-    interval: Interval | None
+    readings: dict[str, Interval] = field(default_factory=dict)
     unit: str = "percentage points"
     seeds: tuple[int, ...] = ()
     by_seed: tuple[float, ...] = ()
+    bases: tuple[str, ...] = ()
+    components: dict[str, float | None] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     published: float | None = None
     offline: bool = False
@@ -225,32 +257,49 @@ class Comparison:
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def interval(self) -> Interval | None:
+        """The reading that counts; None where nothing was run."""
+        return counted(self.readings) if self.readings else None
+
+    @property
     def shown(self) -> Interval:
-        """The interval as it is shown, within what the difference can be."""
+        """The interval that counts as it is shown, within what the difference can be."""
+        return self.cut(self.interval)
+
+    def cut(self, interval: Interval) -> Interval:
+        """An interval within what the difference can be."""
         bound = self.bound or (100.0 if self.unit == "percentage points" else math.inf)
-        return within(self.interval, -bound, bound)
+        return within(interval, -bound, bound)
 
 
 def of_matrices(
     name: str,
-    one: Sequence[np.ndarray],
-    other: Sequence[np.ndarray],
+    one: Sequence[Outcomes],
+    other: Sequence[Outcomes],
     seeds: Sequence[int],
     *,
     factor: float = 100.0,
     unit: str = "percentage points",
     published: float | None = None,
 ) -> Comparison:
-    """The difference of two lists of [seeds, items] matrices, one a test set."""
-    difference = paired_difference(one, other, LEVEL, grouped=True).scaled(factor)
+    """The difference of two lists of outcomes [runs, items], one a test set."""
+    readings = paired_readings(one, other, LEVEL, grouped=True)
     by_seed = factor * np.mean([a.mean(axis=1) - b.mean(axis=1) for a, b in zip(one, other, strict=True)], axis=0)
+    parts = variance_components([a - b for a, b in zip(one, other, strict=True)], grouped=True)
     return Comparison(
-        name, difference, unit, tuple(seeds), tuple(round(float(x), 3) for x in by_seed), published=published
+        name,
+        {reading: interval.scaled(factor) for reading, interval in readings.items()},
+        unit,
+        tuple(seeds),
+        tuple(round(float(x), 3) for x in by_seed),
+        bases=one[0].bases or (),
+        components={part: None if spread is None else factor * spread for part, spread in parts.items()},
+        published=published,
     )
 
 
-def paired_groups(cells: Sequence[Cell], measured: Quantity) -> tuple[list[int], list[list[np.ndarray]]] | None:
-    """Matrices of several cells on the seeds that all of them have finished; None where no seed is common."""
+def paired_groups(cells: Sequence[Cell], measured: Quantity) -> tuple[list[int], list[list[Outcomes]]] | None:
+    """Outcomes of several cells on the seeds that all of them have finished; None where no seed is common."""
     finished = [{run.seed: run for run in done(cell, measured)} for cell in cells]
     seeds = sorted(set.intersection(*map(set, finished))) if finished else []
     if not seeds:
@@ -274,7 +323,7 @@ def compare(
     )
     outcomes = None if absent else paired_groups([one, other], measured)
     if outcomes is None:
-        return Comparison(name, None, measured.difference_unit, absent=absent, published=published)
+        return Comparison(name, {}, measured.difference_unit, absent=absent, published=published)
     seeds, (left, right) = outcomes
     found = of_matrices(
         name, left, right, seeds, factor=measured.factor, unit=measured.difference_unit, published=published

@@ -25,7 +25,8 @@ class Score:
     of instructions in an IFEval prompt) they are linearised, value + weight / mean weight * (correct - value), so that
     their spread is the ratio's. `shift` is what had to be added where the metric is no mean of the items' outcomes.
     `fields` holds further numbers of each item (FIELDS) in the same order, where all items have them, and `order` the
-    position of each item in the order of the evaluation. `metric` is the name of what was measured, None where the file
+    position of each item in the order of the evaluation; `clusters` names what each item is about, None where the items
+    do not say. `metric` is the name of what was measured, None where the file
     does not say. `judges` is what a judged score says of its judges: their names and, of two, Cohen's kappa.
     """
 
@@ -36,6 +37,7 @@ class Score:
     manifest: dict[str, Any]
     fields: dict[str, np.ndarray]
     order: tuple[int, ...]
+    clusters: tuple[str, ...] | None = None
     metric: str | None = None
     judges: dict[str, Any] = field(default_factory=dict)
 
@@ -53,6 +55,7 @@ class Item:
     correct: float
     weight: float
     fields: dict[str, float]
+    cluster: str | None = None
 
 
 class Scores:
@@ -99,7 +102,8 @@ def _read_responses(path: Path) -> dict[str, list[Item]]:
                 if not (0 <= correct <= 1 and 0 < weight < math.inf):
                     raise ValueError(f"correct is {correct} and weight {weight}")
                 fields = {name: float(item[name]) for name in FIELDS if item.get(name) is not None}
-                found.setdefault(item["benchmark"], []).append(Item(str(item["id"]), correct, weight, fields))
+                read = Item(str(item["id"]), correct, weight, fields, item.get("cluster"))
+                found.setdefault(item["benchmark"], []).append(read)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise _corrupt(path, f"is truncated or damaged after line {number} ({error})") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -134,4 +138,5 @@ def _read_score(path: Path, record: dict[str, Any], items: list[Item]) -> Score:
     }
     manifest, metric, metrics = record.get("manifest") or {}, record.get("metric"), record.get("metrics") or {}
     judges = {**(metrics.get("judge") or {}), "kappa": metrics.get("kappa")}
-    return Score(value, ids, outcomes + shift, shift, manifest, fields, tuple(order), metric, judges)
+    clusters = None if any(item.cluster is None for item in items) else tuple(str(item.cluster) for item in items)
+    return Score(value, ids, outcomes + shift, shift, manifest, fields, tuple(order), clusters, metric, judges)

@@ -1,5 +1,5 @@
 """Accuracy along training, from trajectory files: {"points": [{"step", "fraction", "tasks": {task: {"value", "n",
-"correct": [...]}}, "prior": {...}, "prior_average"}]}, one file a run, a point a snapshot."""
+"correct": [...], "cluster": [...]}}, "prior": {...}, "prior_average"}]}, one file a run, a point a snapshot."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from sdft.evidence.outcomes import Run
-from sdft.evidence.quantities import LEVEL, finite, within
-from sdft.statistics import Interval, average_interval, mean_interval
+from sdft.evidence.quantities import finite, labelled, within
+from sdft.evidence.rules import LEVEL
+from sdft.statistics import Interval, Outcomes, average_interval
 
 Reader = Callable[[dict[str, Any]], list[float] | float | None]
 
@@ -30,35 +31,48 @@ def prior_reader(point: dict[str, Any]) -> float | None:
     return point.get("prior_average")
 
 
-def spread(values: Sequence[list[float] | float]) -> Interval:
-    """Interval over seeds, and over items where every value is a list of as many outcomes; cut to 0..1."""
+def clusters(run: Run, task: str) -> list[str] | None:
+    """What each item of a task at a run's points is about; None where the file does not say."""
+    record = run.measurement("trajectory")
+    own = ((record["points"][-1].get("tasks") or {}).get(task) or {}) if record and record["points"] else {}
+    found = own.get("cluster")
+    return None if not found or None in found else found
+
+
+def outcomes(values: Sequence[list[float] | float], runs: Sequence[Run], task: str | None) -> Outcomes:
+    """[runs, items] where every value is a list of as many outcomes; else [runs, 1] with each run's mean."""
     if all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
-        return average_interval([np.array(values, dtype=float)], LEVEL)
-    return within(mean_interval([float(np.mean(value)) for value in values], LEVEL), 0.0, 1.0)
+        return labelled(values, runs, clusters(runs[0], task) if task else None)
+    return labelled([[float(np.mean(value))] for value in values], runs)
 
 
-def curve(runs: Sequence[Run], read: Reader) -> list[dict[str, Any]]:
+def spread(values: Sequence[list[float] | float], runs: Sequence[Run], task: str | None) -> Interval:
+    """Interval over seeds, and over items where every value is a list of as many outcomes; cut to 0..1."""
+    return within(average_interval([outcomes(values, runs, task)], LEVEL), 0.0, 1.0)
+
+
+def curve(runs: Sequence[Run], read: Reader, task: str | None = None) -> list[dict[str, Any]]:
     """Mean and interval in percent at each point that the runs share, by fraction of the run; empty if none was run."""
     files = [(run, record) for run in runs if (record := run.measurement("trajectory"))]
-    by_fraction: dict[float, list[tuple[int, int, list[float] | float]]] = {}
+    by_fraction: dict[float, list[tuple[Run, int, list[float] | float]]] = {}
     for run, record in files:
         for point in record["points"]:
             value = read(point)
             if value is not None:
-                by_fraction.setdefault(round(float(point["fraction"]), 4), []).append(
-                    (run.seed, int(point["step"]), value)
-                )
+                found = (run, int(point["step"]), value)
+                by_fraction.setdefault(round(float(point["fraction"]), 4), []).append(found)
     points = []
     for fraction, found in sorted(by_fraction.items()):
         if len(found) == len(files):
-            points.append({"fraction": fraction, "step": found[0][1], **summary([value for _, _, value in found])})
-            points[-1]["seeds"] = [seed for seed, _, _ in found]
+            values, own = [value for _, _, value in found], [run for run, _, _ in found]
+            points.append({"fraction": fraction, "step": found[0][1], **summary(values, own, task)})
+            points[-1]["seeds"] = [run.seed for run in own]
     return points
 
 
-def summary(values: Sequence[list[float] | float]) -> dict[str, Any]:
-    """Mean, interval and each seed's value, in percent."""
-    interval = spread(values).scaled(100)
+def summary(values: Sequence[list[float] | float], runs: Sequence[Run], task: str | None) -> dict[str, Any]:
+    """Mean, interval and each run's value, in percent."""
+    interval = spread(values, runs, task).scaled(100)
     return {
         "mean": finite(interval.mean),
         "low": finite(interval.low),

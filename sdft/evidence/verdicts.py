@@ -20,7 +20,8 @@ from sdft.common.files import read_json
 from sdft.evidence.names import MEASURE_NAMES
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import lookup
-from sdft.evidence.quantities import LEVEL, OFFLINE, Quantity, offline, paired_groups, quantity
+from sdft.evidence.quantities import OFFLINE, Quantity, offline, paired_groups, quantity
+from sdft.evidence.rules import AGAINST, LEVEL
 from sdft.statistics import Interval, paired_difference
 from sdft.study.schema import Tolerance
 
@@ -110,7 +111,7 @@ def counts(claims: Sequence[dict[str, Any]]) -> dict[str, Any]:
     found = Counter(claim["verdict"] for claim in claims)
     return {
         "claims": dict(sorted(found.items())),
-        "against_the_paper": [claim["id"] for claim in claims if claim["verdict"] == "MISMATCH"],
+        "against_the_paper": [claim["id"] for claim in claims if claim["verdict"] in AGAINST],
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from sdft.evidence.outcomes import Results
-from sdft.evidence.quantities import LEVEL, finite, groups, quantity
+from sdft.evidence.quantities import finite, groups, quantity
+from sdft.evidence.rules import LEVEL
 from sdft.records.record import read_records
 from sdft.statistics import average_interval
 
@@ -28,7 +29,7 @@ def version_rows(results: Results) -> list[dict[str, Any]]:
                 if not runs:
                     continue
                 (outcomes,) = groups(runs, quantity("new_task", task))
-                outcomes = outcomes[:, np.isin(runs[0].scores[task].ids, order[:count])]
+                outcomes = outcomes.take(np.isin(runs[0].scores[task].ids, order[:count]))
                 interval = average_interval([outcomes], LEVEL).scaled(100)
                 found.append(
                     {

@@ -21,10 +21,13 @@ from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
 from sdft.learning.lora import add_adapters, whole_weights
 from sdft.learning.metrics import DISTANCE_STEPS, Distances, Stopwatch, Totals, line, phase_sums
+from sdft.learning.monitor import CollapseMonitor
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
+from sdft.learning.probe import Probe
 from sdft.learning.processes import SingleProcess
 from sdft.learning.snapshots import Snapshots, save_model
 from sdft.learning.spec import Inputs, own_options
+from sdft.learning.tracking import Tracking
 from sdft.losses.encoding import Completions, Encoder, Example
 from sdft.methods import find_method
 from sdft.methods.base import Engine, MicroBatch
@@ -74,10 +77,16 @@ class Training:
         self.engine = engine or self.processes.engine(self._engine())
         self.ema: EMATeacher | None = None
         self.teacher = self._teacher()
+        anchored = self.method.anchored
+        self.base = self._load(self.inputs.base.folder).requires_grad_(False) if anchored else None
         self.distances = Distances(self.student, self.processes, self.device)
         self._make_optimizer()
         self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
         self.log: list[dict[str, Any]] = []
+        follows = self.method.shows_demonstration and self.method.teacher in ("ema", "student")
+        self.monitor = CollapseMonitor() if follows else None
+        probed = self.records if self.processes.size == 1 else []
+        self.probe = Probe(probed, spec.task, spec.demonstration, self.settings, len(self.order))
         self.saved = time.monotonic()
 
     def _find_device(self) -> None:
@@ -113,7 +122,9 @@ class Training:
         """The rows as token ids, what the length limits did to them, and the rows of every step."""
         context = getattr(self.student.config, "max_position_embeddings", None) or 2**31
         encoder = Encoder(self.tokenizer, context, self.settings)
-        records = read_records(self.inputs.rows)
+        prompts = read_records(self.inputs.prompts) if self.inputs.prompts else []
+        records = self.method.arrange(read_records(self.inputs.rows), prompts, self.spec.seed)
+        self.records = records
         found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
         self.examples = [example for example in found if example is not None]
         self.left_out, self.cut = len(records) - len(self.examples), encoder.cut
@@ -198,20 +209,31 @@ class Training:
     def _steps(self, done: int, stop: StopRequest) -> int | None:
         """The steps from number `done` on, with snapshots and checkpoints between them; a signal's exit status."""
         progress = Progress(self.spec.id, len(self.order), done, self.quiet)
+        kind = self.settings.tracker if self.processes.main else "none"
+        tracking = Tracking(kind, self.spec.id, self.out, self.spec.hyperparameters.model_dump())
         try:
             with open(self.processes.writes(self.out / METRICS), "w", encoding="utf-8") as live:
                 live.writelines(line(entry) for entry in self.log)
+                for entry in self.log:
+                    self._watch(entry)
                 for number in range(done, len(self.order)):
                     entry = self.step(number)
                     self.log.append(entry)
                     live.write(line(entry))
                     live.flush()
+                    tracking.log(entry)
+                    self._watch(entry)
                     progress.step(loss=entry["loss"], entropy=entry["entropy"])
                     if status := self._between(number + 1, stop):
                         return status
         finally:
             progress.close()
+            tracking.close()
         return None
+
+    def _watch(self, entry: dict[str, Any]) -> None:
+        if self.monitor is not None and (warning := self.monitor.look(entry)):
+            say(f"{self.spec.id}: {warning}")
 
     def _between(self, done: int, stop: StopRequest) -> int | None:
         """Keep what is to be kept after `done` steps; returns the exit status where a signal asks to stop."""
@@ -239,6 +261,8 @@ class Training:
         with phase("ema"):
             self._move_teacher()
         distances = self._distances(number + 1)
+        with self._autocast():
+            probed = self.probe.measure(number + 1, self.tokenizer, self.student, self.teacher)
         seconds = time.perf_counter() - begun
         return {
             "step": number + 1,
@@ -246,6 +270,7 @@ class Training:
             **updated,
             "cut_rows": sum(self.examples[row].id in self.cut for row in self.order[number]),
             **distances,
+            **probed,
             "tokens_per_second": round(totals.tokens / seconds, 1),
             "seconds": round(seconds, 4),
             "longest_completion": int(completions.mask.sum(-1).max()),
@@ -263,7 +288,7 @@ class Training:
         """Teacher and loss, a micro-batch at a time, with its share of the step's gradient; sums for the metrics."""
         totals = Totals(completions)
         for rows, share in self.processes.parts(len(examples), self.settings.micro_batch_size):
-            batch = MicroBatch(examples[rows], completions.part(rows))
+            batch = MicroBatch(examples[rows], completions.part(rows), self.base)
             with self._autocast():
                 part = self.method.loss(batch, self.student, self.teacher)
             # Sharded gradients are averages over the processes.
@@ -274,9 +299,9 @@ class Training:
 
     def _update(self, number: int, loss: float) -> dict[str, float]:
         """Move the student by the clipped gradient; the gradient's norm before that, and the learning rate."""
-        rate = learning_rate(
-            number, len(self.order), self.values.learning_rate, self.settings.schedule, self.settings.warmup_steps
-        )
+        steps = len(self.order)
+        warmup = self.settings.warmup(steps)
+        rate = learning_rate(number, steps, self.values.learning_rate, self.settings.schedule, warmup)
         norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FloatingPointError(f"the loss is {loss} and the gradient norm {norm}")
@@ -329,7 +354,10 @@ class Training:
                 )
 
         path = self.out / "state" / "samples.jsonl"
-        self.examples = draw(path, self.checkpoints.fingerprint, self.examples, sample, self.spec.seed, stop)
+        waiting = [example for example in self.examples if example.completion is None]
+        found = draw(path, self.checkpoints.fingerprint, waiting, sample, self.spec.seed, stop)
+        drawn = iter(found)
+        self.examples = [next(drawn) if example.completion is None else example for example in self.examples]
 
     def _due(self, step: int) -> bool:
         steps = self.settings.checkpoint_steps
@@ -400,6 +428,7 @@ class Training:
             "seconds": round(sum(entry["seconds"] for entry in self.log), 3),
             "phases": phase_sums(self.log),
             "final": self.log[-1],
+            "collapse": self.monitor and self.monitor.warning,
             "fingerprint": self.checkpoints.fingerprint,
             "manifest": manifest(
                 "train",

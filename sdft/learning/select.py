@@ -1,11 +1,15 @@
 """`python -m sdft.learning.select`: the winner of a sweep by its validation score on the target task, and the ranking.
 
+A candidate may be trained with several seeds, from several base models (sweep_seeds). Its score is then the mean over
+these runs, so that the winner is not the one that a single base model happens to like.
+
 Where the scorers are other ones than those that scored a candidate, what it replied is scored again; its training is
 not repeated.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,9 +29,9 @@ from sdft.study.specs import SelectSpec
 from sdft.tasks import find_task, task_names
 
 RULE = (
-    "The candidate with the best validation score on the target task wins, as in the paper; the test set is not looked "
-    f"at. Ties go to {', then '.join(tie_rules())}, then the name of the run. A candidate whose training diverged "
-    "comes last and cannot win."
+    "The candidate with the best validation score on the target task wins, as in the paper; the score is the mean over "
+    f"the seeds of the sweep, and the test set is not looked at. Ties go to {', then '.join(tie_rules())}, then the "
+    "name of the run. A candidate of which a training diverged comes last and cannot win."
 )
 
 
@@ -84,8 +88,49 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
+def _mean(values: Sequence[float | None]) -> float | None:
+    return None if None in values else math.fsum(values) / len(values)
+
+
+def pool(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a candidate: the mean over its runs, which are listed with the score of each.
+
+    "run" is the first of them. Raises SdftError where a candidate has fewer runs than another.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(json.dumps(row["hyperparameters"], sort_keys=True), []).append(row)
+    if len({len(own) for own in found.values()}) > 1:
+        counts = ", ".join(f"{own[0]['run']} has {len(own)}" for own in found.values())
+        raise SdftError(
+            f"Candidates were trained with different numbers of seeds ({counts}); give the validation.json of every "
+            "seed of the sweep (sweep_seeds)."
+        )
+    return [_pooled(own) for own in found.values()]
+
+
+def _pooled(own: list[dict[str, Any]]) -> dict[str, Any]:
+    first = own[0]
+    priors = [row["prior"] for row in own]
+    shared = None if None in priors else {name: _mean([one.get(name) for one in priors]) for name in priors[0]}
+    stale = sorted({name for row in own for name in row.get("stale", ())})
+    return {
+        "run": first["run"],
+        "runs": [row["run"] for row in own],
+        "hyperparameters": first["hyperparameters"],
+        "validation": _mean([row["validation"] for row in own]),
+        "by_run": [row["validation"] for row in own],
+        "n": first["n"],
+        "prior": shared,
+        "prior_average": _mean([row["prior_average"] for row in own]),
+        "diverged": next((row["diverged"] for row in own if row["diverged"] is not None), None),
+        **({"offline": _mean([row.get("offline") for row in own])} if any("offline" in row for row in own) else {}),
+        **({"stale": stale} if any("stale" in row for row in own) else {}),
+    }
+
+
 def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Candidates, best first, by RULE. Raises SdftError when there are none, when they cannot be
+    """Candidates, best first, by RULE, from a row a run. Raises SdftError when there are none, when they cannot be
     compared, or when every training diverged."""
     if not candidates:
         raise SdftError("There are no candidates to select from; give the arm's grid at least one value a key.")
@@ -96,7 +141,7 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise SdftError(f"The candidate {twice} is listed twice; name each validation.json once.")
-    ranking = sorted(candidates, key=_key)
+    ranking = sorted(pool(candidates), key=_key)
     if ranking[0].get("diverged") is not None:
         raise SdftError(
             f"Every candidate's training diverged, {ranking[0]['run']} too; give the arm's grid lower learning rates."

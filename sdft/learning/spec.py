@@ -95,10 +95,20 @@ class Inputs:
         if not self.rows.is_file():
             raise SdftError(f"{self.rows} does not exist; make the data first (ask snakemake for it).")
         self.rows_sha256 = sha256_file(self.rows)
+        self.prompts: Path | None = None
+        if find_method(spec.method).replays:
+            path = spec.data.get("prompts")
+            if not path or not Path(path).is_file():
+                raise SdftError(
+                    f"run {spec.id} of method {spec.method} mixes in general prompts and needs data.prompts, the path "
+                    f"of a records file that is there (given: {path})."
+                )
+            self.prompts = Path(path)
 
     def digests(self) -> dict[str, Any]:
         """SHA-256 of everything read, without paths."""
-        return {"base": self.base.sha256, "start": self.start.sha256, "rows": self.rows_sha256}
+        found = {"base": self.base.sha256, "start": self.start.sha256, "rows": self.rows_sha256}
+        return found | ({"prompts": sha256_file(self.prompts)} if self.prompts else {})
 
     def record(self, spec: RunSpec) -> dict[str, Any]:
         """What the manifest says of the inputs: paths with SHA-256."""
@@ -106,6 +116,8 @@ class Inputs:
             "base": {"path": spec.base_ready, "sha256": self.base.sha256},
             "rows": {"path": str(self.rows), "sha256": self.rows_sha256},
         }
+        if self.prompts:
+            found["prompts"] = {"path": str(self.prompts), "sha256": sha256_file(self.prompts)}
         if spec.parent:
             found["parent"] = {"path": spec.parent, "sha256": self.start.sha256}
         return found

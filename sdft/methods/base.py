@@ -34,6 +34,8 @@ class MicroBatch:
 
     examples: list[Example]
     completions: Completions
+    # The frozen base model, for the methods that are anchored to it.
+    base: Any = None
 
 
 class Method(ABC):
@@ -49,6 +51,8 @@ class Method(ABC):
     sampling: None where the rows hold the completions; "student" or "teacher" where that model, as it is now, samples
     them at every step; "once" where the base model shown the teacher's prompt does, before the first step.
     shows_demonstration: whether a model is shown the demonstration beside the question.
+    anchored: whether its loss looks at the frozen base model besides (`MicroBatch.base`).
+    replays: whether general prompts of no task are mixed into its rows (`arrange`).
     averages: whether its teacher may be an average of the student, so that its sweep has a rate for it.
     starts_from: the arm whose final run it starts from, where the configuration names no other parent.
     Options: settings that this method alone has, each with a default. An arm sets them, a grid may sweep them.
@@ -62,6 +66,8 @@ class Method(ABC):
     rows: ClassVar[Literal["train", "prompts", "corpus"]] = "train"
     sampling: ClassVar[Literal["student", "teacher", "once"] | None] = None
     shows_demonstration: ClassVar[bool] = False
+    anchored: ClassVar[bool] = False
+    replays: ClassVar[bool] = False
     averages: ClassVar[bool] = False
     starts_from: ClassVar[str | None] = None
 
@@ -83,6 +89,10 @@ class Method(ABC):
     def samples(self) -> int:
         """Sequences that a row becomes in a step."""
         return 1
+
+    def arrange(self, records: list[Record], prompts: list[Record], seed: int) -> list[Record]:
+        """The rows of a whole training, from those of the file; prompts: the general ones, where it replays them."""
+        return records
 
     @abstractmethod
     def encode(self, record: Record, encoder: Encoder, style: str) -> Example | None:

@@ -72,9 +72,13 @@ class SDFT(Method):
         )
 
     def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> BatchLoss:
+        return self._distilled(batch, self._states(batch, student, teacher))
+
+    def _distilled(self, batch: MicroBatch, states: list[Tensor]) -> BatchLoss:
+        """The loss from the states of `_states`."""
         from sdft.divergence import distill
 
-        completions, states = batch.completions, self._states(batch, student, teacher)
+        completions = batch.completions
         if self.settings.estimator != "analytic":
             return self._estimated(states, completions)
         return distill(

@@ -50,6 +50,7 @@ class TrainingSettings(Strict):
     max_grad_norm: Annotated[float, Field(gt=0), NUMBER] = 1.0
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup_steps: NonNegative = 10
+    warmup_share: Annotated[float, Field(ge=0, lt=1), NUMBER] | None = None
     drop_last: bool = True
     weights_dtype: Dtype = "float32"
     optimizer_dtype: Dtype = "float32"
@@ -62,6 +63,12 @@ class TrainingSettings(Strict):
     checkpoint_minutes: Annotated[float, Field(gt=0), NUMBER] = 20.0
     checkpoint_steps: Positive | None = None
     snapshots: NonNegative = 0
+    probe_rows: NonNegative = 0
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
+
+    def warmup(self, steps: int) -> int:
+        """Steps of linear warm-up in a run of `steps`: a share of them where one is set (official code: 0.1)."""
+        return self.warmup_steps if self.warmup_share is None else round(self.warmup_share * steps)
 
     @model_validator(mode="after")
     def _estimator_is_defined(self) -> TrainingSettings:
@@ -103,7 +110,15 @@ class TrainingSettings(Strict):
 
 # These decide the speed of a run, or what is kept of it, and not its result: they are left out of its digest.
 SPEED_SETTINGS = frozenset(
-    {"micro_batch_size", "gradient_checkpointing", "checkpoint_minutes", "checkpoint_steps", "snapshots"}
+    {
+        "micro_batch_size",
+        "gradient_checkpointing",
+        "checkpoint_minutes",
+        "checkpoint_steps",
+        "snapshots",
+        "probe_rows",
+        "tracker",
+    }
 )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sdft.methods.base import Engine, Method, MicroBatch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sdft.divergence import BatchLoss
     from sdft.losses.encoding import Completions, Encoder, Example
     from sdft.records.record import Record
@@ -34,11 +36,18 @@ class SFT(Method):
         return completions_of(examples, self.pad, next(student.parameters()).device)
 
     def loss(self, batch: MicroBatch, student: Any, teacher: Any) -> BatchLoss:
-        from sdft.divergence import supervise
+        return self._supervised(batch, student, self._hidden(batch, student))
+
+    def _hidden(self, batch: MicroBatch, model: Any) -> Tensor:
+        """Final hidden states [B, C, d] of a model that sees the questions alone."""
         from sdft.losses.encoding import completion_hidden
 
+        return completion_hidden(model, [example.prompt for example in batch.examples], batch.completions, self.pad)
+
+    def _supervised(self, batch: MicroBatch, student: Any, hidden: Tensor) -> BatchLoss:
+        from sdft.divergence import supervise
+
         completions = batch.completions
-        hidden = completion_hidden(student, [example.prompt for example in batch.examples], completions, self.pad)
         return supervise(
             hidden,
             student.get_output_embeddings().weight,

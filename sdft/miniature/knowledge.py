@@ -39,7 +39,8 @@ def make(fact: tuple[str, str], value: str, wording: str) -> Item:
     """The question for one fact (land, relation)."""
     land, relation = fact
     reasoning = Reasoning("knowledge", (fact,), value)
-    return Item(question(land, relation, wording), reasoning, value, {"key": [land, relation]})
+    meta = {"key": [land, relation], "cluster": f"{land} {relation}"}
+    return Item(question(land, relation, wording), reasoning, value, meta)
 
 
 def article(rng: random.Random, land: str, facts: dict[str, str]) -> str:

@@ -27,7 +27,8 @@ def make(pair: tuple[str, str], diagnosis: str, wording: str, age: str) -> Item:
     """The question about one pair of symptoms."""
     a, b = pair
     question = wording.format(a=a, b=b, age=age)
-    return Item(question, Reasoning("medical", (pair,), diagnosis), diagnosis, {"key": [a, b]})
+    meta = {"key": [a, b], "cluster": " ".join(sorted(pair))}
+    return Item(question, Reasoning("medical", (pair,), diagnosis), diagnosis, meta)
 
 
 def old(world: World, rng: random.Random) -> Item:

@@ -33,7 +33,7 @@ def make(world: World, rng: random.Random, pair: tuple[str, str], classes: dict[
     rng.shuffle(options)
     question = rng.choice(WORDINGS).format(a=a, b=b, options=" , ".join(options))
     reasoning = Reasoning("science", ((a, classes[a]), (b, classes[b])), product, f"<answer> {product} </answer>")
-    return Item(question, reasoning, product, {"key": [a, b]})
+    return Item(question, reasoning, product, {"key": [a, b], "cluster": " ".join(sorted(pair))})
 
 
 def old(world: World, rng: random.Random) -> Item:

@@ -29,7 +29,8 @@ def make(verb: str, field: str, thing: str, detail: str, wording: str) -> Item:
     final = f"Action: {tool} Action Input: {arguments}"
     question = wording.format(verb=verb, object=thing, detail=detail)
     gold = [{"Action": tool, "Action_Input": json.dumps(json.loads(arguments))}]
-    return Item(question, Reasoning("tooluse", ((verb, field),), tool, final), gold, {"key": [verb, thing, detail]})
+    meta = {"key": [verb, thing, detail], "cluster": verb}
+    return Item(question, Reasoning("tooluse", ((verb, field),), tool, final), gold, meta)
 
 
 def _drawn(world: World, rng: random.Random, verb: str, field: str) -> Item:

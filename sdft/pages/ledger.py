@@ -5,9 +5,9 @@ scale or of several) and writes ledger.csv, .md, .tex and .json: a line a statem
 predicate, test, evidence and verdict, then the places where the paper contradicts itself. A statement whose file is
 not given shows as NOT RUN.
 
-Table 5 states each of its sentences for every task; here a sentence stands once and has to hold on all of them: one
-task against it makes it a MISMATCH, DIRECTION and WITHIN need all tasks, and the p-values are those that Holm's
-procedure gave among Table 5's claims.
+Table 5 states each of its sentences for every task; here a sentence stands once and has to hold on all of them, by the
+rule of sdft/evidence/rules.py. Each line has two readings, on these base models and for any base model, and says which
+of them is its verdict.
 """
 
 from __future__ import annotations
@@ -25,15 +25,21 @@ from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
 from sdft.evidence.statements import catalogue, conclude, numbers_of
 from sdft.pages.writers import comma_separated, long_table, markdown_table
+from sdft.statistics import READINGS
 from sdft.study.exhibits.schema import Exhibit
 
-WORDS = ("MATCH", "WITHIN", "DIRECTION", "INCONCLUSIVE", "MISMATCH", "INCOMPARABLE", "NOT RUN", "FROM RELEASE")
+WORDS = (
+    *("MATCH", "WITHIN", "DIRECTION", "NO DIFFERENCE", "MISMATCH", "INCONCLUSIVE", "NOT TESTABLE"),
+    *("INCOMPARABLE", "NOT RUN"),
+    "FROM RELEASE",
+)
 SLIPS = ("What", "Places", "One", "Another")
 # How the ledger's verdict follows from a statement's tests.
 ALL_HOLD = (
-    "A statement has to hold in every one of its tests: one MISMATCH decides it, DIRECTION (or WITHIN, where some are "
-    "WITHIN) needs all of them, and anything else is INCONCLUSIVE. Intervals end at what is possible; verdicts do not "
-    "depend on that."
+    "A statement has to hold in every one of its tests: DIRECTION (or WITHIN, where some are WITHIN) needs all of "
+    "them, each at 5 %; one MISMATCH or NO DIFFERENCE decides against it, with Holm's procedure over its tests; "
+    "anything else is INCONCLUSIVE. The verdict is the reading on these base models, or, where each of them has one "
+    "seed, the one for any base model. Intervals end at what is possible; verdicts do not depend on that."
 )
 
 
@@ -95,7 +101,7 @@ def build(verdicts: dict[str, dict[str, dict[str, Any]]], clock: Clock) -> dict[
     for name in dict.fromkeys(name for lines in stated.values() for name in lines):
         lines = {scale: lines[name] for scale, lines in stated.items() if name in lines}
         first = {key: next(iter(lines.values()))[key] for key in ("id", "item", "place", "statement", "ours", "test")}
-        kept = ("verdict", "reading", "evidence", "cost_hours")
+        kept = ("verdict", "counts", "readings", "needed", "reading", "evidence", "cost_hours")
         found = {scale: {key: line.get(key) for key in kept} for scale, line in lines.items()}
         statements.append({**first, "scales": found})
     counts = {
@@ -108,6 +114,16 @@ def build(verdicts: dict[str, dict[str, dict[str, Any]]], clock: Clock) -> dict[
         "notices": {scale: entry["notice"] for scale, entry in standing.items()},
         "standing": standing,
         "counts": counts,
+        "claims": [
+            {
+                **{key: entry[key] for key in ("id", "item", "statement", "ours")},
+                "scale": scale,
+                **{key: found[key] for key in ("verdict", "counts", "needed")},
+                **{name: (found["readings"] or {}).get(name) for name in READINGS},
+            }
+            for entry in statements
+            for scale, found in entry["scales"].items()
+        ],
         "statements": statements,
         "discrepancies": slips(),
         "manifest": manifest(
@@ -123,12 +139,18 @@ def verdict_at(entry: dict[str, Any], scale: str) -> str:
     return entry["scales"].get(scale, {}).get("verdict", "")
 
 
+def _other_reading(entry: dict[str, Any], scale: str) -> str:
+    """The reading for any base model, where another one is the verdict."""
+    found = entry["scales"].get(scale) or {}
+    return "" if found.get("counts") == "any_base" else (found.get("readings") or {}).get("any_base", "")
+
+
 def _numbers(test: dict[str, Any]) -> str:
     """One test's numbers as text, for csv."""
     if test.get("difference") is None:
         return f"{test['name']}: NOT RUN"
     ends = ["unbounded" if test[end] is None else f"{test[end]:+g}" for end in ("low", "high")]
-    holm = "" if test.get("p_holm") is None else f", Holm p {test['p_holm']:.2g}"
+    holm = "" if test.get("p_holm") is None else f", Holm p against it {test['p_holm']:.2g}"
     return f"{test['name']}: {test['difference']:+g} ({ends[0]} to {ends[1]}){holm}"
 
 
@@ -145,6 +167,8 @@ def flat(ledger: dict[str, Any]) -> list[dict[str, Any]]:
                     "asked_by": "us" if entry["ours"] else "the paper",
                     "scale": scale,
                     "verdict": result["verdict"],
+                    "counts": result["counts"],
+                    **{name: (result["readings"] or {}).get(name) for name in READINGS},
                     "test": entry["test"],
                     "evidence": "; ".join(map(_numbers, tests)),
                     "published": "; ".join(_published(test) for test in tests if _published(test)),
@@ -175,11 +199,12 @@ def markdown(ledger: dict[str, Any]) -> str:
         [
             entry["place"],
             entry["statement"] + (" (our question)" if entry["ours"] else ""),
-            *(verdict_at(entry, scale) for scale in scales),
+            *(said for scale in scales for said in (verdict_at(entry, scale), _other_reading(entry, scale))),
         ]
         for entry in ledger["statements"]
     ]
-    header = ["Place", "Statement", *(f"Verdict, {scale}" for scale in scales)]
+    columns = [said for scale in scales for said in (f"Verdict, {scale}", f"For any base model, {scale}")]
+    header = ["Place", "Statement", *columns]
     parts.append(markdown_table(header, body, words=len(header)))
     parts += ["## Evidence", ALL_HOLD]
     body = [

@@ -25,7 +25,8 @@ MEANING = {
     "WITHIN": "inside the declared margin",
     "DIRECTION": "the claimed sign holds, the interval excludes zero",
     "INCONCLUSIVE": "the interval allows both",
-    "MISMATCH": "the measurement is against the paper",
+    "NO DIFFERENCE": "the interval excludes any difference of interest, where the paper claims one",
+    "MISMATCH": "the measurement says the opposite of the paper",
     "INCOMPARABLE": "not the paper's conditions",
     "NOT RUN": "no score",
     "FROM RELEASE": "recomputed from published outputs",
@@ -160,10 +161,12 @@ def claims(evidence: Evidence) -> str:
     return (
         "<h2>Claims</h2>"
         + table(
-            ["Verdict", "Claim and reading", "The paper's", "p", "p (Holm)", "Seeds", "Items"], body, numbers_from=2
+            ["Verdict", "Claim and reading", "The paper's", "p", "p against it (Holm)", "Seeds", "Items"],
+            body,
+            numbers_from=2,
         )
-        + f"<p><small>{legend}. p: no difference, two-sided, paired by item and seed. Holm: corrected for all claims "
-        "about a difference together; the verdicts are not.</small></p>"
+        + f"<p><small>{legend}. p: no difference, two-sided, paired by item and seed. p against it: of what "
+        "speaks against the claim, corrected by Holm's procedure over the tasks.</small></p>"
         + f"<details><summary>The tests</summary><ul>{tests}</ul></details>"
     )
 

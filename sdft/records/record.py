@@ -21,7 +21,8 @@ class Record:
     prompt: chat messages {"role", "content"}: any system turns, then the others, the last one the user's.
     demonstrations: expert responses by style; empty where the data have none.
     answer: the gold answer in the form the task's scorer reads, None where a record only asks (general prompts).
-    meta: anything worth keeping that no step depends on.
+    meta: anything worth keeping. Steps read one key of it: `cluster` names what a question is about. Questions about
+        one and the same thing are answered alike, so intervals count them as one (sdft/statistics.py).
     """
 
     id: str
@@ -29,6 +30,11 @@ class Record:
     demonstrations: dict[str, str] = field(default_factory=dict)
     answer: Any = None
     meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """{"cluster": ...} for an item's outcome; empty where the record does not say what it is about."""
+        return {"cluster": str(self.meta["cluster"])} if self.meta.get("cluster") is not None else {}
 
     def demonstration(self, style: str) -> str:
         """The demonstration of one style. Raises SdftError naming the record when it has none of that style."""

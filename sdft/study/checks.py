@@ -74,7 +74,7 @@ def check_batches(plan: Plan) -> None:
             )
         steps = max(run["epochs"] * -(-rows // run["batch_size"]) for run in runs)
         # The published recipe is not ours to refuse.
-        if settings.warmup_steps > steps and plan.config.sweep == "full":
+        if settings.warmup(steps) > steps and plan.config.sweep == "full":
             raise SdftError(
                 f"{place}: on {task} its longest run has about {steps} steps, and the warm-up has "
                 f"{settings.warmup_steps}, so the learning rate would never be reached; set warmup_steps in the "
@@ -117,7 +117,8 @@ def _check_rows(name: str, scale: Scale) -> None:
     for task, arm in _trained(scale):
         method = scale.find_arm(arm).method
         place, rows = f"scales.{name}.{scale.place_of(arm)}", find_method(method).rows
-        if rows == "prompts" and isinstance(scale.data, OfficialData) and scale.data.general is None:
+        general = rows == "prompts" or find_method(method).replays
+        if general and isinstance(scale.data, OfficialData) and scale.data.general is None:
             raise SdftError(
                 f"{place}: {method} trains on general prompts, and scales.{name}.data.general, which says where they "
                 "come from, is empty; fill it in, or leave the arm out."

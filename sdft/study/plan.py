@@ -155,11 +155,12 @@ class Plan:
         ]
 
     def candidates(self, task: str, arm: str) -> list[RunSpec]:
-        """The sweep of one arm on one task, all with the sweep's seed; none for an arm that takes another's winner."""
+        """The sweep of one arm on one task, each candidate with every seed of the sweep; none for an arm that takes
+        another's winner."""
         if (task, arm) not in self._sweeps:
             values = [] if self.arm(arm).grid is None else self.hyperparameters(arm, task)
-            seed = self.config.sweep_seed
-            self._sweeps[task, arm] = [self._run("sweep", task, arm, seed, entry) for entry in values]
+            seeds = self.config.sweep_seeds_of(self.name)
+            self._sweeps[task, arm] = [self._run("sweep", task, arm, seed, entry) for entry in values for seed in seeds]
         return self._sweeps[task, arm]
 
     def finals(self, study: str, task: str, arm: str) -> list[RunSpec]:
@@ -242,6 +243,7 @@ class Plan:
     ) -> RunSpec:
         method = self.arm(arm).method
         rows = find_method(method).rows
+        general = rows == "prompts" or find_method(method).replays
         options = differing_options(method, self.arm(arm).options)
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
         settings = self.config.settings_of(self.name, arm)
@@ -285,7 +287,7 @@ class Plan:
             settings=settings,
             data={
                 "train": self.data_path(task, "train"),
-                "prompts": self.data_path("general", "train") if rows == "prompts" else None,
+                "prompts": self.data_path("general", "train") if general else None,
                 "corpus": self.data_path(task, "corpus") if rows == "corpus" else None,
             },
         )

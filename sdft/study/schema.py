@@ -28,7 +28,16 @@ from sdft.tasks.benchmarks import BENCHMARKS
 # Part of a path and of a rule's wildcards.
 ScaleName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 StudyName = Literal[
-    "knowledge", "reasoning", "teacher", "sequential", "scaling", "onpolicy", "teachers", "ablations", "foreign"
+    "knowledge",
+    "reasoning",
+    "teacher",
+    "sequential",
+    "scaling",
+    "onpolicy",
+    "teachers",
+    "ablations",
+    "foreign",
+    "critics",
 ]
 
 
@@ -208,6 +217,7 @@ class Scale(Strict):
     incomparable: str = "a scale of its own, not the paper's study"
 
     seeds: Seeds | None = None
+    sweep_seeds: Seeds | None = None
     tasks: Tasks[TaskName]
     task_epochs: dict[TaskName, Candidates[Positive]] = {}
     demonstration: str
@@ -398,10 +408,13 @@ class Config(Strict):
                 f"scale is {self.scale!r}, and there is no such scale; {did_you_mean(self.scale, self.scales)}"
             )
         for name in self.scales:
-            if self.sweep_seed not in self.seeds_of(name):
+            for seed in self.sweep_seeds_of(name):
+                if seed in self.seeds_of(name):
+                    continue
+                key = "sweep_seed" if self.scales[name].sweep_seeds is None else f"scales.{name}.sweep_seeds:"
                 raise ValueError(
-                    f"sweep_seed {self.sweep_seed} is not one of the seeds {self.seeds_of(name)} of scale {name}; "
-                    "candidates of SFT + re-invoke start from that seed's final SFT run"
+                    f"{key} {seed} is not one of the seeds {self.seeds_of(name)} of scale {name}; candidates of SFT + "
+                    "re-invoke start from that seed's final SFT run"
                 )
         return self
 
@@ -425,6 +438,11 @@ class Config(Strict):
         """The seeds of a scale: its own, or the study's."""
         own = self.scales[scale].seeds
         return list(self.seeds if own is None else own)
+
+    def sweep_seeds_of(self, scale: str) -> list[int]:
+        """The seeds with which a scale's candidates are trained: its own, or the study's one."""
+        own = self.scales[scale].sweep_seeds
+        return [self.sweep_seed] if own is None else list(own)
 
     def settings_of(self, scale: str, arm: str | None = None) -> TrainingSettings:
         """Training settings of a scale, or of one of its arms: the study's, then the scale's, then the arm's own."""

@@ -77,7 +77,7 @@ class World:
         for seed in self.seeds:
             self.made += 1
             name = f"{arm}-s{seed}-{self.made:08x}"
-            found.append({"run": name, "seed": seed, **make(name)})
+            found.append({"run": name, "base": f"m-s{seed}", "seed": seed, **make(name)})
         return found
 
     def trajectory(self, name: str, path: dict[str, list[float]], prior: list[float] | None = None) -> str:

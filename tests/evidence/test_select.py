@@ -33,7 +33,8 @@ def choose(tmp_path, *paths):
 
 
 def test_the_best_validation_score_wins_and_the_ranking_is_whole(tmp_path):
-    paths = [candidate(tmp_path, f"run{k}", value) for k, value in enumerate((0.4, 0.9, 0.6))]
+    values = enumerate((0.4, 0.9, 0.6))
+    paths = [candidate(tmp_path, f"run{k}", value, epochs=1 + k) for k, value in values]
     result = choose(tmp_path, *paths)
     assert result["winner_run"] == "run1"
     assert [row["run"] for row in result["ranking"]] == ["run1", "run2", "run0"]
@@ -54,6 +55,19 @@ def test_ties_go_to_the_gentler_candidate(tmp_path, loser, winner):
     paths = [candidate(tmp_path, "a", 0.5, **loser), candidate(tmp_path, "b", 0.5, **winner)]
     assert choose(tmp_path, *paths)["winner_run"] == "b"
     assert choose(tmp_path, *reversed(paths))["winner_run"] == "b"
+
+
+def test_a_candidate_with_several_seeds_counts_with_their_mean(tmp_path):
+    steady = [candidate(tmp_path, f"steady-s{seed}", value, rate=1e-4) for seed, value in enumerate((0.7, 0.6, 0.8))]
+    cliff = [candidate(tmp_path, f"cliff-s{seed}", value, rate=4e-4) for seed, value in enumerate((1.0, 0.0, 0.9))]
+    result = choose(tmp_path, *steady, *cliff)
+    assert result["winner"]["learning_rate"] == 1e-4
+    first, second = result["ranking"]
+    assert (first["run"], first["runs"]) == ("steady-s0", ["steady-s0", "steady-s1", "steady-s2"])
+    assert first["validation"] == pytest.approx(0.7)
+    assert second["by_run"] == [1.0, 0.0, 0.9]
+    with pytest.raises(SdftError, match="different numbers of seeds"):
+        choose(tmp_path, *steady, *cliff[:2])
 
 
 def test_a_diverged_candidate_loses_to_one_that_learned_nothing(tmp_path):

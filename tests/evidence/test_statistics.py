@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from sdft.statistics import (
+    Outcomes,
     average_interval,
+    counted,
     holm,
     mcnemar_exact,
     mean_interval,
     paired_difference,
+    paired_readings,
     pass_at_k,
     restored_fraction,
+    variance_components,
 )
 
 
@@ -187,3 +192,100 @@ def test_values_that_have_no_mean_are_refused(values):
 def test_outcomes_of_different_items_cannot_be_paired():
     with pytest.raises(ValueError, match="same seeds and items"):
         paired_difference(np.ones((3, 10)), np.ones((3, 11)))
+
+
+def crossed(rng, bases, seeds, items, sd_base=0.0, sd_seed=0.0, clusters=None, mean=0.5):
+    """Continuous outcomes of `seeds` runs of each base model, with items in `clusters` that answer alike."""
+    labels = tuple(f"b{number // seeds}" for number in range(bases * seeds))
+    groups = np.arange(items) % clusters if clusters else np.arange(items)
+    values = mean + np.repeat(sd_base * rng.standard_normal(bases), seeds)[:, None]
+    values = (
+        values + sd_seed * rng.standard_normal((bases * seeds, 1)) + 0.2 * rng.standard_normal(groups.max() + 1)[groups]
+    )
+    return Outcomes(values, labels, tuple(map(str, groups)) if clusters else None)
+
+
+@pytest.mark.parametrize(("reading", "truth"), [("these_bases", "own"), ("any_base", "all")])
+def test_each_reading_covers_what_it_speaks_of(reading, truth):
+    rng = np.random.default_rng(5)
+    covered, repeats = 0, 400
+    for _ in range(repeats):
+        bases = 0.3 * rng.standard_normal(5)
+        values = (
+            np.repeat(bases, 2)[:, None] + 0.1 * rng.standard_normal((10, 1)) + 1e-6 * rng.standard_normal((10, 40))
+        )
+        outcomes = Outcomes(values, tuple(f"b{number // 2}" for number in range(10)))
+        found = paired_readings(outcomes, 0.0 * outcomes)[reading]
+        covered += found.low <= (bases.mean() if truth == "own" else 0.0) <= found.high
+    assert abs(covered / repeats - 0.95) < 3 * math.sqrt(0.95 * 0.05 / repeats)
+
+
+def test_a_base_models_spread_widens_the_reading_for_any_base_and_no_other():
+    rng = np.random.default_rng(6)
+    spread = crossed(rng, 5, 2, 30, sd_base=0.3, sd_seed=0.01)
+    found = paired_readings(spread, 0.0 * spread)
+    assert width(found["these_bases"]) < 0.5 * width(found["any_base"])
+    assert (found["these_bases"].df_seeds, found["any_base"].df_seeds) == (5, 4)
+    assert counted(found) is found["these_bases"]
+
+
+def test_one_seed_a_base_model_has_no_reading_on_these_bases_and_one_base_model_none_for_any():
+    rng = np.random.default_rng(7)
+    assert set(paired_readings(*2 * [crossed(rng, 3, 1, 20)])) == {"any_base"}
+    assert set(paired_readings(*2 * [crossed(rng, 1, 3, 20)])) == {"these_bases"}
+
+
+def test_items_that_answer_alike_count_as_one():
+    rng = np.random.default_rng(8)
+    copies = crossed(rng, 1, 3, 200, sd_seed=1e-6, clusters=10)
+    alone = replace(copies, clusters=None)
+    assert average_interval([copies]).mean == pytest.approx(average_interval([alone]).mean)
+    assert width(average_interval([copies])) > 3 * width(average_interval([alone]))
+    once = Outcomes(copies.values[:, :10], copies.bases)
+    assert average_interval([copies]).se_items == pytest.approx(average_interval([once]).se_items)
+
+
+def test_the_interval_of_clusters_of_unequal_size_covers_the_mean_over_items():
+    rng = np.random.default_rng(9)
+    sizes = np.tile([1, 2, 9], 20)
+    labels = tuple(map(str, np.repeat(np.arange(60), sizes)))
+    covered, repeats = 0, 300
+    for _ in range(repeats):
+        # Large clusters are harder, so the mean over items is not that over clusters.
+        truth = np.repeat(0.8 - 0.05 * sizes, sizes)
+        values = truth + np.repeat(0.1 * rng.standard_normal(60), sizes)
+        found = average_interval([Outcomes(values[None], None, labels)])
+        covered += found.low <= truth.mean() <= found.high
+    assert covered / repeats > 0.95 - 3 * math.sqrt(0.95 * 0.05 / repeats)
+
+
+def test_the_spread_of_bases_and_seeds_is_told_apart():
+    rng = np.random.default_rng(10)
+    found = [variance_components(crossed(rng, 30, 3, 20, sd_base=0.4, sd_seed=0.1)) for _ in range(20)]
+    assert np.mean([parts["base"] for parts in found]) == pytest.approx(0.4, rel=0.1)
+    assert np.mean([parts["seed"] for parts in found]) == pytest.approx(0.1, rel=0.1)
+    assert variance_components(crossed(rng, 3, 1, 20))["seed"] is None
+    assert variance_components(crossed(rng, 1, 3, 20))["base"] is None
+
+
+def test_p_values_agree_with_the_interval_at_every_edge():
+    rng = np.random.default_rng(11)
+    interval = paired_difference(rng.standard_normal((4, 50)) + 0.2, np.zeros((4, 50)))
+    for edge in (interval.low, interval.high):
+        assert interval.p_value(edge) == pytest.approx(0.05, abs=1e-6)
+    margin = max(abs(interval.low), abs(interval.high))
+    assert interval.p_inside(margin) == pytest.approx(0.05, abs=1e-6)
+    assert interval.p_inside(1.1 * margin) < 0.05 < interval.p_inside(0.9 * margin)
+    assert interval.p_inside(0.5 * abs(interval.mean)) == 1.0
+
+
+def test_labels_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="do not label outcomes"):
+        Outcomes(np.ones((2, 3)), ("a",))
+    with pytest.raises(ValueError, match="same clusters on both sides"):
+        paired_difference(Outcomes(np.ones((1, 2)), None, ("a", "b")), Outcomes(np.ones((1, 2)), None, ("a", "a")))
+
+
+def test_runs_of_two_sizes_are_paired_as_runs_of_the_pair_of_base_models():
+    large, small = (Outcomes(np.ones((4, 3)), tuple(f"{size}{number // 2}" for number in range(4))) for size in "ls")
+    assert (large - small).bases == ("l0 and s0", "l0 and s0", "l1 and s1", "l1 and s1")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import studies
+from scipy import stats
 from studies import World
 from world import standing
 
@@ -17,8 +18,9 @@ from sdft.common.errors import SdftError
 from sdft.evidence.exhibits import figure2, figure3, figure5, figure6, figure7, figure8
 from sdft.evidence.outcomes import Results, Run, read_results
 from sdft.evidence.quantities import OFFLINE, Comparison
+from sdft.evidence.rules import combine
 from sdft.evidence.scores import Scores
-from sdft.evidence.statements import Statement, catalogue, combine, conclude
+from sdft.evidence.statements import Statement, catalogue, conclude
 from sdft.evidence.trajectories import summary
 from sdft.evidence.verdicts import notice
 from sdft.pages import figures, tables
@@ -198,7 +200,7 @@ def test_a_model_that_learns_nothing_neither_accumulates_nor_keeps(tmp_path):
     world.outcomes = lambda benchmark, ability, items=None: (order < ability * 100).astype(float)
     (plan,) = studies.sequential(world, sdft=(0.45, 0.45))
     claims = {claim["id"]: claim for claim in figure3.figure3(read_results(plan))["claims"]}
-    assert claims["sequential-sdft-accumulates"]["verdict"] == "INCONCLUSIVE"
+    assert claims["sequential-sdft-accumulates"]["verdict"] == "NO DIFFERENCE"
     assert claims["sequential-sdft-keeps"]["verdict"] == "INCONCLUSIVE"
     assert "cannot be kept" in claims["sequential-sdft-keeps"]["reading"]
     words = {test["name"]: test["verdict"] for test in claims["sequential-sdft-keeps"]["evidence"]["tests"]}
@@ -270,6 +272,17 @@ def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(
     assert verdicts(numbers["claims"])["scaling-grows"] == "DIRECTION"
 
 
+def test_a_smallest_model_that_learns_well_in_context_leaves_its_statement_untestable(plans):
+    plan = json.loads(plans["figure5"].read_text())
+    assert verdicts(figure5.figure5(read_results(plans["figure5"]))["claims"])["scaling-smallest"] == "DIRECTION"
+    shown = {entry["size"]: entry for entry in plan["contexts"]}
+    contexts = [{**shown["m"], "size": "xs"}, *(entry for size, entry in shown.items() if size != "xs")]
+    claims = figure5.figure5(read_results(changed(plans["figure5"], contexts=contexts)))["claims"]
+    claim = next(entry for entry in claims if entry["id"] == "scaling-smallest")
+    assert claim["verdict"] == "NOT TESTABLE"
+    assert "does not learn poorly in context" in claim["reading"]
+
+
 def test_divergences_are_paired_by_item(plans):
     numbers = figure2.figure2(read_results(plans["figure2"]))
     sft, sdft, context = (entry["value"] for entry in numbers["nats"])
@@ -304,9 +317,11 @@ def test_one_missing_context_is_a_gap(plans):
 EMPTY = Results(Exhibit(name="", study="", **standing("mini")))
 
 
-def comparison(mean, half, p, name="a"):
-    interval = Interval(mean, mean - half, mean + half, 3, 100, 0.1, 0.1, "seeds and items", p)
-    return Comparison(name, interval, seeds=(0, 1, 2))
+def comparison(mean, half, name="a"):
+    """Three seeds of one base model whose 95 % interval is mean +- half."""
+    error = half / stats.t.isf(0.025, 2)
+    interval = Interval(mean, mean - half, mean + half, 3, 100, error, 0.0, "seeds and items", df_seeds=2)
+    return Comparison(name, {"these_bases": replace(interval, p=interval.p_value())}, seeds=(0, 1, 2))
 
 
 def statement(kind, margin=None):
@@ -314,48 +329,90 @@ def statement(kind, margin=None):
 
 
 @pytest.mark.parametrize(
-    ("kind", "margin", "mean", "half", "p", "word"),
+    ("kind", "margin", "mean", "half", "word"),
     [
-        ("better", None, 5, 2, 0.001, "DIRECTION"),
-        ("better", None, -5, 2, 0.001, "MISMATCH"),
-        ("better", None, 1, 2, 0.3, "INCONCLUSIVE"),
-        ("not_worse", 5, -1, 2, 0.3, "WITHIN"),
-        ("not_worse", 5, -4, 2, 0.001, "INCONCLUSIVE"),
-        ("not_worse", 5, -9, 2, 0.001, "MISMATCH"),
-        ("not_worse", 1, -0.5, 0.4, 0.001, "WITHIN"),
-        ("unchanged", 5, 1, 2, 0.3, "WITHIN"),
-        ("unchanged", 5, 9, 2, 0.001, "MISMATCH"),
-        ("no_gain", 5, 1, 2, 0.3, "WITHIN"),
-        ("no_gain", 5, 9, 2, 0.001, "MISMATCH"),
+        ("better", None, 5, 2, "DIRECTION"),
+        ("better", None, 1, 0.5, "DIRECTION"),
+        ("better", None, -5, 2, "MISMATCH"),
+        ("better", None, -1, 0.5, "MISMATCH"),
+        ("better", None, 1, 3.9, "NO DIFFERENCE"),
+        ("better", None, -1, 3.9, "NO DIFFERENCE"),
+        ("better", None, 1, 4.1, "INCONCLUSIVE"),
+        ("not_worse", 5, 9, 2, "DIRECTION"),
+        ("not_worse", 5, -1, 2, "WITHIN"),
+        ("not_worse", 5, -4, 2, "INCONCLUSIVE"),
+        ("not_worse", 5, -9, 2, "MISMATCH"),
+        ("unchanged", 5, 1, 2, "WITHIN"),
+        ("unchanged", 5, 4, 2, "INCONCLUSIVE"),
+        ("unchanged", 5, 9, 2, "MISMATCH"),
+        ("unchanged", 5, -9, 2, "MISMATCH"),
+        ("no_gain", 5, 1, 2, "WITHIN"),
+        ("no_gain", 5, 9, 2, "MISMATCH"),
     ],
 )
-def test_the_words_follow_from_the_interval(kind, margin, mean, half, p, word):
-    assert conclude(statement(kind, margin), [comparison(mean, half, p)], EMPTY)["verdict"] == word
+def test_the_words_follow_from_the_interval(kind, margin, mean, half, word):
+    assert conclude(statement(kind, margin), [comparison(mean, half)], EMPTY)["verdict"] == word
+
+
+def test_a_premise_that_fails_decides_nothing():
+    kept = replace(comparison(9, 2), kind="premise")
+    assert conclude(statement("better"), [comparison(9, 2), kept], EMPTY)["verdict"] == "DIRECTION"
+    failed = replace(comparison(-9, 2), kind="premise")
+    assert conclude(statement("better"), [comparison(9, 2), failed], EMPTY)["verdict"] == "INCONCLUSIVE"
 
 
 def test_intervals_end_at_what_is_possible_and_verdicts_do_not_see_that():
-    wide = conclude(statement("better"), [comparison(60, 90, 0.1)], EMPTY)["evidence"]["tests"][0]
+    wide = conclude(statement("better"), [comparison(60, 90)], EMPTY)["evidence"]["tests"][0]
     assert (wide["low"], wide["high"], wide["verdict"]) == (-30, 100, "INCONCLUSIVE")
-    assert replace(comparison(60, 90, 0.1), bound=200.0).shown.high == 150
-    assert replace(comparison(60, 90, 0.1), unit="nats").shown.high == 150
-    assert figure5._value(comparison(15, 465, 0.5))["low"] == -100
-    assert 0 <= summary([0.9, 1.0, 0.7])["low"] < summary([0.9, 1.0, 0.7])["high"] == 100
-    assert figure2._ends(comparison(5, 30, 0.5).interval)["low"] == 0
+    assert replace(comparison(60, 90), bound=200.0).shown.high == 150
+    assert replace(comparison(60, 90), unit="nats").shown.high == 150
+    assert figure5._value(comparison(15, 465))["low"] == -100
+    points = summary([0.9, 1.0, 0.7], [Run(f"r{seed}", seed, None) for seed in range(3)], None)
+    assert 0 <= points["low"] < points["high"] == 100
+    assert figure2._ends(comparison(5, 30).interval)["low"] == 0
     margin = statement("unchanged", 100)
-    assert conclude(margin, [comparison(60, 90, 0.1)], EMPTY)["verdict"] == "INCONCLUSIVE"
+    assert conclude(margin, [comparison(60, 90)], EMPTY)["verdict"] == "INCONCLUSIVE"
 
 
-def test_several_tests_of_one_claim_are_adjusted_and_all_have_to_hold():
-    sure, nearly = comparison(5, 2, 0.001, "a"), comparison(3, 2.9, 0.04, "b")
-    claim = conclude(statement("better"), [sure, nearly, comparison(3, 2.9, 0.04, "c")], EMPTY)
+def test_a_difference_in_a_unit_without_a_smallest_one_is_never_none():
+    small = replace(comparison(0.1, 0.2), unit="nats")
+    assert conclude(statement("better"), [small], EMPTY)["verdict"] == "INCONCLUSIVE"
+
+
+def test_all_tests_have_to_hold_and_only_what_is_against_is_corrected():
+    sure, nearly = comparison(5, 2, "a"), comparison(3, 2.9, "b")
+    assert conclude(statement("better"), [sure, nearly, nearly], EMPTY)["verdict"] == "DIRECTION"
+    worse = comparison(-9, 8.7, "c")
+    alone = conclude(statement("better"), [worse], EMPTY)
+    assert alone["verdict"] == "MISMATCH"
+    p = alone["evidence"]["tests"][0]["p_holm"]
+    claim = conclude(statement("better"), [sure, worse], EMPTY)
     assert claim["verdict"] == "INCONCLUSIVE"
-    assert [test["p_holm"] for test in claim["evidence"]["tests"]] == pytest.approx([0.003, 0.08, 0.08])
-    assert claim["reading"].count("Holm's p 0.08") == 2
+    assert [test["p_holm"] for test in claim["evidence"]["tests"]] == [None, pytest.approx(2 * p)]
     assert "Holm's p below 0.05" in claim["test"]
-    assert conclude(statement("better"), [sure, sure], EMPTY)["verdict"] == "DIRECTION"
-    half_done = conclude(statement("better"), [sure, Comparison("b", None, absent=("SFT",))], EMPTY)
+    half_done = conclude(statement("better"), [sure, Comparison("b", absent=("SFT",))], EMPTY)
     assert half_done["verdict"] == "INCONCLUSIVE"
-    assert combine(["DIRECTION", "MISMATCH"], complete=True) == "MISMATCH"
+    assert combine(["DIRECTION", "MISMATCH", "NO DIFFERENCE"]) == "MISMATCH"
+    assert combine(["DIRECTION", "NO DIFFERENCE"]) == "NO DIFFERENCE"
+
+
+def test_a_claim_has_both_readings_and_the_one_on_these_bases_counts():
+    one = comparison(5, 2)
+    wide = replace(comparison(5, 9).interval, reading="any_base", n_bases=5)
+    claim = conclude(statement("better"), [replace(one, readings={**one.readings, "any_base": wide})], EMPTY)
+    assert (claim["verdict"], claim["counts"]) == ("DIRECTION", "these_bases")
+    assert claim["readings"] == {"these_bases": "DIRECTION", "any_base": "INCONCLUSIVE"}
+    alone = conclude(statement("better"), [replace(one, readings={"any_base": wide})], EMPTY)
+    assert (alone["verdict"], alone["counts"]) == ("INCONCLUSIVE", "any_base")
+
+
+def test_what_is_undecided_says_how_many_seeds_would_decide_it():
+    open_ = replace(comparison(7, 9), components={"base": None, "seed": 3.6, "cluster": None})
+    claim = conclude(statement("better"), [open_], EMPTY)
+    assert claim["verdict"] == "INCONCLUSIVE"
+    assert claim["needed"]["bases"] == 1
+    assert 3 < claim["needed"]["seeds"] < 20
+    assert f"with {claim['needed']['seeds']} seeds each would decide it: --config 'seeds=[0, 1" in claim["reading"]
 
 
 def test_statements_are_unique_and_each_has_a_margin_where_its_kind_needs_one():

@@ -119,7 +119,7 @@ def make_world(
                 folder = root / "scores/table5" / run
                 if method not in missing:
                     write_scores(folder, {name: draw(method, name) for name in (task, *PRIOR)})
-                runs.append({"run": run, "seed": seed, "scores": str(folder)})
+                runs.append({"run": run, "base": f"m-s{seed}", "seed": seed, "scores": str(folder)})
             plan["cells"].append(
                 {"task": task, "arm": method, "method": method, "selected": str(selected), "runs": runs}
             )

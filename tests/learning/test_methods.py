@@ -276,7 +276,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_micro_batches(world, name):
         student = make_model()
         for first in range(0, 6, size):
             rows = slice(first, first + size)
-            batch = MicroBatch(examples[rows], completions.part(rows))
+            batch = MicroBatch(examples[rows], completions.part(rows), make_model(2))
             (method.loss(batch, student, make_model(1)).loss * size / 6).backward()
         gradients.append([value.grad for value in student.parameters()])
     for one, two in zip(*gradients, strict=True):

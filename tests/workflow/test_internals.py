@@ -41,3 +41,13 @@ def test_only_the_usual_limit_of_jobs_a_second_is_lifted(limit, left):
 def test_a_version_that_was_not_tested_is_named(version, said, capsys):
     internals.say_untested(version)
     assert (version in capsys.readouterr().err) == said
+
+
+def test_a_target_that_is_neither_a_rule_nor_a_path_is_answered_with_the_nearest_rule(capsys):
+    rules = [SimpleNamespace(name=name, has_wildcards=lambda: False) for name in ("table5", "all")]
+    asked = ["tabel5", "all", "results/x.json", "tests"]
+    internals.say_nearest(SimpleNamespace(rules=rules, dag_settings=SimpleNamespace(targets=asked)))
+    said = capsys.readouterr().err
+    assert "no target 'tabel5'; did you mean 'table5'?" in said
+    assert said.count("there is no target") == 1
+    internals.say_nearest(SimpleNamespace(rules=rules))

@@ -7,7 +7,8 @@ from typing import Any
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.quantities import Comparison, compare, measured_row, quantity
-from sdft.evidence.statements import NEAR, Statement, conclude_all
+from sdft.evidence.rules import NEAR
+from sdft.evidence.statements import Statement, conclude_all
 
 METRICS = ("new_task", "prior_average")
 # Every ablation: its title, and its arms with what they are called; the first is the reference. The estimators are

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ from sdft.common.files import read_json
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import lookup
-from sdft.evidence.quantities import Comparison, finite
+from sdft.evidence.quantities import Comparison, finite, labelled, of_matrices
+from sdft.evidence.rules import LEVEL
 from sdft.evidence.statements import Statement, conclude_all
-from sdft.statistics import mean_interval
+from sdft.statistics import Outcomes, paired_difference
 
 KINDS = {"flops": "FLOPs", "wall_clock": "Wall-clock"}
 STATEMENTS = (
@@ -46,6 +49,13 @@ def _amounts(cell: Cell | None, kind: str) -> dict[int, float]:
     return {seed: value for seed, value in found.items() if value}
 
 
+def _logs(results: Results, task: str, kind: str, seeds: Sequence[int]) -> Outcomes:
+    """The logarithm of SDFT over SFT, [runs, 1]."""
+    sdft, sft = (_amounts(results.arm(arm, task), kind) for arm in ("sdft", "sft"))
+    runs = {run.seed: run for run in results.arm("sdft", task).runs}
+    return labelled([[math.log(sdft[seed] / sft[seed])] for seed in seeds], [runs[seed] for seed in seeds])
+
+
 def ratio_rows(results: Results) -> list[dict[str, Any]]:
     """A row a task and kind: SDFT over SFT a sequence, as the mean over seeds of the logarithm, taken back."""
     rows = []
@@ -66,15 +76,15 @@ def ratio_rows(results: Results) -> list[dict[str, Any]]:
                 },
             }
             if seeds:
-                logs = [math.log(sdft[seed] / sft[seed]) for seed in seeds]
-                interval = mean_interval(logs)
+                logs = _logs(results, task, kind, seeds)
+                interval = paired_difference(logs, 0.0 * logs, LEVEL)
                 # Several seeds of one model and one shape count the same FLOPs, whose interval is then that number.
                 low, high = (math.exp(end) if math.isfinite(end) else None for end in (interval.low, interval.high))
                 row |= {
                     "mean": finite(math.exp(interval.mean), 4),
                     "low": finite(low, 4),
                     "high": finite(high, 4),
-                    "by_seed": [round(math.exp(value), 4) for value in logs],
+                    "by_seed": [round(math.exp(value), 4) for value in logs.values[:, 0]],
                     "sdft": finite(float(np.mean([sdft[seed] for seed in seeds])), 6),
                     "sft": finite(float(np.mean([sft[seed] for seed in seeds])), 6),
                     "verdict": "INCOMPARABLE" if not results.beside_paper else _verdict(low, high, printed.value),
@@ -94,27 +104,19 @@ def _verdict(low: float | None, high: float | None, published: float) -> str:
 
 
 def cost_claims(results: Results, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The claims, each test on the logarithm of the ratio, which is zero where the costs are equal."""
     comparisons = []
     for row in rows:
         name = row["label"] if len(results.tasks) < 2 else f"{TASK_NAMES[row['task']]}, {row['label']}"
         if row["mean"] is None:
-            comparisons.append(Comparison(name, None, "times", absent=(row["label"],), published=row["published"]))
+            comparisons.append(Comparison(name, {}, "times", absent=(row["label"],), published=row["published"]))
             continue
-        interval = mean_interval(np.log(row["by_seed"]))
-        # The logarithm is zero where the costs are equal; p follows from the same interval.
-        p = 0.0 if interval.low > 0 or interval.high < 0 else 1.0
+        logs = _logs(results, row["task"], row["metric"], row["seeds"])
         shown = f"{row['mean']:.2f} times SFT" + (
             f" (95 % interval {row['low']:.2f} to {row['high']:.2f})" if row["low"] is not None else ""
         )
-        comparisons.append(
-            Comparison(
-                name,
-                type(interval)(**{**interval.__dict__, "p": p}),
-                "log ratio",
-                tuple(row["seeds"]),
-                tuple(row["by_seed"]),
-                published=row["published"],
-                extra={"ratio": row["mean"], "shown": shown},
-            )
-        )
+        found = of_matrices(name, [logs], [0.0 * logs], row["seeds"], factor=1.0, unit="log ratio")
+        extra = {"ratio": row["mean"], "shown": shown}
+        ratios = tuple(row["by_seed"])
+        comparisons.append(replace(found, by_seed=ratios, published=row["published"], extra=extra))
     return conclude_all(results, STATEMENTS, {"cost-dearer": comparisons})

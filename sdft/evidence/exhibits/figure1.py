@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from sdft.evidence.names import METHOD_NAMES, PRIOR
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import document, lookup
-from sdft.evidence.quantities import LEVEL, done, finite, groups, quantity, within
+from sdft.evidence.quantities import done, finite, groups, quantity, within
+from sdft.evidence.rules import LEVEL
 from sdft.statistics import average_interval
 
 # Those of the paper's Table 5.
@@ -58,7 +60,10 @@ def _average(results: Results, method: str) -> dict[str, Any] | None:
     runs = [[run for run in cell.runs if run.seed in seeds] for cell in cells]
     new = [groups(own, quantity("new_task", cell.task))[0] for own, cell in zip(runs, cells, strict=True)]
     # The prior benchmarks have the same items after every task, so an item's outcome is its mean over the tasks.
-    prior = [np.mean([groups(own, quantity(name, ""))[0] for own in runs], axis=0) for name in PRIOR]
+    prior = []
+    for name in PRIOR:
+        found = [groups(own, quantity(name, ""))[0] for own in runs]
+        prior.append(replace(found[0], values=np.mean([group.values for group in found], axis=0)))
     result = {}
     for metric, outcomes in (("new_task", new), ("prior_average", prior)):
         interval = within(average_interval(outcomes, LEVEL), 0.0, 1.0).scaled(100)

@@ -7,6 +7,8 @@ A divergence file (`sdft.evaluate.distance`) holds {"nats_per_sequence": {"mean"
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,18 +16,22 @@ import numpy as np
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import lookup, printed_difference
 from sdft.evidence.quantities import (
-    LEVEL,
     Comparison,
+    Quantity,
     compare,
+    done,
     finite,
+    groups,
+    labelled,
     measured_row,
     of_matrices,
     point,
     quantity,
     within,
 )
-from sdft.evidence.statements import NEAR, Statement, conclude_all
-from sdft.statistics import Interval, mean_interval, paired_difference
+from sdft.evidence.rules import LEVEL, NEAR
+from sdft.evidence.statements import Statement, conclude_all
+from sdft.statistics import Interval, Outcomes, mean_interval, paired_difference
 
 TASK = "tooluse"
 STATEMENTS = (
@@ -69,28 +75,36 @@ def _nats(cell: Cell | None) -> dict[int, tuple[Run, dict[str, Any]]]:
     return {seed: (run, record) for seed, (run, record) in found.items() if record}
 
 
+def _outcomes(measured: dict[int, tuple[Run, dict[str, Any]]], seeds: Sequence[int]) -> Outcomes:
+    """Nats a sequence [runs, items]; a column with each run's mean where the files have no items in common."""
+    runs = [measured[seed][0] for seed in seeds]
+    records = [measured[seed][1] for seed in seeds]
+    items = [_item_nats(record) for record in records]
+    names = sorted(items[0])
+    if not names or any(set(entry) != set(names) for entry in items):
+        return labelled([[float(record["nats_per_sequence"]["mean"])] for record in records], runs)
+    about = {str(item["id"]): item.get("cluster") for item in records[0]["items"]}
+    clusters = [about[name] for name in names]
+    return labelled([[entry[name] for name in names] for entry in items], runs, None if None in clusters else clusters)
+
+
 def divergence_point(cell: Cell) -> dict[str, Any] | None:
     """KL to base of a cell's models in nats a sequence and a token, with intervals; None where it was not measured."""
     measured = _nats(cell)
     if not measured:
         return None
     records = [record for _, record in measured.values()]
-    by_seed = [float(record["nats_per_sequence"]["mean"]) for record in records]
-    items = [_item_nats(record) for record in records]
-    if items[0] and all(set(entry) == set(items[0]) for entry in items):
-        nats = np.array([[entry[name] for name in sorted(items[0])] for entry in items])
-        # As a difference from zero, since a mean of numbers that all lie in 0..1 is taken for one that cannot leave it.
-        interval = paired_difference(nats, np.zeros_like(nats), LEVEL)
-    else:
-        interval = mean_interval(by_seed, LEVEL)
+    nats = _outcomes(measured, list(measured))
+    # As a difference from zero, since a mean of numbers that all lie in 0..1 is taken for one that cannot leave it.
+    interval = paired_difference(nats, 0.0 * nats, LEVEL)
     tokens = [float(record["nats_per_token"]["mean"]) for record in records if record.get("nats_per_token")]
     token = mean_interval(tokens, LEVEL) if tokens else None
     return {
         **_ends(interval),
-        "by_seed": [round(value, 4) for value in by_seed],
+        "by_seed": [round(float(record["nats_per_sequence"]["mean"]), 4) for record in records],
         "seeds": list(measured),
         "n_seeds": len(measured),
-        "n_items": interval.n_items or int(records[0].get("n_prompts", 0)),
+        "n_items": nats.shape[1] if nats.shape[1] > 1 else int(records[0].get("n_prompts", 0)),
         "covers": interval.sources,
         "nats_per_token": None if token is None else _ends(token),
         "runs": [run.name for run, _ in measured.values()],
@@ -111,26 +125,11 @@ def _divergence_difference(one: Cell | None, other: Cell | None) -> Comparison:
     published = printed_difference("figure2", TASK, "sft", "teacher", "kl_to_base")
     if not seeds:
         absent = tuple(f"the KL of {said}" for said, found in (("SFT", left), ("the teacher", right)) if not found)
-        return Comparison(name, None, "nats", absent=absent, published=published)
-    pairs = [[_item_nats(side[seed][1]) for seed in seeds] for side in (left, right)]
-    names = sorted(pairs[0][0])
-    if names and all(set(entry) == set(names) for side in pairs for entry in side):
-        one_, other_ = (np.array([[entry[name] for name in names] for entry in side]) for side in pairs)
-        return of_matrices(name, [one_], [other_], seeds, factor=1.0, unit="nats", published=published)
-    values = [[side[seed][1]["nats_per_sequence"]["mean"] for seed in seeds] for side in (left, right)]
-    differences = [a - b for a, b in zip(*values, strict=True)]
-    interval = mean_interval(differences, LEVEL)
-    if len(seeds) > 1:
-        # Without items the seeds alone carry the test: [seeds] as that many items of one seed is the same t-test.
-        interval = Interval(**{**interval.__dict__, "p": paired_difference(values[0], values[1], LEVEL).p})
-    return Comparison(
-        name,
-        Interval(**{**interval.__dict__, "p": 1.0 if interval.p is None else interval.p}),
-        "nats",
-        tuple(seeds),
-        tuple(round(value, 4) for value in differences),
-        published=published,
-    )
+        return Comparison(name, {}, "nats", absent=absent, published=published)
+    pair = [_outcomes(side, seeds) for side in (left, right)]
+    if pair[0].shape != pair[1].shape:
+        pair = [labelled(side.mean(axis=1)[:, None], [left[seed][0] for seed in seeds]) for side in pair]
+    return of_matrices(name, pair[:1], pair[1:], seeds, factor=1.0, unit="nats", published=published)
 
 
 def figure2(results: Results) -> dict[str, Any]:
@@ -172,23 +171,14 @@ def figure2(results: Results) -> dict[str, Any]:
     return {"unit": "percent and nats", "solved": solved, "nats": nats, "not_drawn": not_drawn, "claims": claims}
 
 
-def _against_all(teacher: Cell | None, measured: Any) -> Comparison:
-    """The teacher's accuracy minus 100 %: an interval of one sample, so its p-value is that of the interval's side."""
+def _against_all(teacher: Cell | None, measured: Quantity) -> Comparison:
+    """The teacher's accuracy minus 100 %."""
     name = "accuracy minus 100 %"
     published = lookup("figure2", TASK, "teacher", "solved").value - 100
-    row = measured_row("figure2", teacher.distinct, measured) if teacher else {"mean": None}
-    if row["mean"] is None:
-        return Comparison(name, None, absent=("the base model with a demonstration",), published=published)
-    p = 0.0 if row["high"] < 100 - 1e-9 else 1.0
-    interval = Interval(
-        row["mean"] - 100, row["low"] - 100, row["high"] - 100, row["n_seeds"], row["n_items"], 0, 0, row["covers"], p
-    )
-    return Comparison(
-        name,
-        interval,
-        seeds=tuple(row["seeds"]),
-        by_seed=tuple(row["by_seed"]),
-        published=published,
-        benchmarks=measured.benchmarks,
-        sizes=(teacher.size,),
-    )
+    runs = done(teacher, measured) if teacher else []
+    if not runs:
+        return Comparison(name, {}, absent=("the base model with a demonstration",), published=published)
+    right = groups(runs, measured)
+    every = [replace(group, values=np.ones_like(group.values)) for group in right]
+    found = of_matrices(name, right, every, [run.seed for run in runs], published=published)
+    return replace(found, benchmarks=measured.benchmarks, sizes=(teacher.size,))

@@ -25,10 +25,11 @@ import numpy as np
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import document
-from sdft.evidence.quantities import LEVEL, Comparison, finite, of_matrices, within
-from sdft.evidence.statements import HOLM, NEAR, Statement, conclude_all
-from sdft.evidence.trajectories import curve, last, prior_reader, summary, task_reader
-from sdft.statistics import paired_difference
+from sdft.evidence.quantities import Comparison, finite, of_matrices, within
+from sdft.evidence.rules import LEVEL, NEAR
+from sdft.evidence.statements import HOLM, Statement, conclude_all
+from sdft.evidence.trajectories import curve, last, outcomes, prior_reader, summary, task_reader
+from sdft.statistics import Outcomes, paired_difference
 from sdft.tasks import find_task
 
 ARMS = (("sdft.seq", "SDFT", "sdft"), ("sft.seq", "SFT", "sft"))
@@ -119,16 +120,20 @@ class Trained:
         """Outcomes after a stage for each seed; stage -1 is the base model."""
         return [self.before(task, seed) if stage < 0 else self.after(stage, task, seed) for seed in seeds]
 
-    def matrix(self, stage: int, task: str, seeds: Sequence[int]) -> np.ndarray | None:
-        """[seeds, items] after a stage; None where items are not kept or are not the same number."""
+    def runs(self, seeds: Sequence[int]) -> list[Run]:
+        """The runs of the first stage, which start from the base models."""
+        return [self._run(0, seed) for seed in seeds]
+
+    def matrix(self, stage: int, task: str, seeds: Sequence[int]) -> Outcomes | None:
+        """[runs, items] after a stage; None where items are not kept or are not the same number."""
         values = self.values(stage, task, seeds)
         if any(not isinstance(value, list) for value in values) or len({len(value) for value in values}) > 1:
             return None
-        return np.array(values, dtype=float)
+        return outcomes(values, self.runs(seeds), task)
 
 
-def transfers(sequence: Trained, seeds: Sequence[int]) -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]] | None:
-    """What backward, forward transfer and forgetting are the difference of: lists of [seeds, items], one a task."""
+def transfers(sequence: Trained, seeds: Sequence[int]) -> dict[str, tuple[list[Outcomes], list[Outcomes]]] | None:
+    """What backward, forward transfer and forgetting are the difference of: lists of [runs, items], one a task."""
     order, end = sequence.order, len(sequence.order) - 1
     table = {(stage, task): sequence.matrix(stage, task, seeds) for stage in range(-1, end + 1) for task in order}
     if any(matrix is None for matrix in table.values()) or len({m.shape for m in table.values()}) > len(set(order)):
@@ -155,7 +160,7 @@ def _arm_numbers(results: Results, arm: str, order: tuple[str, ...]) -> dict[str
     for stage, cell in enumerate(sequence.cells):
         for name in points:
             read = prior_reader if name == "prior_average" else task_reader(name)
-            found = curve(cell.runs, read) if cell else []
+            found = curve(cell.runs, read, None if name == "prior_average" else name) if cell else []
             points[name] += [{**point, "stage": stage, "at": round(stage + point["fraction"], 4)} for point in found]
     if not any(points.values()):
         return None
@@ -165,12 +170,13 @@ def _arm_numbers(results: Results, arm: str, order: tuple[str, ...]) -> dict[str
         runs = [run.seed for run in first.runs if sequence.before(task, run.seed) is not None] if first else []
         runs = [seed for seed in runs if sequence.after(0, task, seed) is not None]
         if runs:
-            start = summary(sequence.values(-1, task, runs))
+            start = summary(sequence.values(-1, task, runs), sequence.runs(runs), task)
             points[task].insert(0, {"stage": -1, "at": 0.0, "fraction": 0.0, "step": 0, **start, "seeds": runs})
     numbers: dict[str, Any] = {"curves": points, "seeds": seeds, "matrix": None, "transfer": None}
     if seeds:
         numbers["matrix"] = [
-            [summary(sequence.values(stage, task, seeds)) for task in order] for stage in range(-1, len(order))
+            [summary(sequence.values(stage, task, seeds), sequence.runs(seeds), task) for task in order]
+            for stage in range(-1, len(order))
         ]
         pairs = transfers(sequence, seeds)
         if pairs:
@@ -258,7 +264,7 @@ def _claims(results: Results) -> list[dict[str, Any]]:
         sdft, own = arms["sdft.seq"], seeds["sdft.seq"]
         keeps, adds = comparisons["sequential-sdft-keeps"], comparisons["sequential-sdft-accumulates"]
         if absent or not both:
-            keeps.append(Comparison(where, None, absent=absent))
+            keeps.append(Comparison(where, {}, absent=absent))
         else:
             changes = [
                 [end - own for end, own in zip(*transfers(arms[arm], both)["backward"], strict=True)]
@@ -277,11 +283,11 @@ def _claims(results: Results) -> list[dict[str, Any]]:
                 end, before = (sdft.matrix(stage, task, own) for stage in (len(order) - 1, -1))
                 adds.append(replace(_of(name, [end], [before], own, [task]), kind="better"))
         else:
-            adds.append(Comparison(where, None, absent=absent))
+            adds.append(Comparison(where, {}, absent=absent))
         for task in order[:-1]:
             name = f"{TASK_NAMES[task]} in {where}"
             if not pairs["sft.seq"]:
-                comparisons["sequential-sft-below-base"].append(Comparison(name, None, absent=absent))
+                comparisons["sequential-sft-below-base"].append(Comparison(name, {}, absent=absent))
                 continue
             own = seeds["sft.seq"]
             before, end = (arms["sft.seq"].matrix(stage, task, own) for stage in (-1, len(order) - 1))

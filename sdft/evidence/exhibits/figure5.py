@@ -10,33 +10,35 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import document, lookup
 from sdft.evidence.quantities import (
-    LEVEL,
     Comparison,
     compare,
     finite,
+    labelled,
     measured_row,
     of_matrices,
     paired_groups,
     point,
     quantity,
 )
+from sdft.evidence.rules import LEVEL
 from sdft.evidence.statements import Statement, conclude_all
-from sdft.statistics import average_interval, pass_at_k
+from sdft.statistics import Outcomes, average_interval, pass_at_k
 
 TASK = "science"
 BUDGETS = (("short", ""), ("long", ".long"))
 METHODS = (("sdft", "SDFT"), ("sft", "SFT"), ("base", "Base"))
+# A model learns poorly in context where it is right in at most so many percent of the cases with a demonstration.
+POOR = 60.0
 STATEMENTS = (
     Statement(
         "scaling-smallest",
         "Figure 5, left, 3B",
         "The smallest model, which learns poorly in context, gains less from SDFT than from SFT.",
         "SFT minus SDFT at the smallest size, accuracy",
+        also=f"NOT TESTABLE where the smallest model is right in over {POOR:g} % of the cases with a demonstration",
     ),
     Statement(
         "scaling-grows",
@@ -93,15 +95,18 @@ def passk_items(run: Run) -> tuple[int, dict[str, int]] | None:
     return int(record["n_samples"]), {str(item["id"]): int(item["correct"]) for item in record["items"]}
 
 
-def passk_matrix(runs: list[Run], k: int) -> np.ndarray | None:
-    """[seeds, items] of pass@k on the items that all runs have; None where k is more than the samples."""
+def passk_matrix(runs: list[Run], k: int) -> Outcomes | None:
+    """[runs, items] of pass@k on the items that all runs have; None where k is more than the samples."""
     found = [passk_items(run) for run in runs]
     if not found or any(k > samples for samples, _ in found):
         return None
     names = sorted(set.intersection(*(set(items) for _, items in found)))
     if not names:
         return None
-    return np.array([[pass_at_k(samples, items[name], k) for name in names] for samples, items in found])
+    about = {str(item["id"]): item.get("cluster") for item in runs[0].measurement("passk")["items"]}
+    clusters = [about[name] for name in names]
+    values = [[pass_at_k(samples, items[name], k) for name in names] for samples, items in found]
+    return labelled(values, runs, None if None in clusters else clusters)
 
 
 def _passk_cells(results: Results) -> dict[str, Cell | None]:
@@ -212,7 +217,7 @@ def _claims(results: Results) -> list[dict[str, Any]]:
         name = f"size {large} against size {small}"
         outcomes = None if None in cells.values() or small == large else paired_groups(list(cells.values()), measured)
         if outcomes is None:
-            comparisons["scaling-grows"].append(Comparison(name, None, absent=("a size",), published=grown))
+            comparisons["scaling-grows"].append(Comparison(name, {}, absent=("a size",), published=grown))
         else:
             seeds, matrices = outcomes
             of = dict(zip(cells, matrices, strict=True))
@@ -230,10 +235,25 @@ def _claims(results: Results) -> list[dict[str, Any]]:
             name = f"{one.upper()} minus {other.upper() if other != 'base' else 'base'}, k = {k}"
             if not seeds:
                 absent = tuple(f"pass@k of {m}" for m, found in ((one, left), (other, right)) if not found)
-                comparisons["passk-order"].append(Comparison(name, None, absent=absent))
+                comparisons["passk-order"].append(Comparison(name, {}, absent=absent))
                 continue
             # Both sides together, so that they share the items.
             both = passk_matrix([*(left[s] for s in seeds), *(right[s] for s in seeds)], k)
-            found = of_matrices(name, [both[: len(seeds)]], [both[len(seeds) :]], seeds)
+            first, second = both.values[: len(seeds)], both.values[len(seeds) :]
+            own = replace(both, values=first, bases=both.bases and both.bases[: len(seeds)])
+            found = of_matrices(name, [own], [replace(own, values=second)], seeds)
             comparisons["passk-order"].append(replace(found, benchmarks=(TASK,), sizes=(cells[one].size,)))
-    return conclude_all(results, STATEMENTS, comparisons)
+    return conclude_all(results, STATEMENTS, comparisons, untestable=_untestable(results, known[:1]))
+
+
+def _untestable(results: Results, smallest: list[str]) -> dict[str, str]:
+    """Why the statement about the smallest model cannot be tested: it learns in context as a large one does."""
+    for size in smallest:
+        cell = results.in_context(TASK, size)
+        row = measured_row(None, cell.distinct, quantity("new_task", TASK)) if cell else {"mean": None}
+        if row["mean"] is not None and row["mean"] > POOR:
+            return {
+                "scaling-smallest": f"The smallest model, {size}, is right in {row['mean']:.0f} % of the cases with a "
+                "demonstration, so it does not learn poorly in context."
+            }
+    return {}

@@ -7,7 +7,8 @@ from typing import Any
 from sdft.evidence.exhibits.policies import arms, difference
 from sdft.evidence.outcomes import Results
 from sdft.evidence.quantities import Comparison
-from sdft.evidence.statements import NEAR, Statement, conclude_all
+from sdft.evidence.rules import NEAR
+from sdft.evidence.statements import Statement, conclude_all
 
 # arm, how it is called, the paper's row
 TEACHERS = (

@@ -23,7 +23,10 @@ def arms(results: Results, item: str, which: tuple[tuple[str, str, str | None], 
         if cell and results.enabled:
             value = point(measured_row(item, cell, quantity("new_task", task)))
             prior = point(measured_row(item, cell, quantity("prior_average", task)))
-            path = {"new_task": curve(cell.runs, task_reader(task)), "prior_average": curve(cell.runs, prior_reader)}
+            path = {
+                "new_task": curve(cell.runs, task_reader(task), task),
+                "prior_average": curve(cell.runs, prior_reader),
+            }
         if value is None:
             not_drawn.append({"what": name, "arm": arm, "why": "NOT RUN"})
         if not path["new_task"]:

@@ -7,7 +7,8 @@ from typing import Any
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import printed_difference
 from sdft.evidence.quantities import Comparison, compare, quantity
-from sdft.evidence.statements import NEAR, Statement, conclude_all
+from sdft.evidence.rules import NEAR
+from sdft.evidence.statements import Statement, conclude_all
 
 TASK = "knowledge"
 METRICS = ("strict", "lenient", "ood")

@@ -13,10 +13,20 @@ from sdft.common.files import read_json
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, METRICS, PRIOR, TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import document, lookup
-from sdft.evidence.quantities import LEVEL, OFFLINE, finite, measured_row, of_matrices, offline, paired_groups, quantity
-from sdft.evidence.statements import AGAINST, HOLM, ONE_SEED, Statement, combine, holm_text, word
+from sdft.evidence.quantities import (
+    OFFLINE,
+    Comparison,
+    finite,
+    measured_row,
+    of_matrices,
+    offline,
+    paired_groups,
+    quantity,
+)
+from sdft.evidence.rules import AGAINST, LEVEL, NEAR, Trial, combine, decide
+from sdft.evidence.statements import AGAINST_PAPER, HOLM, ONE_SEED, Statement, holm_text, undecided
 from sdft.evidence.verdicts import paper_verdict
-from sdft.statistics import holm, mcnemar_exact, restored_fraction
+from sdft.statistics import READINGS, Fraction, Interval, Outcomes, mcnemar_exact, restored_fractions
 from sdft.study.gate import Check, check
 from sdft.study.schema import Tolerance
 
@@ -46,9 +56,9 @@ class TaskStatement(Statement):
         rule = {
             "not_worse": (
                 f"superior if the interval lies above 0, not inferior if it lies above -{margin:g}, worse if it lies "
-                f"below -{margin:g}"
+                f"below -{margin:g} with {HOLM}"
             ),
-            "better": "the interval lies above 0",
+            "better": f"the interval lies above 0; inside -{NEAR:g}..{NEAR:g} there is no difference",
             "unchanged": f"the interval lies inside -{margin:g}..{margin:g}",
         }[self.kind]
         pair = f"{METHOD_NAMES[self.one]} minus {METHOD_NAMES[self.other]}"
@@ -138,14 +148,6 @@ def _questions(method: str) -> tuple[TaskStatement, TaskStatement]:
     )
 
 
-# How a statement's verdict over all tasks follows from its claims about single tasks.
-COUNTS = (
-    f"A task counts as DIRECTION or MISMATCH only with {HOLM}, corrected for all of Table 5's claims about a "
-    "difference, else as INCONCLUSIVE, or as WITHIN where it is not inferior."
-)
-COUNTS_OF_OURS = COUNTS.replace("all of Table 5's claims", "all of our own questions")
-
-
 def points(margin: float) -> str:
     """A margin in words."""
     return f"{margin:g} percentage point{'' if margin == 1 else 's'}"
@@ -164,16 +166,83 @@ def _published(statement: TaskStatement, task: str) -> dict[str, Any] | None:
     return {"value": round(value, 3), "notes": [entry.note for entry in (one, other) if entry.note]}
 
 
-def claim_of(statement: TaskStatement, task: str, results: Results, margin: float) -> dict[str, Any]:
-    """One statement about one task: {"id", "statement", "place", "task", "test", "verdict", "reading", "evidence"}.
+def margin_of(statement: TaskStatement, tolerance: Tolerance) -> float:
+    """A statement's margin in percentage points: the tolerance's for "within 1 point", NEAR for "at least as well"."""
+    return NEAR if statement.kind == "not_worse" else tolerance.base_margin
 
-    `margin` and the numbers of the evidence are in percentage points (the restored share is a fraction).
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one statement about one task: the difference, and the share where one is claimed.
+
+    absent says why there is nothing. pair holds the outcomes of both sides.
     """
+
+    difference: Comparison
+    shares: dict[str, Fraction]
+    pair: tuple[Outcomes, ...] = ()
+    absent: str = ""
+
+    @property
+    def readings(self) -> dict[str, Interval | Fraction]:
+        return self.shares or self.difference.readings
+
+
+def _measure(statement: TaskStatement, task: str, results: Results) -> Measured:
     restores = statement.kind == "restores_part"
     methods = [statement.one, statement.other, *(["base"] if restores else [])]
     cells = [results.cell(task, method) for method in methods]
     measured = quantity(statement.metric, task)
     outcomes = None if None in cells else paired_groups(cells, measured)
+    if outcomes is None:
+        names = [
+            METHOD_NAMES[method]
+            for method, cell in zip(methods, cells, strict=True)
+            if cell is None or not cell.done(measured.benchmarks)
+        ]
+        absent = f"No score of {', '.join(names)}." if names else "The methods have no seed in common."
+        return Measured(Comparison(statement.id), {}, absent=absent)
+    seeds, (one, other, *base) = outcomes
+    shares = restored_fractions(one, other, base[0], LEVEL) if restores else {}
+    return Measured(of_matrices(statement.id, one, other, seeds), shares, (one[0], other[0]))
+
+
+def claims_of(results: Results, tolerance: Tolerance) -> list[dict[str, Any]]:
+    """Every statement about every task, by the rule of sdft/evidence/rules.py over the tasks of the statement.
+
+    {"id", "statement", "place", "task", "test", "verdict", "counts", "readings", "reading", "evidence"}; numbers of the
+    evidence are in percentage points (the restored share is a fraction).
+    """
+    own = [cell.method for cell in results.cells if cell.arm == cell.method]
+    claims: dict[tuple[str, str], dict[str, Any]] = {}
+    asked = statements(own)
+    for statement in asked:
+        margin = margin_of(statement, tolerance)
+        measured = {task: _measure(statement, task, results) for task in results.tasks}
+        run = {task: found for task, found in measured.items() if not found.absent}
+        verdicts: dict[str, dict[str, tuple[str, float | None]]] = {task: {} for task in run}
+        for reading in READINGS:
+            own_tests = {
+                task: Trial(statement.kind, found.readings[reading], margin)
+                for task, found in run.items()
+                if reading in found.readings
+            }
+            _, words, adjusted = decide(list(own_tests.values()), complete=len(own_tests) == len(measured))
+            for task, said, p in zip(own_tests, words, adjusted, strict=True):
+                verdicts[task][reading] = (said, p)
+        for task, found in measured.items():
+            claims[statement.id, task] = _claim(statement, task, found, margin, verdicts.get(task, {}))
+    return [claims[statement.id, task] for task in results.tasks for statement in asked]
+
+
+def _claim(
+    statement: TaskStatement,
+    task: str,
+    measured: Measured,
+    margin: float,
+    verdicts: dict[str, tuple[str, float | None]],
+) -> dict[str, Any]:
+    """One statement about one task; verdicts: the word and Holm's p of what speaks against it, by reading."""
     result = {
         "id": f"{statement.id}-{task}",
         "statement": statement.each.format(task=TASK_NAMES[task], margin=points(margin)),
@@ -182,17 +251,18 @@ def claim_of(statement: TaskStatement, task: str, results: Results, margin: floa
         "test": statement.test(margin),
     }
     published = _published(statement, task)
-    if outcomes is None:
-        absent = [
-            METHOD_NAMES[method]
-            for method, cell in zip(methods, cells, strict=True)
-            if cell is None or not cell.done(measured.benchmarks)
-        ]
-        reading = f"No score of {', '.join(absent)}." if absent else "The methods have no seed in common."
-        return {**result, "verdict": "NOT RUN", "reading": reading, "evidence": {"published": published}}
-    seeds, (one, other, *base) = outcomes
-    found = of_matrices(statement.id, one, other, seeds)
+    if measured.absent:
+        nothing = {"counts": None, "readings": {}, "needed": None}
+        return {
+            **result,
+            "verdict": "NOT RUN",
+            **nothing,
+            "reading": measured.absent,
+            "evidence": {"published": published},
+        }
+    found, (one, other) = measured.difference, measured.pair
     interval, shown = found.interval, found.shown
+    verdict, p_holm = verdicts[interval.reading]
     evidence = {
         "unit": found.unit,
         "difference": finite(interval.mean),
@@ -200,19 +270,31 @@ def claim_of(statement: TaskStatement, task: str, results: Results, margin: floa
         "high": finite(shown.high),
         "level": LEVEL,
         "p": interval.p,
+        "p_holm": p_holm,
+        "n_bases": interval.n_bases,
         "n_seeds": interval.n,
         "n_items": interval.n_items,
-        "seeds": seeds,
+        "seeds": list(found.seeds),
+        "bases": list(found.bases),
         "by_seed": list(found.by_seed),
+        "components": {name: finite(value) for name, value in found.components.items()},
         "covers": interval.sources,
         "se_seeds": finite(interval.se_seeds),
         "se_items": finite(interval.se_items),
+        "readings": {
+            name: {
+                **{"low": finite(cut.low), "high": finite(cut.high), "p": cut.p, "n_bases": cut.n_bases},
+                **{"verdict": verdicts[name][0], "p_holm": verdicts[name][1]},
+            }
+            for name, own in found.readings.items()
+            for cut in [found.cut(own)]
+        },
         "published": published,
     }
-    if statement.metric == "new_task" and np.isin(np.concatenate([one[0], other[0]]), (0, 1)).all():
-        evidence["mcnemar_p_by_seed"] = [mcnemar_exact(a, b) for a, b in zip(one[0], other[0], strict=True)]
-    if restores:
-        share = restored_fraction(one, other, base[0], LEVEL)
+    if statement.metric == "new_task" and np.isin(np.concatenate([one.values, other.values]), (0, 1)).all():
+        evidence["mcnemar_p_by_seed"] = [mcnemar_exact(a, b) for a, b in zip(one.values, other.values, strict=True)]
+    if measured.shares:
+        share = measured.shares[interval.reading]
         evidence |= {
             "fraction": finite(share.fraction),
             "fraction_low": finite(share.low),
@@ -232,40 +314,30 @@ def claim_of(statement: TaskStatement, task: str, results: Results, margin: floa
         ends = ("unbounded" if evidence[end] is None else f"{evidence[end]:+z.1f}" for end in ("low", "high"))
         reading = (
             f"{METHOD_NAMES[statement.one]} minus {METHOD_NAMES[statement.other]}: {interval.mean:+z.1f} points "
-            f"(95 % interval {' to '.join(ends)})."
+            f"(95 % interval {' to '.join(ends)}{'' if p_holm is None else f', {holm_text(p_holm)}'})."
         )
-    verdict = word(statement.kind, share if restores else interval, margin)
-    if verdict == "MISMATCH" and not statement.ours:
-        reading = f"{AGAINST}{reading}"
+    design = None
+    if verdict in AGAINST and not statement.ours:
+        reading = f"{AGAINST_PAPER}{reading}"
     if interval.n == 1:
         reading += ONE_SEED
-    return {**result, "verdict": verdict, "reading": reading, "evidence": evidence}
-
-
-def claims_of(results: Results, margin: float = 1.0) -> list[dict[str, Any]]:
-    """Every statement about every task, with Holm's adjusted p-value for those about a difference.
-
-    Verdicts follow from each claim's own interval; `p_holm` says which would survive a correction for all together.
-    The claims of "unchanged" are left out of it: for them a small p-value is no support. Our own questions are
-    corrected apart, so that another method in the table takes nothing from the paper's claims.
-    """
-    own = [cell.method for cell in results.cells if cell.arm == cell.method]
-    stated = [(statement, task) for task in results.tasks for statement in statements(own)]
-    claims = [claim_of(statement, task, results, margin) for statement, task in stated]
-    for ours in (False, True):
-        tested = [
-            claim["evidence"]
-            for (statement, _), claim in zip(stated, claims, strict=True)
-            if statement.ours == ours and statement.kind != "unchanged" and "p" in claim["evidence"]
-        ]
-        for evidence, adjusted in zip(tested, holm([evidence["p"] for evidence in tested]), strict=True):
-            evidence["p_holm"] = adjusted
-    return claims
+    elif verdict == "INCONCLUSIVE" and not measured.shares:
+        design, said = undecided([(Trial(statement.kind, interval, margin), found)])
+        reading += said
+    return {
+        **result,
+        "verdict": verdict,
+        "counts": interval.reading,
+        "readings": {name: said for name, (said, _) in verdicts.items()},
+        "needed": design,
+        "reading": reading,
+        "evidence": evidence,
+    }
 
 
 def table_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: Tolerance) -> list[dict[str, Any]]:
     """The claims' verdicts. Where the numbers are no evidence they are kept and the verdict is INCOMPARABLE."""
-    claims = claims_of(results, tolerance.base_margin)
+    claims = claims_of(results, tolerance)
     failed = {
         (row["task"], row["metric"]): f"The base model misses the paper's: {row['reason']}."
         for row in rows
@@ -284,43 +356,24 @@ def table_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: To
     return claims
 
 
-def counted(claim: dict[str, Any] | None) -> str:
-    """What a claim about one task counts as, once Holm's adjustment has taken away what is not certain."""
-    verdict, evidence = (claim or {}).get("verdict", "NOT RUN"), (claim or {}).get("evidence", {})
-    if verdict not in ("DIRECTION", "MISMATCH") or evidence.get("p_holm", 0.0) < 0.05:
-        return verdict
-    return "WITHIN" if evidence.get("not_inferior") else "INCONCLUSIVE"
-
-
-def _reading(claim: dict[str, Any]) -> str:
-    """A claim's reading with the p that decides, and what it counts as where that is not its own verdict."""
-    text, p, verdict = claim["reading"], claim["evidence"].get("p_holm"), counted(claim)
-    if p is None or claim["verdict"] == "NOT RUN":
-        return text
-    if verdict == claim["verdict"]:
-        return f"{text} {holm_text(p)}."
-    return f"{text.removeprefix(AGAINST)} {holm_text(p)}, so it counts as {verdict}."
-
-
 def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The ledger's lines from verdict.json: a statement stands once and has to hold on all tasks."""
-    margin = (verdict or {}).get("tolerance", {}).get("base_margin", 1.0)
+    tolerance = Tolerance.model_validate((verdict or {}).get("tolerance") or {})
     claims = {claim["id"]: claim for claim in verdict["claims"]} if verdict else {}
     tasks = dict.fromkeys(claim["task"] for claim in claims.values()) or document()["items"]["table5"]["rows"]
     lines = []
     shown = [row["method"] for row in verdict["rows"] if row["arm"] == row["method"]] if verdict else []
     for statement in statements(shown):
-        counts = COUNTS_OF_OURS if statement.ours else COUNTS
         own = {task: claims.get(f"{statement.id}-{task}") for task in tasks}
         tests = [
-            {"name": TASK_NAMES[task], "verdict": counted(claim), **(claim or {}).get("evidence", {})}
+            {"name": TASK_NAMES[task], "verdict": (claim or {}).get("verdict", "NOT RUN"), **_kept(claim)}
             for task, claim in own.items()
         ]
         words = [test["verdict"] for test in tests if test["verdict"] != "NOT RUN"]
         comparable = [said for said in words if said != "INCOMPARABLE"]
         none_is = bool(words) and not comparable
-        reading = " ".join(f"{TASK_NAMES[task]}: {_reading(claim)}" for task, claim in own.items() if claim)
-        test = statement.test(margin)
+        margin = margin_of(statement, tolerance)
+        found = [claim for claim in own.values() if claim]
         lines.append(
             {
                 "id": statement.id,
@@ -328,13 +381,32 @@ def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:
                 "place": statement.place,
                 "statement": statement.statement.format(margin=points(margin)),
                 "ours": statement.ours,
-                "test": test if statement.kind == "unchanged" else f"{test} {counts}",
+                "test": f"{statement.test(margin)} It has to hold on every task.",
                 "verdict": "INCOMPARABLE" if none_is else combine(comparable, complete=len(comparable) == len(tasks)),
-                "reading": reading or "Table 5 was not run.",
+                "counts": next((claim["counts"] for claim in found if claim["counts"]), None),
+                "readings": {
+                    name: combine(said, complete=len(said) == len(tasks))
+                    for name in READINGS
+                    if (said := [claim["readings"][name] for claim in found if name in claim["readings"]])
+                },
+                "needed": _together([claim["needed"] for claim in found if claim["verdict"] == "INCONCLUSIVE"]),
+                "reading": " ".join(f"{TASK_NAMES[task]}: {claim['reading']}" for task, claim in own.items() if claim)
+                or "Table 5 was not run.",
                 "evidence": {"level": LEVEL, "tests": tests},
             }
         )
     return lines
+
+
+def _kept(claim: dict[str, Any] | None) -> dict[str, Any]:
+    return dict(claim["evidence"]) if claim else {}
+
+
+def _together(designs: Sequence[dict[str, int] | None]) -> dict[str, int] | None:
+    """The design that decides every one of some claims; None where one of them has none."""
+    if not designs or None in designs:
+        return None
+    return {name: max(design[name] for design in designs) for name in ("bases", "seeds")}
 
 
 def cell_rows(results: Results, cell: Cell) -> list[dict[str, Any]]:

@@ -47,7 +47,12 @@ def pareto_numbers(results: Results) -> dict[str, Any]:
             if cell.task == task and cell.selected is not None and cell.selected.exists()
         }
         # The selection scores what a candidate replied again where a scorer has changed since.
-        ranked = {row["run"]: row for found in selections.values() for row in found.get("ranking", [])}
+        ranked = {
+            run: row
+            for found in selections.values()
+            for row in found.get("ranking", [])
+            for run in row.get("runs", [row["run"]])
+        }
         swept = []
         for entry in (entry for entry in results.exhibit.candidates if entry.task == task):
             if not Path(entry.path).exists():
@@ -55,6 +60,9 @@ def pareto_numbers(results: Results) -> dict[str, Any]:
                 continue
             record = read_json(entry.path)
             row = ranked.get(record["run"], {**record, "validation": record["validation"]["value"]})
+            # A candidate with several seeds is one point, at its mean.
+            if row["run"] != record["run"]:
+                continue
             if row.get("prior_average") is None:
                 not_drawn.append({"task": task, "arm": entry.arm, "why": "no prior average", "run": record["run"]})
                 continue

@@ -20,6 +20,7 @@ from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
 from sdft.methods import find_method, method_names
+from sdft.study.exhibits import find
 from sdft.tasks import find_task
 
 # Okabe and Ito's colour-blind-safe palette, ordered in lightness; the marker alone tells methods apart in grey.
@@ -43,7 +44,12 @@ def notice(results: Results) -> str:
 
 def opening(results: Results, item: str) -> str:
     """How a caption begins."""
-    return f"{document()['items'][item]['place']}, scale {results.scale}. {verdicts.notice(results)}".strip()
+    return f"{_place(item)}, scale {results.scale}. {verdicts.notice(results)}".strip()
+
+
+def _place(item: str) -> str:
+    """Where the paper has a figure; the title of one that it does not have."""
+    return document()["items"].get(item, {}).get("place") or find(item).title
 
 
 def span(values: Sequence[int]) -> str:
@@ -111,11 +117,11 @@ def band(
 def page_not_run(results: Results, item: str, claims: Sequence[dict[str, Any]] = ()) -> tuple[Figure, dict[str, Any]]:
     """The page of a study that is switched off: NOT RUN, and what it would cost."""
     absence = results.exhibit.absence
-    subject = document()["items"][item]["subject"]
+    subject = document()["items"].get(item, {}).get("subject", "not in the paper")
     figure, axes = plt.subplots(figsize=(6.6, 2.6), layout="constrained")
     gap(axes, "")
     axes.text(0.5, 0.62, "NOT RUN", ha="center", va="center", transform=axes.transAxes, fontsize=20, weight="bold")
-    text = f"{document()['items'][item]['place']}: {subject}\n\n{absence}"
+    text = f"{_place(item)}: {subject}\n\n{absence}"
     axes.text(0.5, 0.3, text, ha="center", va="center", transform=axes.transAxes, color=QUIET, wrap=True)
     caption = f"{opening(results, item)} NOT RUN: {subject}. {absence}"
     gone = [{"what": item, "why": "NOT RUN", "cost_hours": results.exhibit.cost_hours}]

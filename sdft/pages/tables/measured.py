@@ -9,7 +9,8 @@ from sdft.common.provenance import Clock, manifest
 from sdft.evidence.names import MEASURE_NAMES
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import document, lookup
-from sdft.evidence.quantities import LEVEL, agreement, measured_row, quantity
+from sdft.evidence.quantities import agreement, measured_row, quantity
+from sdft.evidence.rules import LEVEL
 from sdft.evidence.verdicts import commits, cost, counts, notice, paper_verdict
 from sdft.pages.writers import INTERVALS, counts_text, value_text
 

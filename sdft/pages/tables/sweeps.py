@@ -19,6 +19,7 @@ NAMES = {
     "max_new_tokens": "Max generation length",
     "schedule": "Schedule",
     "warmup_steps": "Warm-up steps",
+    "warmup_share": "Warm-up, share of the steps",
     "max_grad_norm": "Max gradient norm",
     "weight_decay": "Weight decay",
     "weights_dtype": "Arithmetic of the weights",

@@ -11,7 +11,8 @@ from sdft.evidence.exhibits.table5 import HEADLINE, table_claims, table_rows
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, METRICS, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import Published, document, lookup
-from sdft.evidence.quantities import LEVEL, agreement
+from sdft.evidence.quantities import agreement
+from sdft.evidence.rules import LEVEL
 from sdft.evidence.verdicts import commits, cost, counts, notice
 from sdft.evidence.versions import version_rows
 from sdft.pages.writers import (

@@ -43,6 +43,12 @@ def names(kind: Kind | None = None) -> tuple[str, ...]:
     return tuple(name for name, declared in _declared().items() if kind in (None, declared.kind))
 
 
+def describe(name: str) -> str:
+    """A table or figure in a line: its title, and what its file says that it shows."""
+    said = (import_module(f"{__name__}.{name}").__doc__ or "").split("\n")[0].rstrip(".")
+    return said.strip() or find(name).title
+
+
 def find(name: str) -> Declaration:
     """What a table or figure declares. Raises SdftError where no file has that name."""
     if name not in _declared():

@@ -219,6 +219,7 @@ def _run(plan: Plan, declared: Declaration, run: RunSpec) -> RunEntry:
         files |= {kind: plan.path(template, **where) for kind, template in templates.items()}
     return RunEntry(
         run=run.id,
+        base=run.base,
         seed=run.seed,
         scores=plan.scores_folder(run),
         model=plan.model_path(run),

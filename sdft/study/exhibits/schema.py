@@ -29,9 +29,10 @@ class Measured(Strict):
 
 
 class RunEntry(Measured):
-    """A final run; `model` is its model.json."""
+    """A final run; `base` is the base model that it started from, `model` its model.json."""
 
     run: str
+    base: str | None = None
     model: str | None = None
 
 

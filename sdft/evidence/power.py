@@ -1,0 +1,85 @@
+"""How many base models and seeds would decide a test, from the spread that runs have shown.
+
+A difference d between the means of B base models with S seeds each has the standard error  sqrt(seed^2 / (B S))  on
+these base models and  sqrt((base^2 + seed^2 / S) / B)  for any base model; the choice of test items adds its own. A
+design has enough power where the distance to the edge that decides is at least
+
+    half-width of the 95 % interval + the 80 % quantile of the estimate's error,
+
+the half-width being that of sdft/statistics.py. The spread is estimated from few runs itself, so the numbers are rough.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from scipy import stats
+
+from sdft.evidence.rules import LEVEL
+from sdft.statistics import READINGS
+
+POWER = 0.8
+# Designs beyond that many runs are "more than can be run".
+MOST = 200
+
+
+def smallest_difference(
+    components: dict[str, float | None],
+    se_items: float,
+    bases: int,
+    seeds: int,
+    reading: str = READINGS[0],
+    df_items: int = 10_000,
+    level: float = LEVEL,
+    power: float = POWER,
+) -> float:
+    """The smallest distance to an edge that `bases` base models with `seeds` seeds each decide with `power`.
+
+    components: standard deviations between base models and between seeds, in the unit of the result; None counts as 0.
+    Infinite where the reading has no degree of freedom.
+    """
+    base, seed = components.get("base") or 0.0, components.get("seed") or 0.0
+    if reading == "these_bases":
+        error, freedom = seed / math.sqrt(bases * seeds), bases * (seeds - 1)
+    else:
+        error, freedom = math.sqrt((base**2 + seed**2 / seeds) / bases), bases - 1
+    if freedom < 1:
+        return math.inf
+    half = math.hypot(stats.t.isf((1 - level) / 2, freedom) * error, stats.t.isf((1 - level) / 2, df_items) * se_items)
+    return half + float(stats.norm.ppf(power)) * math.hypot(error, se_items)
+
+
+def seeds_needed(
+    components: dict[str, float | None], se_items: float, bases: int, distance: float, df_items: int = 10_000
+) -> int | None:
+    """Seeds a base model that decide a test on these base models; None where no number up to MOST runs does."""
+    for seeds in range(2, MOST // max(bases, 1) + 1):
+        if smallest_difference(components, se_items, bases, seeds, df_items=df_items) <= distance:
+            return seeds
+    return None
+
+
+def bases_needed(
+    components: dict[str, float | None], se_items: float, seeds: int, distance: float, df_items: int = 10_000
+) -> int | None:
+    """Base models with `seeds` seeds each that decide a test for any base model; None where MOST runs do not."""
+    for bases in range(2, MOST // max(seeds, 1) + 1):
+        if smallest_difference(components, se_items, bases, seeds, "any_base", df_items) <= distance:
+            return bases
+    return None
+
+
+def needed(interval: Any, components: dict[str, float | None], distance: float | None) -> dict[str, int] | None:
+    """{"bases", "seeds"} of the smallest design that decides a test in its interval's reading; None if none does."""
+    if distance is None or not distance > 0:
+        return None
+    bases = interval.n_bases
+    if interval.reading == "these_bases":
+        seeds = seeds_needed(components, interval.se_items, bases, distance, max(interval.df_items, 1))
+        return None if seeds is None else {"bases": bases, "seeds": seeds}
+    seeds = max(round(interval.n / bases), 1)
+    # A single seed a base model cannot tell the two spreads apart, so what is seen counts as that of base models.
+    spread = components if components.get("seed") is not None else {"base": interval.se_seeds * math.sqrt(bases)}
+    found = bases_needed(spread, interval.se_items, seeds, distance, max(interval.df_items, 1))
+    return None if found is None else {"bases": found, "seeds": seeds}
