@@ -11,6 +11,10 @@ min_version("9.20")
 configfile: "config.yaml"
 
 
+# What `snakemake --report report.zip` says first; captions of its files lie beside it.
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/recovery.smk"
 include: "rules/errors.smk"

@@ -8,7 +8,13 @@ rule figure:
         planned(steps.shown.exhibit_files),
         style="sdft/pages/figures.mplstyle",
     output:
-        files=expand(paths.FIGURE, kind=["pdf", "svg", "png", "json"], allow_missing=True),
+        files=expand(paths.FIGURE, kind=["pdf", "png", "json"], allow_missing=True),
+        drawing=report(
+            expand(paths.FIGURE, kind="svg", allow_missing=True),
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}", "scale": "{scale}"},
+        ),
         plan=paths.FIGURE_PLAN,
     log:
         paths.log("figures/{figure}"),

@@ -1,17 +1,24 @@
-# The reports: notebooks that display what the other rules computed, executed by papermill and rendered without code.
+# The reports: pages that show what the other rules computed, made by a notebook that papermill executes.
 
 
 # The executed notebook is a log, so that it is still there when a cell fails.
 rule render_report:
     input:
-        notebook="notebooks/table5.ipynb",
+        notebook="notebooks/site.ipynb",
         verdict=expand(paths.VERDICT, table="table5", allow_missing=True),
         plan=expand(paths.TABLE_PLAN, table="table5", allow_missing=True),
         figures=expand(paths.FIGURE, figure="figure4", kind=["svg", "json"], allow_missing=True),
         selected=planned(steps.shown.selected_files),
         script="workflow_scripts/render_report.py",
     output:
-        paths.REPORT,
+        page=report(
+            paths.REPORT,
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"page": "Table 5", "scale": "{scale}"},
+        ),
+        plan=paths.REPORT_PLAN,
+        pages=directory(paths.REPORT_PAGES),
     log:
         notebook=f"{paths.LOGS}/reports/report.ipynb",
         text=paths.log("reports/report"),
@@ -19,11 +26,12 @@ rule render_report:
     conda:
         "../envs/analysis.yaml"
     params:
-        results=subpath(output[0], ancestor=2),
+        spec=planned(steps.shown.site_spec, entry="report", target="table5"),
         code=planned(steps.code.page_code, step="report"),
     shell:
-        "python {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output} "
-        "--parameters results={params.results} > {log.text} 2>&1"
+        "printf '%s' {params.spec:q} > {output.plan} && "
+        "python {input.script} --notebook {input.notebook} --executed {log.notebook} --out {output.page} "
+        "--parameters spec={output.plan} > {log.text} 2>&1"
 
 
 # Every sentence of the paper that can be tested, with what the tables and figures found.
@@ -31,7 +39,13 @@ rule ledger:
     input:
         planned(steps.shown.shown_files),
     output:
-        expand(paths.LEDGER, kind=["json", "md", "csv", "tex"], allow_missing=True),
+        expand(paths.LEDGER, kind=["json", "md", "tex"], allow_missing=True),
+        csv=report(
+            expand(paths.LEDGER, kind="csv", allow_missing=True),
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"page": "ledger", "scale": "{scale}"},
+        ),
     log:
         paths.log("claims/ledger"),
     localrule: True
@@ -47,12 +61,22 @@ rule ledger:
 use rule render_report as render_results with:
     input:
         planned(steps.shown.shown_files),
-        notebook="notebooks/results.ipynb",
+        notebook="notebooks/site.ipynb",
         ledger=expand(paths.LEDGER, kind="json", allow_missing=True),
         script="workflow_scripts/render_report.py",
     output:
-        paths.RESULTS,
+        page=report(
+            paths.RESULTS,
+            caption="../report/page.rst",
+            category="Pages",
+            labels={"page": "everything", "scale": "{scale}"},
+        ),
+        plan=paths.RESULTS_PLAN,
+        pages=directory(paths.RESULTS_PAGES),
     log:
         notebook=f"{paths.LOGS}/reports/results.ipynb",
         text=paths.log("reports/results"),
     localrule: True
+    params:
+        spec=planned(steps.shown.site_spec, entry="results", target="all"),
+        code=planned(steps.code.page_code, step="report"),

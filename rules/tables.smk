@@ -8,7 +8,13 @@ rule table:
     output:
         plan=paths.TABLE_PLAN,
         verdict=paths.VERDICT,
-        files=expand(paths.TABLE, kind=["csv", "md", "tex"], allow_missing=True),
+        files=expand(paths.TABLE, kind=["md", "tex"], allow_missing=True),
+        csv=report(
+            expand(paths.TABLE, kind="csv", allow_missing=True),
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}", "scale": "{scale}"},
+        ),
     log:
         paths.log("tables/{table}"),
     localrule: True

@@ -1,13 +1,14 @@
-"""Execute a notebook and render its outputs, without code, as one self-contained HTML page.
+"""Execute a notebook and write the pages that it displays: an entry page, and the others in the folder beside it.
 
-Equal notebooks and inputs give equal bytes. When a cell fails, the executed notebook is kept and there is no page.
+A page is an output of the notebook whose metadata name it: `page` is its path below the entry page's folder. Equal
+notebooks and inputs give equal bytes. When a cell fails, the executed notebook is kept and there is no page.
 """
 
 from __future__ import annotations
 
 import argparse
-import html
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,58 +21,6 @@ from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import write_text
 
 LARGEST = 5_000_000  # bytes; a page above this does not open well on a phone
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-{style}
-</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-
-STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff;
-  overflow-wrap: break-word; }
-main { max-width: 72rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; }
-h2 { font-size: 1.25rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
-.claim { font-size: 1.1rem; font-weight: 600; }
-.stamp { padding: .4rem .8rem; border: 3px solid #b00020; color: #b00020; font-size: 1.3rem;
-  font-weight: 700; text-align: center; }
-.against { border-left: 4px solid #b00020; padding: .1rem .8rem; background: #fdf1f2; }
-.scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
-table { border-collapse: collapse; font-size: .88rem; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #e4e4e4; text-align: left; vertical-align: top; }
-th { border-bottom: 2px solid #888; }
-td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.wide { min-width: 15rem; }
-.figure svg { width: 100%; max-width: 64rem; height: auto; }
-.papers { background: #f6f6f6; padding: .2rem .8rem .8rem; margin-top: 2rem; }
-.papers h2 { margin-top: .6rem; font-style: italic; }
-.verdict { display: inline-block; padding: 0 .4rem; border: 1px solid #777; border-radius: .25rem; font-size: .75rem;
-  font-weight: 700; white-space: nowrap; background: #eee; }
-.verdict.match, .verdict.within, .verdict.direction { background: #d9ead3; border-color: #38761d; }
-.verdict.mismatch { background: #f4cccc; border-color: #b00020; }
-.verdict.inconclusive { background: #fff2cc; border-color: #9a7400; }
-dl { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .2rem 1rem; }
-dd { margin: 0; min-width: 0; }
-code { font-size: .85em; overflow-wrap: anywhere; }
-details { margin: .4rem 0; }
-summary { cursor: pointer; }
-@media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dt { font-weight: 600; } }
-""".strip()
 
 
 def parameters(assignments: Sequence[str], notebook: Path) -> dict[str, str]:
@@ -129,35 +78,44 @@ def execute(notebook: Path, executed: Path, values: dict[str, str]):
     return result
 
 
-def render(notebook, title: str) -> str:
-    """The notebook's outputs as a page without code, scripts or anything fetched from elsewhere."""
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(
-        template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
-    )
-    body, _ = exporter.from_notebook_node(notebook)
-    return PAGE.format(title=html.escape(title), style=STYLE, body=body.strip())
+def pages(notebook) -> dict[str, str]:
+    """The pages among a notebook's outputs, by their paths. Raises SdftError where one is too large."""
+    found = {
+        output.metadata["page"]: output.data["text/html"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "page" in output.get("metadata", {})
+    }
+    for path, text in found.items():
+        if len(text.encode()) > LARGEST:
+            raise SdftError(f"The page {path} would be {len(text.encode()) / 1e6:.1f} MB; simplify its figures.")
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--notebook", type=Path, required=True, help="the source notebook")
     parser.add_argument("--executed", type=Path, required=True, help="where the executed notebook goes, a log")
-    parser.add_argument("--out", type=Path, required=True, help="the page")
-    parser.add_argument("--title", default="SDFT, reproduced", help="title of the page")
+    parser.add_argument("--out", type=Path, required=True, help="the entry page; a folder of its name holds the others")
     parser.add_argument("--parameters", nargs="*", default=[], metavar="NAME=VALUE", help="text, never a number")
     options = parser.parse_args(arguments)
+    out, folder = options.out, options.out.with_suffix("")
     try:
         values = parameters(options.parameters, options.notebook)
-        page = render(execute(options.notebook, options.executed, values), options.title)
-        if len(page.encode()) > LARGEST:
-            raise SdftError(f"The page would be {len(page.encode()) / 1e6:.1f} MB; simplify its figures.")
+        # Pages of an earlier run would pass for the result of this one.
+        shutil.rmtree(folder, ignore_errors=True)
+        found = pages(execute(options.notebook, options.executed, values))
+        if out.name not in found:
+            raise SdftError(f"{options.notebook} displays no page {out.name}, only {', '.join(found) or 'none'}.")
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(found, key=lambda path: path == out.name):
+            write_text(out.parent / path, found[path])
     except BaseException:
-        # A page of an earlier run would pass for the result of this one.
-        options.out.unlink(missing_ok=True)
+        out.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
-    write_text(options.out, page)
+    size = sum(len(text.encode()) for text in found.values())
+    print(f"{len(found)} pages, {size / 1e6:.1f} MB: {out}")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ CARRIERS = (
     # Commands, and what starts, interrupts and continues a training with the same result.
     *("sdft.train", "sdft.learning.run", "sdft.learning.launch", "sdft.learning.checkpoint"),
     # What watches a training and shows it.
-    *("sdft.learning.probe", "sdft.learning.monitor", "sdft.learning.tracking"),
+    *("sdft.learning.probe", "sdft.learning.monitor", "sdft.learning.tracking", "sdft.learning.samples"),
 )
 # Within those layers, what does decide: random numbers, replies of a language model, the gate's comparison, and the
 # rows and cells that tables and figures consist of.
@@ -63,7 +63,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "tables": ("sdft.pages.tables.__main__",),
     "figures": ("sdft.pages.figures.__main__",),
     "ledger": ("sdft.pages.ledger",),
-    "report": ("sdft.pages.table5_page", "sdft.pages.results_page"),
+    "report": ("sdft.pages.site.build",),
 }
 
 # Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out.

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def read_json(path: str | Path) -> Any:
         raise SdftError(f"{path} does not exist; ask snakemake for it, or check the path.") from None
     except json.JSONDecodeError as error:
         raise SdftError(
-            f"{path} is not valid JSON (line {error.lineno}: {error.msg}); delete it and run the same command again."
+            f"{path} is not valid JSON (line {error.lineno}: {error.msg}). If you wrote it, correct that line; if the "
+            "workflow did, delete it and run the same command again, which makes it anew."
         ) from None
 
 
@@ -74,6 +75,15 @@ def sha256_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes, as 64 hex digits."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def rows_sha256(rows: Iterable[Any]) -> str:
+    """SHA-256 of JSON-serialisable rows in their order, whatever the order of their keys, as 64 hex digits."""
+    whole = hashlib.sha256()
+    for row in rows:
+        text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        whole.update(text.encode() + b"\n")
+    return whole.hexdigest()
 
 
 def sha256_files(folder: str | Path) -> dict[str, str]:

@@ -8,8 +8,11 @@ import resource
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from sdft.common.code import STEPS, step_code
@@ -43,6 +46,19 @@ def _versions() -> dict[str, str]:
     return found
 
 
+@cache
+def _processor() -> str:
+    """The processor's model and how many cores this process may use."""
+    model = platform.processor() or platform.machine()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{model}, {cores} cores"
+
+
 class Clock:
     """Wall-clock of a step, started when it is made; gives the cost fields of a manifest."""
 
@@ -52,17 +68,20 @@ class Clock:
         self.devices = devices
 
     def cost(self) -> dict[str, Any]:
-        """Seconds of wall-clock, device-hours (wall-clock times devices) and peak memory in MiB."""
+        """Seconds of wall-clock, device-hours (wall-clock times devices), peak memory in MiB, machine and date."""
         seconds = time.time() - self.start
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         cost = {
             "device": self.device,
+            "hardware": _processor(),
+            "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             "seconds": round(seconds, 3),
             "device_hours": round(seconds * self.devices / 3600, 6),
             "peak_memory_mib": round(kilobytes / 1024, 1),
         }
         torch = sys.modules.get("torch")
         if self.device.startswith("cuda") and torch is not None:
+            cost["hardware"] = f"{self.devices} x {torch.cuda.get_device_name()}"
             cost["peak_device_memory_mib"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
         return cost
 

@@ -12,35 +12,14 @@ from sdft.common.files import read_json
 from sdft.comparison.numbers import QUANTITIES
 from sdft.comparison.samples import answered
 from sdft.evidence.names import METRIC_NAMES
-from sdft.pages.table5_page import label, table
+from sdft.pages.drawings import curves
+from sdft.pages.html import code, folded, table
+from sdft.pages.html import command as block
+from sdft.pages.shell import page as frame
+from sdft.pages.site.found import lines
 from sdft.pages.writers import INTERVALS, markdown_table, value_text
 
 COLUMNS = {"new_task": "New task", "prior_average": "Prior average"}
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; }}
-body {{ margin: 0; font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }}
-main {{ max-width: 72rem; margin: 0 auto; padding: 1rem; }}
-h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.25rem; margin-top: 2rem; }}
-.claim {{ font-size: 1.1rem; font-weight: 600; }}
-.scroll {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-size: .88rem; }}
-th, td {{ padding: .3rem .6rem; border-bottom: 1px solid #8888; text-align: left; vertical-align: top; }}
-td.number, th.number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }}
-pre {{ white-space: pre-wrap; }} code {{ font-size: .85em; overflow-wrap: anywhere; }}
-@media print {{ .scroll {{ overflow: visible; }} }}
-</style>
-</head>
-<body><main>
-{body}
-</main></body>
-</html>
-"""
 
 
 def command(found: dict[str, Any]) -> str:
@@ -113,34 +92,35 @@ def markdown(found: dict[str, Any]) -> str:
 def page(found: dict[str, Any], out: Path) -> str:
     """report.html: the answer, the tables, some answers of each model, and how to repeat it."""
 
-    def shown(header: list[str], body: list[list[str]], words: int) -> str:
-        return table(list(map(escape, header)), [[label(cell) for cell in row] for row in body], numbers_from=words)
+    def shown(caption: str, header: list[str], body: list[list[str]], words: int) -> str:
+        cells = [list(map(escape, row)) for row in body]
+        return table(caption, list(map(escape, header)), cells, numbers=range(words, len(header)))
 
     runs = [
-        [label(row["title"]), f"<code>{escape(str(Path(run).relative_to(out)))}</code>", _cost(run)]
+        [escape(row["title"]), code(Path(run).relative_to(out)), _cost(run), _curve(run)]
         for row in found["models"]
         for run in row["runs"]
     ]
     settings = "; ".join(f"{name} {value}" for name, value in found["settings"].items())
     body = [
         "<h1>Methods compared on own data</h1>",
-        f'<p class="claim">{escape(found["answer"])}</p>',
+        f'<p class="answer">{escape(found["answer"])}</p>',
         f"<p>{escape(' '.join(_said(found)))}</p>",
         "<h2>Results</h2>",
-        shown(*results(found), words=2),
+        shown("Every model", *results(found), words=2),
         "<h2>Differences</h2>",
-        shown(*differences(found), words=1),
+        shown("Paired differences", *differences(found), words=1),
         "<h2>Answers</h2>",
         *(_sample(sample) for sample in answered(found, out)),
         "<h2>Runs</h2>",
         "<p>Each folder holds the command's run.json, metrics.jsonl with a line a step, and weights/, which plain "
         "transformers loads.</p>",
-        table(["Model", "Folder", "Training"], runs),
+        table("Runs", ["Model", "Folder", "Training", "Loss"], runs),
         "<h2>To repeat</h2>",
-        f"<pre><code>{escape(command(found))}</code></pre>",
+        block(command(found)),
         f"<p>Model <code>{escape(found['model'])}</code>. Settings: {escape(settings)}.</p>",
     ]
-    return PAGE.format(title="Methods compared on own data", body="\n".join(body))
+    return frame("Methods compared on own data", "\n".join(body))
 
 
 def _cost(run: str) -> str:
@@ -148,12 +128,16 @@ def _cost(run: str) -> str:
     return escape(f"{record['steps']} steps, {record['seconds']:.0f} s")
 
 
+def _curve(run: str) -> str:
+    steps = lines(Path(run) / "metrics.jsonl")
+    return curves("Loss", "", {"as trained": [(row["step"], row["loss"]) for row in steps]})
+
+
 def _sample(sample: dict[str, Any]) -> str:
     said = [
-        [label(name), "right" if correct else "wrong", f"<pre>{escape(text)}</pre>"]
+        [escape(name), "right" if correct else "wrong", f'<p class="said">{escape(text)}</p>']
         for name, correct, text in sample["answers"]
     ]
-    return (
-        f"<details open><summary>{escape(sample['id'])}</summary><pre>{escape(sample['question'])}</pre>"
-        f"<p>Reference: {escape(sample['answer'])}</p>{table(['Model', '', 'Answer'], said)}</details>"
-    )
+    asked = f'<p class="said">{escape(sample["question"])}</p><p>Reference: {escape(sample["answer"])}</p>'
+    answers = table(f"Answers to {escape(sample['id'])}", ["Model", "Right", "Answer"], said)
+    return folded(f"Question {sample['id']}", asked + answers)

@@ -23,7 +23,7 @@ from typing import Any
 from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
-from sdft.common.files import atomic_path, read_json, sha256_file, write_json
+from sdft.common.files import atomic_path, read_json, rows_sha256, sha256_file, write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.records import thinking
 from sdft.records.record import Record, read_records
@@ -198,6 +198,7 @@ def _judge(benchmark: str, source: Path, data: Path, rows: list[dict[str, Any]],
         "metric": JUDGED_METRIC,
         "value": metrics[JUDGED_METRIC],
         "metrics": metrics,
+        "responses_sha256": rows_sha256(own),
         "manifest": manifest("judge", clock=clock, config=config.model_dump(), inputs=inputs),
     }
 

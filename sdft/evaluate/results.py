@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.common.files import atomic_path, read_packed, write_json, write_packed
+from sdft.common.files import atomic_path, read_packed, rows_sha256, write_json, write_packed
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def write_results(out: str | Path, finished: list[tuple[Result, dict[str, Any]]]
             "metric": result.metric,
             "value": result.value,
             "metrics": result.metrics,
+            "responses_sha256": rows_sha256({"benchmark": result.benchmark, **item} for item in result.items),
             "manifest": manifest,
         }
         write_json(out / f"{result.benchmark}.json", summary)

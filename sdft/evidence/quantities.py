@@ -195,8 +195,6 @@ def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, 
             },
             "standard_error": round(math.hypot(interval.se_seeds, interval.se_items), 4),
         }
-        if any(abs(run.scores[name].shift) > 1e-6 for run in runs for name in measured.benchmarks):
-            row["notes"].append("the metric is not the mean of the items' outcomes, which give the width only")
         if row["not_run"]:
             row["notes"].append(f"{len(row['not_run'])} of {len(cell.runs)} seeds not run")
     return row

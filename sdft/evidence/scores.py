@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sdft.common.errors import SdftError
-from sdft.common.files import read_json
+from sdft.common.files import read_json, rows_sha256
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,15 @@ class Score:
 
     The mean of `outcomes` is `value` exactly. Where the metric is a ratio (items carry a `weight`, such as the number
     of instructions in an IFEval prompt) they are linearised, value + weight / mean weight * (correct - value), so that
-    their spread is the ratio's. `shift` is what had to be added where the metric is no mean of the items' outcomes.
-    `fields` holds further numbers of each item (FIELDS) in the same order, where all items have them, and `order` the
-    position of each item in the order of the evaluation; `clusters` names what each item is about, None where the items
-    do not say. `metric` is the name of what was measured, None where the file
-    does not say. `judges` is what a judged score says of its judges: their names and, of two, Cohen's kappa.
+    their spread is the ratio's. `fields` holds further numbers of each item (FIELDS) in the same order, where all items
+    have them, and `order` the position of each item in the order of the evaluation; `clusters` names what each item is
+    about, None where the items do not say. `metric` is the name of what was measured, None where the file does not say.
+    `judges` is what a judged score says of its judges: their names and, of two, Cohen's kappa.
     """
 
     value: float
     ids: tuple[str, ...]
     outcomes: np.ndarray
-    shift: float
     manifest: dict[str, Any]
     fields: dict[str, np.ndarray]
     order: tuple[int, ...]
@@ -47,6 +45,10 @@ class Score:
 FIELDS = ("lenient", "new_tokens", "offline")
 
 
+# How far a stored value may lie from the mean of its items' outcomes: sums of floats in another order.
+ROUNDING = 1e-6
+
+
 @dataclass(frozen=True)
 class Item:
     """One test item's outcome as an evaluation wrote it."""
@@ -58,6 +60,14 @@ class Item:
     cluster: str | None = None
 
 
+@dataclass(frozen=True)
+class Responses:
+    """One benchmark's items in the order of the file, and the SHA-256 of their rows."""
+
+    items: list[Item]
+    sha256: str
+
+
 class Scores:
     """The scores in one folder, read when they are first asked for. The folder may not exist (yet)."""
 
@@ -66,14 +76,14 @@ class Scores:
         self._read: dict[str, Score] = {}
 
     @cached_property
-    def _responses(self) -> dict[str, list[Item]]:
+    def _responses(self) -> dict[str, Responses]:
         return _read_responses(self.folder / "responses.jsonl.gz")
 
     def __getitem__(self, benchmark: str) -> Score:
         if benchmark not in self._read:
             path = self.folder / f"{benchmark}.json"
             record = read_json(path)
-            self._read[benchmark] = _read_score(path, record, self._responses.get(benchmark, []))
+            self._read[benchmark] = _read_score(path, record, self._responses.get(benchmark, Responses([], "")))
         return self._read[benchmark]
 
     def __contains__(self, benchmark: str) -> bool:
@@ -88,8 +98,9 @@ def _corrupt(path: Path, what: str) -> SdftError:
     return SdftError(f"{path} {what}; delete {path.parent} and run the same command again to evaluate that model anew.")
 
 
-def _read_responses(path: Path) -> dict[str, list[Item]]:
+def _read_responses(path: Path) -> dict[str, Responses]:
     found: dict[str, list[Item]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
     if not path.exists():
         raise _corrupt(path, "is missing although the scores beside it exist")
     number = 0
@@ -104,14 +115,16 @@ def _read_responses(path: Path) -> dict[str, list[Item]]:
                 fields = {name: float(item[name]) for name in FIELDS if item.get(name) is not None}
                 read = Item(str(item["id"]), correct, weight, fields, item.get("cluster"))
                 found.setdefault(item["benchmark"], []).append(read)
+                rows.setdefault(item["benchmark"], []).append(item)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise _corrupt(path, f"is truncated or damaged after line {number} ({error})") from None
     except (ValueError, KeyError, TypeError) as error:
         raise _corrupt(path, f"line {number} is not an item's outcome ({error!r})") from None
-    return found
+    return {name: Responses(items, rows_sha256(rows[name])) for name, items in found.items()}
 
 
-def _read_score(path: Path, record: dict[str, Any], items: list[Item]) -> Score:
+def _read_score(path: Path, record: dict[str, Any], responses: Responses) -> Score:
+    items = responses.items
     try:
         value, count = float(record["value"]), int(record["n"])
     except (KeyError, TypeError, ValueError) as error:
@@ -120,6 +133,8 @@ def _read_score(path: Path, record: dict[str, Any], items: list[Item]) -> Score:
         raise _corrupt(path, f"has the value {value}, which is no fraction in [0, 1]")
     if count != len(items):
         raise _corrupt(path, f"counts {count} items but responses.jsonl.gz beside it has {len(items)} of them")
+    if record.get("responses_sha256") not in (None, responses.sha256):
+        raise _corrupt(path, "was made from other responses than those in responses.jsonl.gz beside it")
     order = sorted(range(len(items)), key=lambda k: items[k].id)
     items = [items[k] for k in order]
     ids = tuple(item.id for item in items)
@@ -128,9 +143,8 @@ def _read_score(path: Path, record: dict[str, Any], items: list[Item]) -> Score:
     correct, weight = np.array([item.correct for item in items]), np.array([item.weight for item in items])
     ratio = float((weight * correct).sum() / weight.sum())
     outcomes = correct if (weight == weight[0]).all() else ratio + weight / weight.mean() * (correct - ratio)
-    shift = value - ratio
-    if abs(shift) < 1e-9:
-        shift = 0.0
+    if abs(value - ratio) > ROUNDING:
+        raise _corrupt(path, f"has the value {value:g}, but the outcomes in responses.jsonl.gz give {ratio:g}")
     fields = {
         name: np.array([item.fields[name] for item in items])
         for name in FIELDS
@@ -139,4 +153,4 @@ def _read_score(path: Path, record: dict[str, Any], items: list[Item]) -> Score:
     manifest, metric, metrics = record.get("manifest") or {}, record.get("metric"), record.get("metrics") or {}
     judges = {**(metrics.get("judge") or {}), "kappa": metrics.get("kappa")}
     clusters = None if any(item.cluster is None for item in items) else tuple(str(item.cluster) for item in items)
-    return Score(value, ids, outcomes + shift, shift, manifest, fields, tuple(order), clusters, metric, judges)
+    return Score(value, ids, outcomes, manifest, fields, tuple(order), clusters, metric, judges)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -25,6 +25,7 @@ from sdft.learning.monitor import CollapseMonitor
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
 from sdft.learning.probe import Probe
 from sdft.learning.processes import SingleProcess
+from sdft.learning.samples import ROLLOUTS, keep, questions
 from sdft.learning.snapshots import Snapshots, save_model
 from sdft.learning.spec import Inputs, own_options
 from sdft.learning.tracking import Tracking
@@ -128,6 +129,7 @@ class Training:
         found = [self.method.encode(record, encoder, self.spec.demonstration) for record in records]
         self.examples = [example for example in found if example is not None]
         self.left_out, self.cut = len(records) - len(self.examples), encoder.cut
+        self.shown = questions(records, encoder, self.spec.demonstration, self.settings.max_new_tokens)
         if self.left_out:
             say(f"{self.left_out} of {len(records)} rows are too long and are left out")
         if self.cut:
@@ -184,6 +186,8 @@ class Training:
             done = self._resume()
             with self._explained():
                 self.draw_samples(stop)
+                if not done:
+                    self._show("start")
                 status = self._steps(done, stop)
             if status and len(self.log) < len(self.order):
                 say(f"stopped after step {len(self.log)} of {len(self.order)}; repeat the command to continue")
@@ -403,8 +407,19 @@ class Training:
         whole = self._whole_weights()
         self.processes.first(lambda: self.snapshots.take(step, self.student, self.tokenizer, whole))
 
+    def _show(self, at: Literal["start", "end"]) -> None:
+        """Keep what student and teacher say, of a final run in one process."""
+        if self.shown is None or self.spec.study == "sweep" or self.processes.size > 1:
+            return
+        engine = GenerateEngine(self.pad, stop_tokens(self.student, self.tokenizer))
+        teacher = self.student if self.teacher is None else self.teacher
+        models = (self.student, teacher, self.tokenizer)
+        with self._autocast():
+            keep(self.out / ROLLOUTS, at, self.shown, *models, engine, self.settings.temperature, self.spec.seed)
+
     def _finish(self) -> dict[str, Any]:
         """Write the weights, then the record that says they are whole; drop the checkpoints."""
+        self._show("end")
         whole = self._whole_weights()
         self.processes.first(lambda: self._write(whole))
         return read_json(self.out / "model.json")

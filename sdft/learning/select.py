@@ -72,6 +72,8 @@ def read_candidate(
         "prior": record.get("prior"),
         "prior_average": record.get("prior_average"),
         "diverged": record.get("diverged"),
+        "seed": (config := (record.get("manifest") or {}).get("config") or {}).get("seed"),
+        "base": config.get("base"),
     }
     # offline: the validation by the offline scorer, where a judge's counts. stale: prior benchmarks whose values are of
     # scorers that have changed since.
@@ -120,6 +122,9 @@ def _pooled(own: list[dict[str, Any]]) -> dict[str, Any]:
         "hyperparameters": first["hyperparameters"],
         "validation": _mean([row["validation"] for row in own]),
         "by_run": [row["validation"] for row in own],
+        "prior_by_run": [row["prior_average"] for row in own],
+        "seeds": [row["seed"] for row in own],
+        "bases": [row["base"] for row in own],
         "n": first["n"],
         "prior": shared,
         "prior_average": _mean([row["prior_average"] for row in own]),

@@ -131,9 +131,11 @@ class Encoder:
             else f"with a completion of up to {completion} tokens that is {len(prompt) + completion}, "
             f"and the model's context holds {self.context}"
         )
+        # Where prompts are cut already, no room at all is left for one.
+        change = "drop" if self.settings.overlong == "truncate_left" else "truncate_left or drop"
         raise SdftError(
             f"record {record.id!r}: {what} has {len(prompt)} tokens; {bound}. Shorten the row, lower max_new_tokens, "
-            "set training.overlong to truncate_left or drop, or take a model with a longer context."
+            f"set training.overlong to {change}, or take a model with a longer context."
         )
 
 

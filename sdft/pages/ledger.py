@@ -21,6 +21,7 @@ from typing import Any
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_json, write_text
 from sdft.common.provenance import Clock, manifest
+from sdft.evidence.names import MEASURE_NAMES, METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
 from sdft.evidence.statements import catalogue, conclude, numbers_of
@@ -33,6 +34,7 @@ WORDS = (
     *("INCOMPARABLE", "NOT RUN"),
     "FROM RELEASE",
 )
+NAMES = {**TASK_NAMES, **METHOD_NAMES, **MEASURE_NAMES}
 SLIPS = ("What", "Places", "One", "Another")
 # How the ledger's verdict follows from a statement's tests.
 ALL_HOLD = (
@@ -74,18 +76,19 @@ def lines_of(scale: str, records: dict[str, dict[str, Any]]) -> list[dict[str, A
 
 
 def slips() -> list[dict[str, Any]]:
-    """Where the paper contradicts itself: single cells, then wider discrepancies."""
+    """Where the paper contradicts itself: single cells, but those that a wider discrepancy tells of, then the wider."""
     cells = [
         {
             "id": f"{item}-{slip['row']}-{slip['method']}-{slip['column']}",
             "places": [table["place"]],
-            "what": f"{slip['row']}, {slip['method']}, {slip['column']}",
+            "what": ", ".join(NAMES.get(slip[part], slip[part]) for part in ("row", "method", "column")),
             "one": f"printed {slip['printed']}",
-            "other": "" if slip["recomputed"] is None else f"elsewhere, or from its own cells, {slip['recomputed']}",
+            "other": "" if slip["recomputed"] is None else f"its own cells give {slip['recomputed']}",
             "note": slip["note"],
         }
         for item, table in document()["items"].items()
         for slip in table.get("slips", ())
+        if "told" not in slip
     ]
     return cells + [dict(entry) for entry in document()["discrepancies"]]
 

@@ -89,8 +89,8 @@ def read_records(path: str | Path) -> list[Record]:
 
     def refuse(number: int, reason: str) -> SdftError:
         return SdftError(
-            f"{path}:{number}: {reason}; the file is damaged or is not a records file. Restore it, or delete it and "
-            "run the same command again so that it is made anew."
+            f"{path}:{number}: {reason}. If you wrote the file, mend the line (sdft/records/jsonl.py shows the form of "
+            "a row); if the workflow did, restore it, or delete it and run the same command again, which makes it anew."
         )
 
     records, seen = [], {}

@@ -71,8 +71,13 @@ FIGURE = ROOT + "/figures/{figure}.{kind}"
 FIGURE_PLAN = ROOT + "/figures/{figure}.plan.json"
 LEDGER_FOLDER = ROOT + "/claims"
 LEDGER = LEDGER_FOLDER + "/ledger.{kind}"
+# An entry page, the plan of what it shows, and the folder of its other pages.
 REPORT = ROOT + "/reports/report.html"
+REPORT_PLAN = ROOT + "/reports/report.plan.json"
+REPORT_PAGES = ROOT + "/reports/report"
 RESULTS = ROOT + "/reports/results.html"
+RESULTS_PLAN = ROOT + "/reports/results.plan.json"
+RESULTS_PAGES = ROOT + "/reports/results"
 
 LOGS = ROOT + "/logs"
 

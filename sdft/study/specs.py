@@ -173,6 +173,33 @@ class LengthsSpec(Strict):
     out: Annotated[str, Field(description="the result, a json file")]
 
 
+class Unshown(Strict):
+    """A table or figure that a site does not show: why, the command that makes it, and about what that costs."""
+
+    name: str
+    title: str
+    reason: str
+    command: str
+    hours: float | None = None
+
+
+class SiteSpec(Strict):
+    """What the pages of a scale show: the tables and figures by name, those that they leave out, and the command.
+
+    root: the folder of the scale's results. entry: the name of the entry page, beside which a folder of that name holds
+    the others.
+    """
+
+    scale: str
+    root: str
+    entry: str
+    command: str
+    evidence: Literal["paper", "own", "none"]
+    notice: str
+    shown: list[str]
+    unshown: list[Unshown] = []
+
+
 def as_text(spec: BaseModel) -> str:
     """A specification as the JSON text that a step takes: what is set in it, and no default."""
     return spec.model_dump_json(exclude_unset=True)

@@ -47,6 +47,9 @@ def test_every_format_names_the_statements_and_the_discrepancies(made):
         assert "NOT RUN" in text
         assert found["statements"][-1]["statement"][:40] in text
     assert "reverse KL" in (root / "ledger.md").read_text()
+    rows = [entry["what"] for entry in found["discrepancies"]]
+    assert len(set(rows)) == len(rows)
+    assert "Science Q&A, SFT + re-invoke, Prior average" in rows
     what = {entry["id"] for entry in found["discrepancies"]}
     assert {"kl-direction", "context-order", "table5-science-sft_reinvoke-prior_average"} <= what
 
@@ -60,6 +63,14 @@ def test_one_task_against_the_paper_makes_the_sentence_a_mismatch(paper_like):
     claim["verdict"] = "NO DIFFERENCE"
     line = next(entry for entry in ledger_lines(verdict) if entry["id"] == "sdft-forgets-less")
     assert line["verdict"] == "NO DIFFERENCE"
+
+
+def test_table_5_and_the_ledger_have_one_verdict_of_one_measurement(made, paper_like):
+    claims = {claim["id"]: claim for claim in paper_like[1]["claims"]}
+    for line in made[1]["statements"]:
+        for test in line["scales"]["mini"]["evidence"]["tests"] if line["item"] == "table5" else ():
+            task = {"Science Q&A": "science", "Tool Use": "tooluse"}[test["name"]]
+            assert test["verdict"] == claims[f"{line['id']}-{task}"]["verdict"]
 
 
 def test_the_ledger_lists_every_claim_with_its_verdict_and_both_readings(made):

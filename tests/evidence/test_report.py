@@ -1,11 +1,16 @@
-"""The report is one page that shows verdicts, loads nothing, holds no code, and does not outlive a failure."""
+"""The pages show verdicts as the ledger has them, load nothing, run nothing, and do not outlive a failure."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import shutil
 import subprocess
 import sys
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -13,40 +18,100 @@ from studies import World, knowledge
 from world import make_world
 
 from sdft.common.errors import SdftError
-from sdft.pages import figures, ledger, tables
-from sdft.pages import results_page as gallery
-from sdft.pages import table5_page as display
+from sdft.evidence.replications import replications
+from sdft.pages import drawings, figures, figures_page, ledger, tables
+from sdft.pages.claims import claims_of
+from sdft.pages.site import build, found
+from sdft.pages.site.entry import answer
+from sdft.study.exhibits import names
+from sdft.study.specs import SiteSpec, Unshown
 
-NOTEBOOKS = ("table5", "results")
-
-
-@pytest.fixture(scope="module")
-def render(root):
-    def run(out, *parameters):
-        command = [sys.executable, "workflow_scripts/render_report.py", "--notebook", "notebooks/table5.ipynb"]
-        command += ["--executed", str(out.with_suffix(".ipynb")), "--out", str(out), "--parameters", *parameters]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-
-    return run
+VOID = frozenset({"br", "meta", "img", "link", "hr", "input"})
+NOTICES = {"mini": ("own", "Numbers of scale mini."), "rehearsal": ("none", "Rehearsal: not evidence.")}
 
 
-def make_results(folder, root, **world):
-    plan = make_world(folder, **world)
+def write_spec(folder, shown, scale="mini", unshown=()):
+    """The plan of a site of some tables and figures."""
+    evidence, notice = NOTICES[scale]
+    spec = SiteSpec(
+        scale=scale,
+        root=str(folder),
+        entry="report",
+        command="snakemake --cores all table5",
+        evidence=evidence,
+        notice=notice,
+        shown=list(shown),
+        unshown=list(unshown),
+    )
+    path = folder / "report.plan.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(spec.model_dump_json())
+    return path
+
+
+def make_results(folder, *, root=None, unshown=(), scale="mini", **world):
+    """Table 5 of an invented world and, where the root of the repository is given, Figure 4."""
+    plan = make_world(folder, scale=scale, **world)
     tables.main(["--plan", str(plan), "--out", str(folder / "tables/table5")])
     (folder / "tables/table5/plan.json").write_text(plan.read_text())
+    if root is None:
+        return write_spec(folder, ("table5",), scale, unshown)
     style = str(root / "sdft/pages/figures.mplstyle")
     figures.main(["figure4", "--plan", str(plan), "--style", style, "--out", str(folder / "figures/figure4")])
-    return folder
+    (folder / "figures/figure4.plan.json").write_text(plan.read_text())
+    return write_spec(folder, ("table5", "figure4"), scale, unshown)
+
+
+def pages_of(spec):
+    """The whole HTML of every page, by its path."""
+    study = found.load(spec)
+    return dict(build.written(study, page) for page in build.pages(study))
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, root):
-    return make_results(tmp_path_factory.mktemp("results"), root, missing=("dft",), items=120, prior_items=60)
+def spec(tmp_path_factory, root):
+    folder = tmp_path_factory.mktemp("results")
+    left = Unshown(name="figure3", title="Figure 3", reason="switched off", command="snakemake figure3", hours=1.25)
+    return make_results(folder, root=root, missing=("dft",), items=60, prior_items=30, unshown=(left,))
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_committed_notebooks_are_sources(root, name):
-    notebook = nbformat.read(root / f"notebooks/{name}.ipynb", as_version=4)
+@pytest.fixture(scope="module")
+def site(spec):
+    return pages_of(spec)
+
+
+class Reader(HTMLParser):
+    """Reads a page into its links, ids, tags and text; raises where elements are not closed in order."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.links, self.ids, self.tags, self.open, self.text, self.handlers = [], [], [], [], [], []
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        named = dict(attributes)
+        self.links += [named["href"]] if tag == "a" else []
+        self.ids += [named["id"]] if "id" in named else []
+        self.handlers += [name for name in named if name.startswith("on") or name == "src"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_committed_notebook_is_a_source(root):
+    notebook = nbformat.read(root / "notebooks/site.ipynb", as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert notebook.metadata.kernelspec.name == "python3"
     assert "language_info" in notebook.metadata
@@ -55,130 +120,255 @@ def test_committed_notebooks_are_sources(root, name):
     assert not any(line.startswith(("!", "%")) for cell in code for line in cell.source.splitlines())
 
 
-@pytest.mark.slow
-def test_the_page_shows_everything_and_repeats_to_the_byte(results, render, tmp_path):
-    first, second = tmp_path / "a.html", tmp_path / "b.html"
-    done = render(first, f"results={results}")
-    assert done.returncode == 0, done.stderr
-    page = first.read_text()
-    verdict = json.loads((results / "tables/table5/verdict.json").read_text())
-    assert "Traceback" not in page
-    for word in {entry["verdict"] for entry in verdict["rows"] + verdict["claims"]}:
-        assert word in page
+def test_every_link_leads_somewhere_and_nothing_is_fetched_or_run(site):
+    read = {path: Reader(page) for path, page in site.items()}
+    for path, page in read.items():
+        assert len(set(page.ids)) == len(page.ids), path
+        assert page.handlers == []
+        assert not {"script", "link", "iframe", "object", "img"} & set(page.tags)
+        assert page.tags.count("h1") == 1
+        assert not re.search(r"https?://|@import|url\((?!#)", site[path])
+        for link in page.links:
+            target, _, anchor = link.partition("#")
+            whole = Path(path).parent / target if target else Path(path)
+            named = "/".join(part for part in whole.parts if part != "..")
+            named = named.removeprefix("report/") if ".." in whole.parts else named
+            assert named in read, (path, link)
+            assert not anchor or anchor in read[named].ids, (path, link)
+
+
+def test_a_cell_of_table_5_leads_to_its_runs_and_a_run_to_its_command(site, spec):
+    verdict = json.loads((spec.parent / "tables/table5/verdict.json").read_text())
+    table = site["report/table5.html"]
     for row in verdict["rows"]:
-        assert (f"{row['mean']:.1f}<br" if row["mean"] is not None else "NOT RUN") in page
-    assert "<svg" in page
-    assert 'name="viewport"' in page
-    assert "docs/deviations.md" in page
-    # A copy of the page elsewhere has no link that leads nowhere.
-    assert not re.search('href="(?!#)', page)
-    # Nothing is fetched: no address with a scheme, no script, no linked style, image or font.
-    assert not re.search(r"https?://|<script|<link|<img|<iframe|@import|url\((?!#)", page)
-    # No code: neither the notebook's names nor its imports.
-    for token in ("evidence =", "display.", "IPython", "import"):
-        assert token not in page
-    assert render(second, f"results={results}").returncode == 0
-    assert first.read_bytes() == second.read_bytes()
-    assert first.with_suffix(".ipynb").exists()
+        (line,) = re.findall(rf'<tr role="row" id="{row["task"]}-{row["arm"]}-{row["metric"]}".*?</tr>', table)
+        text = "".join(Reader(line).text)
+        assert row["verdict"] in text
+        if row["published"] is not None:
+            assert f"{row['published']:.1f}" in text
+        if row["mean"] is not None:
+            for value in (row["mean"], row["low"], row["high"], row["sd_seeds"]):
+                assert value is None or f"{value:.1f}" in text
+            if row["published"] is not None:
+                assert f"{row['mean'] - row['published']:+.1f}" in text
+        for run in row["runs"]:
+            if row["method"] == "base":
+                assert f'href="base-{run}.html"' in line
+                assert f"report/base-{run}.html" in site
+            else:
+                assert f'href="run-{run}.html"' in line
+                page = "".join(Reader(site[f"report/run-{run}.html"]).text)
+                assert f"snakemake --cores all {spec.parent}/scores/table5/{run}/{row['task']}.json" in page
 
 
-@pytest.mark.slow
-def test_a_broken_verdict_leaves_the_notebook_and_no_page(results, render, tmp_path, root):
-    folder = make_results(tmp_path / "results", root, items=8, prior_items=8)
-    (folder / "tables/table5/verdict.json").write_text('{"table": "table5", "rows": []}')
-    out = tmp_path / "report.html"
-    out.write_text("an older page")
-    done = render(out, f"results={folder}")
-    assert done.returncode == 2
-    assert "verdict.json" in done.stderr
-    assert not out.exists()
-    assert out.with_suffix(".ipynb").exists()
+def test_every_page_has_the_verdicts_of_the_ledger(site, spec, tmp_path):
+    files = [str(spec.parent / name) for name in ("tables/table5/verdict.json", "figures/figure4.json")]
+    ledger.main(["--verdicts", *files, "--out", str(tmp_path)])
+    stated = json.loads((tmp_path / "ledger.json").read_text())["statements"]
+    words = {entry["id"]: entry["scales"]["mini"]["verdict"] for entry in stated if entry["item"] == "table5"}
+    assert len(set(words.values())) > 1
+    for name, word in words.items():
+        page = site[f"report/claim-{name}.html"]
+        assert re.search(r'<p><span class="verdict[^>]*>([^<]*)', page).group(1) == word
+        for other in ("report.html", "report/table5.html"):
+            line = next(row for row in site[other].split("<tr") if f"claim-{name}.html" in row and "<td" in row)
+            assert re.search(r'class="verdict[^>]*>([^<]*)', line).group(1) == word
 
 
-def test_an_unknown_parameter_is_refused_before_anything_runs(render, tmp_path):
-    done = render(tmp_path / "report.html", "result=x")
-    assert done.returncode == 2
-    assert "did you mean 'results'" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+def test_what_was_not_run_is_said_with_reason_cost_and_command(site):
+    page = site["report.html"]
+    left = page[page.index("<h2>What was not run") :]
+    for said in ("Figure 3", "switched off", "about 1.25 device-hours", "snakemake figure3", "DFT", "no score of"):
+        assert said in left
+    assert "Table 5" in left
+    assert "SDFT (" not in left
 
 
-def test_a_rehearsal_is_stamped(tmp_path, root):
-    evidence = display.load(make_results(tmp_path, root, scale="rehearsal", items=8, prior_items=8))
-    assert "Rehearsal: not evidence." in display.header(evidence)
+def test_the_answer_is_one_of_what_was_run(site, tmp_path):
+    assert "SDFT learns the new task at least as well as SFT on 1 of 1 tasks" in site["report.html"]
+    empty = found.load(write_spec(tmp_path, ("table5", "figure4")))
+    assert answer(empty) == "Nothing has been run yet, so no claim of the paper has been tested."
+    page = dict(build.written(empty, page) for page in build.pages(empty))["report.html"]
+    assert "came out against" not in page
+    assert "Table 5" in page[page.index("<h2>What was not run") :]
 
 
-def test_a_claim_against_the_paper_is_said_at_the_top(tmp_path, root):
-    effects = {
-        "base": (0.3, 0.85),
-        "sft": (0.8, 0.8),
-        "sft_reinvoke": (0.8, 0.8),
-        "dft": (0.8, 0.8),
-        "sdft": (0.3, 0.4),
-    }
-    evidence = display.load(make_results(tmp_path, root, effects=effects, items=120, prior_items=60))
-    assert "Against the paper" in display.header(evidence)
+def test_a_claim_against_the_paper_is_said_at_the_top(tmp_path):
+    effects = {"base": (0.3, 0.85), **dict.fromkeys(("sft", "sft_reinvoke", "dft"), (0.8, 0.8)), "sdft": (0.3, 0.4)}
+    page = pages_of(make_results(tmp_path, effects=effects, items=60, prior_items=30))["report.html"]
+    assert page.index("These came out against the paper") < page.index("<h2>Claims")
+
+
+def test_a_rehearsal_is_stamped_and_answers_nothing(tmp_path):
+    page = pages_of(make_results(tmp_path, scale="rehearsal", items=8, prior_items=8))["report.html"]
+    assert '<p class="stamp">Rehearsal: not evidence.</p>' in page
+    assert "They are no evidence for or against any claim." in page
+
+
+def test_a_restored_share_is_no_number_of_points(site):
+    page = site["report/claim-reinvoke-restores-part.html"]
+    assert "of the loss" in page
+    printed = re.search(r'data-label="Paper"[^>]*>([^<]*)<', page).group(1)
+    assert printed == "56 %"
+
+
+HOSTILE = (
+    "</p></td></table><script>alert(1)</script><img src=x onerror=alert(1)> ]]> \N{RIGHT-TO-LEFT OVERRIDE} $x_1$ **b**"
+)
+
+
+def test_what_a_model_says_is_text(tmp_path):
+    spec = make_results(tmp_path, items=8, prior_items=8)
+    for archive in (tmp_path / "scores").rglob("responses.jsonl.gz"):
+        with gzip.open(archive, "rt") as lines:
+            items = [json.loads(line) for line in lines]
+        with gzip.open(archive, "wt") as out:
+            out.writelines(json.dumps(item | {"response": HOSTILE}) + "\n" for item in items)
+    plan = json.loads((tmp_path / "tables/table5/plan.json").read_text())
+    for run in (run for cell in plan["cells"] for run in cell["runs"]):
+        folder = tmp_path / "runs" / run["run"]
+        folder.mkdir(parents=True)
+        run["model"] = str(folder / "model.json")
+        (folder / "model.json").write_text(json.dumps({"run": {"base": "m-s0", "seed": 0}, "steps": 1}))
+        said = {"tokens": [HOSTILE, "b"], "divergence": [0.5, 3.0]}
+        sample = {"at": "end", "id": "q", "question": HOSTILE, "student": said, "teacher": HOSTILE}
+        (folder / "rollouts.json").write_text(json.dumps({"definition": "d", "samples": [sample]}))
+    (tmp_path / "tables/table5/plan.json").write_text(json.dumps(plan))
+    page = pages_of(spec)["report/run-science-sdft-s0-00000000.html"]
+    read = Reader(page)
+    assert not {"script", "img"} & set(read.tags)
+    assert "".join(read.text).count(HOSTILE) >= 4
+    assert 'class="d3" title="up to 0.5 nats"' in page
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<script>alert(1)</script>",
+        '<foreignObject><body xmlns="http://www.w3.org/1999/xhtml"><img src="x"/></body></foreignObject>',
+        '<path onload="alert(1)" d="M0,0"/>',
+        '<use href="https://elsewhere.example/x.svg#a"/>',
+        '<image href="data:image/svg+xml;base64,AAAA"/>',
+        '<a href="javascript:alert(1)"><path d="M0,0"/></a>',
+        "<style>@import url(https://elsewhere.example/x.css);</style>",
+        '<rect style="fill: url(https://elsewhere.example/x)"/>',
+    ],
+)
+def test_a_drawing_runs_nothing_and_fetches_nothing(part):
+    whole = f'<svg xmlns="http://www.w3.org/2000/svg"><g id="a"><path d="M1,1"/></g>{part}</svg>'
+    kept = drawings.inline(whole)
+    assert '<path d="M1,1" />' in kept
+    assert not re.search(r"alert|elsewhere|script|<a |svg\+xml|foreignObject|<img", kept)
+
+
+def test_a_drawing_that_is_none_is_refused():
+    with pytest.raises(SdftError, match="is not an SVG file"):
+        drawings.inline("<svg><g></svg>")
+
+
+def test_a_curve_leaves_out_what_is_no_number():
+    drawn = drawings.curves("Loss", "nats", {"a": [(1, 0.5), (2, float("nan")), (3, 0.25)]})
+    assert "Loss (nats) over the steps 1 to 3, from 0.25 to 0.5" in drawn
+    assert drawings.curves("Loss", "", {"a": [(1, float("inf"))]}) == ""
+
+
+def test_an_undecided_claim_says_what_would_decide_it_and_which_reading_counts(tmp_path):
+    same = {"base": (0.3, 0.85), **dict.fromkeys(("sft", "sft_reinvoke", "dft", "sdft"), (0.6, 0.7))}
+    pages = pages_of(make_results(tmp_path, effects=same, items=24, prior_items=12))
+    first = re.compile(r'<p><span class="verdict[^>]*>INCONCLUSIVE')
+    undecided = [page for path, page in pages.items() if "claim-" in path and first.search(page)]
+    assert undecided
+    for page in undecided:
+        assert "What would decide it" in page
+        assert "for any base model" in page
+
+
+def test_replications_stand_beside_ours_by_the_same_keys(site):
+    page = site["report/replications.html"]
+    assert all(escape(source.where) in page for source in replications().sources)
+    assert 'href="table5.html#science-sdft-new_task"' in page
+    assert replications().of(("tooluse", "sdft", "new_task"))[0][1].text == "70.1"
 
 
 @pytest.fixture(scope="module")
 def some_results(tmp_path_factory, root):
-    """Table 1, Figure 7 and the ledger, and nothing else."""
+    """Table 1 and Figure 7, and nothing else of what is to be shown."""
     folder = tmp_path_factory.mktemp("some")
     table, figure = knowledge(World(folder / "world", items=40))
     tables.main(["--plan", str(table), "--out", str(folder / "tables/table1")])
+    shutil.copyfile(table, folder / "tables/table1/plan.json")
     style = str(root / "sdft/pages/figures.mplstyle")
     figures.main(["figure7", "--plan", str(figure), "--style", style, "--out", str(folder / "figures/figure7")])
-    verdict = str(folder / "tables/table1/verdict.json")
-    ledger.main(["--verdicts", verdict, str(folder / "figures/figure7.json"), "--out", str(folder / "claims")])
-    return folder
+    shutil.copyfile(figure, folder / "figures/figure7.plan.json")
+    return write_spec(folder, ("table1", "table2", "table5", "figure3", "figure7"))
 
 
-def test_the_gallery_shows_what_there_is_and_names_the_rest(some_results):
-    found = gallery.load(some_results)
-    assert "Table 2" in gallery.header(found)
-    assert "Table 1" not in gallery.header(found).split("NOT RUN</span> ")[-1].split("</p>")[0]
-    assert "NOT RUN" in gallery.one_figure(found, "figure3")
-    assert "<svg" in gallery.one_figure(found, "figure7")
-    assert "Oracle&nbsp;RAG" in gallery.one_table(found, "table1")
-    assert "SDFT acquires new knowledge better than SFT." in gallery.claims(found)
-    assert "reverse KL" in gallery.discrepancies(found)
-
-
-def test_the_gallery_knows_its_scale_from_what_it_shows(tmp_path):
-    plan = knowledge(World(tmp_path / "world", scale="rehearsal", items=8, seeds=(0,)))[0]
-    tables.main(["--plan", str(plan), "--out", str(tmp_path / "tables/table1")])
-    assert "Rehearsal: not evidence." in gallery.header(gallery.load(tmp_path))
-    ledger.main(["--verdicts", str(tmp_path / "tables/table1/verdict.json"), "--out", str(tmp_path / "claims")])
-    head = gallery.header(gallery.load(tmp_path))
-    assert "Rehearsal: not evidence." in head
-    assert "scale rehearsal" in head
-    assert re.search(r"INCOMPARABLE</span> \d", head)
+def test_what_is_there_is_shown_and_the_rest_is_named(some_results):
+    site = pages_of(some_results)
+    assert {"report.html", "report/table1.html", "report/figure7.html"} <= set(site)
+    assert "<svg" in site["report/figure7.html"]
+    assert "Oracle RAG" in site["report/table1.html"]
+    assert "SDFT acquires new knowledge better than SFT." in site["report.html"]
+    assert "reverse KL" in site["report/discrepancies.html"]
+    left = site["report.html"][site["report.html"].index("<h2>What was not run") :]
+    for name in ("Table 2", "Table 5", "Figure 3"):
+        assert name in left
+    assert "Table 1" not in left
+    assert not claims_of("mini", {}, ("figure7",)) or all(
+        c.verdict == "NOT RUN" for c in claims_of("mini", {}, ("table1",))
+    )
 
 
 def test_the_page_of_figures_has_every_caption(some_results, tmp_path):
-    gallery.main(["--results", str(some_results), "--out", str(tmp_path / "figures.md")])
+    figures_page.main(["--results", str(some_results.parent), "--out", str(tmp_path / "figures.md")])
     page = (tmp_path / "figures.md").read_text()
-    caption = json.loads((some_results / "figures/figure7.json").read_text())["caption"]
+    caption = json.loads((some_results.parent / "figures/figure7.json").read_text())["caption"]
     assert f"![Figure 7](figure7.png)\n\n{' '.join(caption.split())}" in page
     assert "n = 3 seeds" in page
-    assert page.count("NOT RUN") == 7
+    assert page.count("NOT RUN") == len(names("figure")) - 1
     with pytest.raises(SdftError, match="holds no figure"):
-        gallery.main(["--results", str(tmp_path), "--out", str(tmp_path / "figures.md")])
+        figures_page.main(["--results", str(tmp_path), "--out", str(tmp_path / "figures.md")])
 
 
-def test_the_gallery_of_nothing_is_all_not_run(tmp_path):
-    found = gallery.load(tmp_path)
-    for fragment in (gallery.claims(found), gallery.one_table(found, "cost"), gallery.one_figure(found, "figure1")):
-        assert "NOT RUN" in fragment
+@pytest.fixture(scope="module")
+def render(root):
+    def run(out, *parameters):
+        command = [sys.executable, "workflow_scripts/render_report.py", "--notebook", "notebooks/site.ipynb"]
+        command += ["--executed", str(out.with_suffix(".ipynb")), "--out", str(out), "--parameters", *parameters]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.mark.slow
-def test_the_results_page_is_one_file_without_code(some_results, root, tmp_path):
-    out = tmp_path / "results.html"
-    command = [sys.executable, "workflow_scripts/render_report.py", "--notebook", "notebooks/results.ipynb"]
-    command += ["--executed", str(tmp_path / "r.ipynb"), "--out", str(out), "--parameters", f"results={some_results}"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+def test_the_notebook_writes_the_site_and_repeats_to_the_byte(spec, site, render, tmp_path):
+    first = tmp_path / "a/report.html"
+    done = render(first, f"spec={spec}")
     assert done.returncode == 0, done.stderr
-    page = out.read_text()
-    assert "Knowledge acquisition" in page
-    assert "NOT RUN" in page
-    assert not re.search(r"<script|<link|src=|import ", page)
+    written = {str(path.relative_to(first.parent)): path.read_text() for path in first.parent.rglob("*.html")}
+    assert written == site
+    assert first.with_suffix(".ipynb").exists()
+
+
+@pytest.mark.slow
+def test_a_broken_verdict_leaves_the_notebook_and_no_page(render, tmp_path):
+    spec = make_results(tmp_path / "results", items=8, prior_items=8)
+    (tmp_path / "results/tables/table5/verdict.json").write_text('{"table": "table5", "rows": []}')
+    out = tmp_path / "report.html"
+    out.write_text("an older page")
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/run-old.html").write_text("an older page")
+    done = render(out, f"spec={spec}")
+    assert done.returncode == 2
+    assert "verdict.json" in done.stderr
+    assert not out.exists()
+    assert not (tmp_path / "report").exists()
+    assert out.with_suffix(".ipynb").exists()
+
+
+@pytest.mark.slow
+def test_an_unknown_parameter_is_refused_before_anything_runs(render, tmp_path):
+    done = render(tmp_path / "report.html", "spce=x")
+    assert done.returncode == 2
+    assert "did you mean 'spec'" in done.stderr
+    assert list(tmp_path.iterdir()) == []

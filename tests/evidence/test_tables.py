@@ -330,9 +330,23 @@ def wrong_value(folder):
     (folder / "mmlu.json").write_text(json.dumps({**record, "value": 61.0}))
 
 
+def all_right(folder):
+    with gzip.open(folder / "responses.jsonl.gz", "rt") as lines:
+        items = [json.loads(line) for line in lines]
+    with gzip.open(folder / "responses.jsonl.gz", "wt") as out:
+        out.writelines(json.dumps(item | {"correct": 1.0}) + "\n" for item in items)
+
+
+def other_responses(folder):
+    record = json.loads((folder / "mmlu.json").read_text())
+    (folder / "mmlu.json").write_text(json.dumps({**record, "responses_sha256": "0" * 64}))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (all_right, "but the outcomes in responses.jsonl.gz give 1"),
+        (other_responses, "mmlu.json was made from other responses"),
         (cut_archive, "responses.jsonl.gz is truncated or damaged"),
         (drop_item, "counts 20 items but"),
         (rename_items, "not evaluated on the same items of mmlu"),
@@ -380,6 +394,6 @@ def test_unknown_tables_and_tolerances_are_refused(tmp_path):
 @pytest.mark.slow
 def test_evidence_does_not_import_torch():
     code = (
-        "import sys, sdft.pages.tables, sdft.learning.select, sdft.pages.table5_page; sys.exit('torch' in sys.modules)"
+        "import sys, sdft.pages.tables, sdft.learning.select, sdft.pages.site.build; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -43,8 +43,14 @@ def arms(results: Results, item: str, which: tuple[tuple[str, str, str | None], 
             }
         )
     base = results.base_cell(task, distinct=True) if results.base and results.enabled else None
-    reference = point(measured_row(item, base, quantity("new_task", task))) if base else None
-    return {"unit": "percent", "task": task, "base": reference, "arms": bars, "not_drawn": not_drawn}
+    reference, prior = (
+        point(measured_row(item, base, quantity(metric, task))) if base else None
+        for metric in ("new_task", "prior_average")
+    )
+    return {
+        **{"unit": "percent", "task": task, "base": reference, "base_prior": prior},
+        **{"arms": bars, "not_drawn": not_drawn},
+    }
 
 
 def difference(results: Results, item: str, which: Any, one: str, other: str) -> Comparison:

@@ -1,5 +1,8 @@
 """Figures of the paper from scores, one file each: the function of the file's own name draws it.
 
+Where there is more to show than the paper does, a function `supplement` of the file draws further figures from the same
+numbers: (title, caption, figure) each.
+
 `python -m sdft.pages.figures figure4 --plan PLAN.json --style STYLE --out DIR/figure4` writes
 figure4.pdf, .svg and .png, and figure4.json, which holds every number drawn. Equal input gives equal bytes.
 """
@@ -16,11 +19,20 @@ from sdft.common.errors import SdftError, did_you_mean
 from sdft.pages.figures import style  # isort: skip  (chooses matplotlib's backend)
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from sdft.common.files import write_json
 from sdft.common.provenance import Clock, manifest
 from sdft.evidence.outcomes import read_results
 from sdft.study.exhibits import names
+
+
+def _supplement(entry: tuple[str, str, Figure], out: Path, number: int) -> dict[str, str]:
+    """Write a further drawing of a figure beside it; its title, its caption and the name of its file."""
+    title, caption, figure = entry
+    path = out.with_name(f"{out.name}-supplement{number}")
+    style.save(figure, path)
+    return {"title": title, "caption": caption, "file": f"{path.name}.svg"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,9 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not Path(options.style).exists():
         raise SdftError(f"The style {options.style} does not exist; the project's own is sdft/pages/figures.mplstyle.")
     clock, results, out = Clock(), read_results(options.plan), Path(options.out)
+    module = import_module(f"{__package__}.{options.figure}")
     with plt.style.context(["default", options.style]):
-        figure, numbers = getattr(import_module(f"{__package__}.{options.figure}"), options.figure)(results)
+        figure, numbers = getattr(module, options.figure)(results)
         style.save(figure, out)
+        further = getattr(module, "supplement", lambda *_: [])(results, numbers)
+        numbers["supplements"] = [_supplement(entry, out, k) for k, entry in enumerate(further, start=1)]
     write_json(
         out.with_name(f"{out.name}.json"),
         {
@@ -45,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "scale": results.scale,
             "standing": results.exhibit.standing,
             **numbers,
+            "caption": f"{numbers['caption']} Every number drawn is in {out.name}.json.",
             "manifest": manifest("figures", clock=clock, seeds=sorted({run.seed for run in results.base})),
         },
     )

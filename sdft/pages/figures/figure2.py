@@ -27,14 +27,9 @@ def figure2(results: Results) -> tuple[Figure, dict[str, Any]]:
     axes[0].set(ylabel="Tool Use solved (%)", title="Accuracy")
     _bars(axes[1], nats)
     axes[1].set(ylabel="KL to the base model (nats a sequence)", title="Distance from the base model")
-    for k, entry in enumerate(nats):
-        if entry["value"] and entry["value"]["nats_per_token"]:
-            text = f"{entry['value']['nats_per_token']['mean']:.3f}\na token"
-            # Inside the bar's foot, so that it never meets an interval.
-            axes[1].annotate(
-                text, (k, 0), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=7.5, zorder=6,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0},
-            )  # fmt: skip
+    if any(entry["value"] for entry in nats):
+        # Below the names, so that a number never covers a bar.
+        axes[1].set_xticks(range(len(nats)), list(map(_with_token, nats)))
     for panel, entries in ((axes[2], solved), (axes[3], nats)):
         shown = [entry for entry in entries if entry["paper"] is not None]
         panel.bar(
@@ -51,6 +46,7 @@ def figure2(results: Results) -> tuple[Figure, dict[str, Any]]:
         labels = [entry["label"].replace("Base with\ndemonstration", "with\ndemo.") for entry in shown]
         panel.set_xticks(range(len(shown)), [label.replace(" model", "") for label in labels])
         panel.margins(y=0.15)
+        panel.set_ylabel("%" if panel is axes[2] else "nats")
         paper_panel(panel)
     figure.supxlabel(notice(results), fontsize=8, color="#555555")
     values = [entry["value"] for entry in (*solved, *nats)]
@@ -58,10 +54,16 @@ def figure2(results: Results) -> tuple[Figure, dict[str, Any]]:
     caption = (
         f"{opening(results, 'figure2')} Left: accuracy of the base model on Tool Use without and with a demonstration "
         f"in its context, {counted(values[:2])}. Middle: divergence of each model from the base model, which sees the "
-        f"question alone; nats a sequence, below each bar nats a token; {counted(values[2:])}. {definition} Bars are "
+        f"question alone; nats a sequence, below each name nats a token; {counted(values[2:])}. {definition} Bars are "
         "95 % intervals, dots are seeds. Grey panels: the paper's numbers."
     )
     return figure, {"caption": " ".join(caption.split()), **numbers}
+
+
+def _with_token(entry: dict[str, Any]) -> str:
+    """A bar's name with its nats a token below it."""
+    found = entry["value"] and entry["value"]["nats_per_token"]
+    return f"{entry['label']}\n({found['mean']:.3f} a token)" if found else entry["label"]
 
 
 def _bars(axes: Axes, entries: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Figure 3: one model through several tasks, raw and normalised, with the accuracy matrix and transfers."""
+"""Figure 3: one model through several tasks in turn, at the end as the paper draws it, and along training."""
 
 from __future__ import annotations
 
@@ -26,41 +26,92 @@ from sdft.pages.figures.style import (
 )
 from sdft.pages.writers import value_text
 
+# Ends of the normalised axis at the end of training; intervals may go on beyond them.
+LOW, HIGH = -1.0, 1.6
 TRANSFERS = {"backward": "Backward\ntransfer", "forward": "Forward\ntransfer", "forgetting": "Forgetting"}
 
 
 def figure3(results: Results) -> tuple[Figure, dict[str, Any]]:
-    """Two rows an order: raw curves, prior average and SDFT's matrix; normalised curves, transfers and SFT's matrix."""
+    """The paper's panel beside ours, both at the end; below, one order along training. The rest is a supplement."""
     numbers = measured.figure3(results)
     if not results.enabled:
         return page_not_run(results, "figure3", numbers["claims"])
-    panels = numbers["panels"] or [{"order": numbers["paper"]["order"], "arms": {}, "scales": {}}]
-    figure = plt.figure(figsize=(13.2, 5.4 * len(panels) + 2.6), layout="constrained")
-    grid = figure.add_gridspec(2 * len(panels) + 1, 4, height_ratios=[*([1.0] * 2 * len(panels)), 0.7])
-    arms = [(arm, name, method) for arm, name, method in measured.ARMS]
-    for k, panel in enumerate(panels):
-        rows = [[figure.add_subplot(grid[2 * k + r, c]) for c in range(4)] for r in range(2)]
-        for c, (arm, name, _) in enumerate(arms):
-            numbers_of = panel["arms"].get(arm)
-            _curves(rows[0][c], panel, numbers_of, f"{name}, accuracy (%)", normalised=False)
-            _curves(rows[1][c], panel, numbers_of, f"{name}, normalised", normalised=True)
-            _matrix(rows[c][3], panel, numbers_of, f"{name}: accuracy after each stage (%)")
-        for row in rows:
-            _share(row[0], row[1])
-        _prior(rows[0][2], panel, arms)
-        _transfers(rows[1][2], panel, arms)
-        words = " \N{RIGHTWARDS ARROW} ".join(TASK_NAMES[task] for task in panel["order"])
-        rows[0][0].text(0, 1.17, words, transform=rows[0][0].transAxes, fontsize=12, weight="bold")
-    _paper(figure, grid[2 * len(panels), :2], numbers["paper"])
-    tasks = dict.fromkeys(task for panel in panels for task in panel["order"])
-    handles = [
-        Line2D([], [], color=TASK_LOOKS[t][0], marker=TASK_LOOKS[t][1], ls=TASK_LOOKS[t][2], label=TASK_NAMES[t])
-        for t in tasks
-    ]
-    handles += [Line2D([], [], color=LOOKS[method][0], marker=LOOKS[method][1], label=name) for _, name, method in arms]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handlelength=3)
+    panel = _ordered(numbers)[0]
+    figure = plt.figure(figsize=(9.6, 6.4), layout="constrained")
+    grid = figure.add_gridspec(2, 6, height_ratios=[1, 1.1])
+    papers, ours = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
+    _paper(papers, numbers["paper"])
+    _ours(ours, panel)
+    rows = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
+    for axes, (arm, name, _) in zip(rows, measured.ARMS, strict=False):
+        _curves(axes, panel, panel["arms"].get(arm), f"{name}, accuracy (%)", normalised=False)
+    _share(rows[0], rows[1])
+    _prior(rows[2], panel, measured.ARMS)
+    figure.legend(handles=_handles([panel]), loc="outside upper center", ncols=5, handlelength=3)
     figure.supxlabel(notice(results), fontsize=8, color="#555555")
-    points = [
+    points = _points(numbers)
+    caption = (
+        f"{opening(results, 'figure3')} One model trained on several tasks in turn. Top: accuracy on each task at the "
+        "end, normalised (0 is the base model, 1 the best mean that either method reaches in that order); left the "
+        f"paper's values, read off its plot, right ours, whose axis ends at {LOW:g} and {HIGH:g}. Below: accuracy on "
+        f"every task along the way in the order {_words(panel['order'])}, and the average of the prior benchmarks. "
+        f"{counted(points)}; bars and bands are 95 % intervals over seeds and items, those of the prior average over "
+        f"seeds alone.{_offline(numbers)}"
+    )
+    return figure, {"caption": caption, **numbers}
+
+
+def supplement(results: Results, numbers: dict[str, Any]) -> list[tuple[str, str, Figure]]:
+    """An order each: accuracy raw and normalised, prior average, transfers, and accuracy after each stage."""
+    if not results.enabled:
+        return []
+    return [
+        (
+            f"Order {_words(panel['order'])}",
+            f"The order {_words(panel['order'])}: accuracy along training, raw and normalised; the average of the "
+            "prior benchmarks; backward transfer (end minus after the task's own stage), forward transfer (before its "
+            "own stage minus base) and forgetting (the best earlier stage minus the end), each a mean over tasks; "
+            f"accuracy after each stage. {counted(_points({'panels': [panel]}))}; bands, bars and brackets are 95 % "
+            "intervals.",
+            _whole(panel),
+        )
+        for panel in numbers["panels"]
+    ]
+
+
+def _whole(panel: dict[str, Any]) -> Figure:
+    figure, rows = plt.subplots(4, 2, figsize=(9.2, 11.6), layout="constrained")
+    for c, (arm, name, _) in enumerate(measured.ARMS):
+        own = panel["arms"].get(arm)
+        _curves(rows[0][c], panel, own, f"{name}, accuracy (%)", normalised=False)
+        _curves(rows[1][c], panel, own, f"{name}, normalised", normalised=True)
+        _matrix(rows[3][c], panel, own, f"{name}: accuracy after each stage (%)")
+    for row in rows[:2]:
+        _share(row[0], row[1])
+    _prior(rows[2][0], panel, measured.ARMS)
+    _transfers(rows[2][1], panel, measured.ARMS)
+    figure.legend(handles=_handles([panel]), loc="outside upper center", ncols=5, handlelength=3)
+    return figure
+
+
+def _ordered(numbers: dict[str, Any]) -> list[dict[str, Any]]:
+    """The orders that were run, the paper's first; an empty one of the paper's where none was."""
+    paper = numbers["paper"]["order"]
+    found = sorted(numbers["panels"], key=lambda panel: panel["order"] != paper)
+    return found or [{"order": paper, "arms": {}, "scales": {}}]
+
+
+def _words(order: list[str]) -> str:
+    return ", ".join(TASK_NAMES[task] for task in order)
+
+
+def _offline(numbers: dict[str, Any]) -> str:
+    judged = any("medical" in panel["order"] for panel in numbers["panels"])
+    return " Medical answers along the way are scored by the offline judge at every scale." if judged else ""
+
+
+def _points(numbers: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
         point
         for panel in numbers["panels"]
         for arm in panel["arms"].values()
@@ -68,17 +119,42 @@ def figure3(results: Results) -> tuple[Figure, dict[str, Any]]:
         if name != "prior_average"
         for point in curve
     ]
-    caption = (
-        f"{opening(results, 'figure3')} One model trained on several tasks in turn, in {len(numbers['panels'])} "
-        f"orders, measured on every task along the way; {counted(points)}, bands, bars and brackets are 95 % intervals "
-        "over seeds and items, those of the prior average over seeds alone. Normalised: 0 is the base model, 1 the "
-        "best mean that either method reaches on the task in that order. Backward transfer: end minus after the task's "
-        "own stage; forward transfer: before its own stage minus base; forgetting: the best earlier stage minus the "
-        "end; each a mean over tasks. Lowest row: the paper's normalised values at the end, read off its plot."
-    )
-    if "medical" in tasks:
-        caption += " Medical answers along the way are scored by the offline judge at every scale."
-    return figure, {"caption": caption, **numbers}
+
+
+def _handles(panels: list[dict[str, Any]]) -> list[Line2D]:
+    tasks = dict.fromkeys(task for panel in panels for task in panel["order"])
+    found = [
+        Line2D([], [], color=TASK_LOOKS[t][0], marker=TASK_LOOKS[t][1], ls=TASK_LOOKS[t][2], label=TASK_NAMES[t])
+        for t in tasks
+    ]
+    return found + [
+        Line2D([], [], color=LOOKS[method][0], marker=LOOKS[method][1], ls="none", label=name)
+        for _, name, method in measured.ARMS
+    ]
+
+
+def _ours(axes: Axes, panel: dict[str, Any]) -> None:
+    """Our values at the end, drawn as the paper's are."""
+    axes.set_title("ours, at the end", fontsize=9)
+    drawn = False
+    for j, (arm, _, method) in enumerate(measured.ARMS):
+        colour, marker = LOOKS[method]
+        for k, task in enumerate(panel["order"]):
+            points = panel["arms"].get(arm, {}).get("curves", {}).get(task, [])
+            found = [point["normalised"] for point in points if "normalised" in point]
+            if found:
+                drawn = True
+                at = k + 0.2 * (j - 0.5)
+                axes.errorbar(at, found[-1]["mean"], yerr=ends(found[-1]), fmt=marker, color=colour, ms=6, capsize=3)
+    if not drawn:
+        gap(axes)
+        return
+    for level in (0, 1):
+        axes.axhline(level, color="#000000", lw=0.7, ls=(0, (1, 2)))
+    axes.set_xticks(range(len(panel["order"])), [TASK_NAMES[task] for task in panel["order"]])
+    axes.set_xlim(-0.5, len(panel["order"]) - 0.5)
+    axes.set_ylim(LOW, HIGH)
+    axes.set_ylabel("normalised")
 
 
 def _stages(axes: Axes, order: list[str]) -> None:
@@ -179,9 +255,9 @@ def _matrix(axes: Axes, panel: dict[str, Any], arm: dict[str, Any] | None, title
     axes.tick_params(length=0)
 
 
-def _paper(figure: Figure, place: Any, paper: dict[str, Any]) -> None:
-    axes = figure.add_subplot(place)
-    axes.axhline(0, color="#000000", lw=0.7, ls=(0, (1, 2)))
+def _paper(axes: Axes, paper: dict[str, Any]) -> None:
+    for level in (0, 1):
+        axes.axhline(level, color="#000000", lw=0.7, ls=(0, (1, 2)))
     for j, method in enumerate(("sdft", "sft")):
         colour, marker = LOOKS[method]
         for k, value in enumerate(paper[method]):
@@ -191,5 +267,6 @@ def _paper(figure: Figure, place: Any, paper: dict[str, Any]) -> None:
             axes.plot(at, (low + high) / 2, marker, color=colour, alpha=0.7, ms=6)
     axes.set_xticks(range(len(paper["order"])), [TASK_NAMES[task] for task in paper["order"]])
     axes.set_xlim(-0.5, len(paper["order"]) - 0.5)
+    axes.set_ylim(LOW, HIGH)
     axes.set_ylabel("normalised")
     paper_panel(axes, "the paper's plot, at the end (ranges as read)")

@@ -16,7 +16,7 @@ from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import lookup
 from sdft.evidence.verdicts import notice
-from sdft.pages.figures.style import LOOKS
+from sdft.pages.figures.style import LOOKS, gap, paper_panel
 
 
 def _point(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -103,10 +103,10 @@ def _caption(results: Results, panels: list[dict[str, Any]]) -> str:
     word = "seed" if seeds == [1] else "seeds"
     return (
         f"Figure 4, scale {results.scale}. {notice(results)} Accuracy on the new task against the average "
-        f"of the six prior benchmarks. Filled markers with bars: final runs on the test set, {span(seeds)} {word}, "
-        f"{span(items)} new-task and {span(prior)} prior items, bars are 95 % intervals over seeds and items; small "
-        f"filled markers: each seed. Open markers: {len(swept)} sweep candidates, one seed each, new task on "
-        f"{span(validation)} validation items; a ring marks the selected one. Lower row: the paper's own numbers "
+        f"of the six prior benchmarks. First row: final runs on the test set, {span(seeds)} {word}, {span(items)} "
+        f"new-task and {span(prior)} prior items; lines are 95 % intervals over seeds and items, open markers single "
+        f"seeds. Second row, on the same axes: {len(swept)} sweep candidates, one seed each, new task on "
+        f"{span(validation)} validation items; a ring marks the selected one. Third row: the paper's own numbers "
         f"(Table 5), arrows from the base model to each method.{_stale(swept)}"
     )
 
@@ -123,31 +123,38 @@ def _layer(method: str) -> int:
     return 6 if method == "base" else 5
 
 
-def _draw_panel(axes: Axes, panel: dict[str, Any]) -> None:
-    for candidate in panel["candidates"]:
-        colour, marker = LOOKS[candidate["method"]]
-        x, y = candidate["prior_average"], candidate["new_task"]
-        axes.plot(x, y, marker, ms=5, mfc="none", mec=colour, mew=0.9, alpha=0.8, zorder=2)
-        if candidate["selected"]:
-            axes.plot(x, y, "o", ms=11, mfc="none", mec=colour, mew=0.8, zorder=2)
+def _draw_final(axes: Axes, panel: dict[str, Any]) -> None:
     for point in panel["final"]:
         colour, marker = LOOKS[point["method"]]
         x, y = point["prior_average"], point["new_task"]
-        axes.plot(x["by_seed"], y["by_seed"], marker, ms=3, color=colour, alpha=0.45, mew=0, zorder=3, ls="none")
         axes.errorbar(
             x["mean"],
             y["mean"],
             xerr=[[x["mean"] - x["low"]], [x["high"] - x["mean"]]],
             yerr=[[y["mean"] - y["low"]], [y["high"] - y["mean"]]],
-            fmt=marker,
-            ms=12 if marker == "*" else 8,
-            color=colour,
-            mec="white",
-            mew=0.8,
-            elinewidth=1.1,
-            zorder=_layer(point["method"]),
+            fmt="none",
+            ecolor=colour,
+            alpha=0.45,
+            elinewidth=0.9,
+            zorder=2,
+        )
+        axes.plot(x["by_seed"], y["by_seed"], marker, ms=4.5, mfc="none", mec=colour, mew=0.9, zorder=3, ls="none")
+        size = 13 if marker == "*" else 8
+        axes.plot(
+            x["mean"], y["mean"], marker, ms=size, color=colour, mec="white", mew=0.8, zorder=_layer(point["method"])
         )
     axes.set_title(TASK_NAMES[panel["task"]])
+
+
+def _draw_candidates(axes: Axes, panel: dict[str, Any]) -> None:
+    for candidate in panel["candidates"]:
+        colour, marker = LOOKS[candidate["method"]]
+        x, y = candidate["prior_average"], candidate["new_task"]
+        axes.plot(x, y, marker, ms=5, mfc="none", mec=colour, mew=0.9, alpha=0.8, zorder=2)
+        if candidate["selected"]:
+            axes.plot(x, y, "o", ms=11, mfc="none", mec=colour, mew=1.2, zorder=2)
+    if not panel["candidates"]:
+        gap(axes)
 
 
 def _draw_paper(axes: Axes, panel: dict[str, Any]) -> None:
@@ -165,41 +172,43 @@ def _draw_paper(axes: Axes, panel: dict[str, Any]) -> None:
         axes.plot(
             x, y, marker, ms=9 if marker == "*" else 5.5, color=colour, mec="white", mew=0.5, zorder=_layer(method)
         )
-    axes.set_title("the paper's numbers (Qwen2.5-7B)", fontsize=8, color="#555555", style="italic")
-    axes.set_facecolor("#f6f6f6")
+    paper_panel(axes, "the paper's numbers (Qwen2.5-7B)")
     axes.margins(0.14)
 
 
 def draw_pareto(numbers: dict[str, Any], notice: str = "") -> Figure:
-    """Figure 4: ours above, the paper's numbers in a lower row of their own; `notice` stands below both."""
+    """Figure 4 in three rows: final runs, sweep candidates, the paper's own numbers; `notice` stands below them."""
     panels = numbers["panels"]
     figure, axes = plt.subplots(
-        2,
+        3,
         len(panels),
-        figsize=(3.3 * max(len(panels), 1) + 0.4, 5.2),
-        height_ratios=[3, 1.5],
+        figsize=(3.0 * max(len(panels), 1) + 0.6, 7.2),
+        height_ratios=[1.5, 1.2, 1],
         layout="constrained",
         squeeze=False,
     )
     for column, panel in enumerate(panels):
-        _draw_panel(axes[0, column], panel)
-        _draw_paper(axes[1, column], panel)
-        axes[1, column].set_xlabel("Average of six prior benchmarks (%)")
-    axes[0, 0].set_ylabel("New task (%)")
-    axes[1, 0].set_ylabel("New task (%)")
-    figure.supxlabel(notice, fontsize=8, color="#555555")
+        _draw_final(axes[0, column], panel)
+        _draw_candidates(axes[1, column], panel)
+        _draw_paper(axes[2, column], panel)
+        if panel["candidates"]:
+            axes[1, column].sharex(axes[0, column])
+            axes[1, column].sharey(axes[0, column])
+    for row, name in enumerate(("final runs, test", "candidates, validation", "the paper")):
+        axes[row, 0].set_ylabel(f"New task (%)\n{name}")
+    figure.supxlabel(f"Average of six prior benchmarks (%)\n{notice}", fontsize=9)
     methods = dict.fromkeys(point["method"] for panel in panels for point in panel["final"] + panel["candidates"])
     handles = [
         Line2D([], [], color=LOOKS[name][0], marker=LOOKS[name][1], ms=8, ls="none", label=METHOD_NAMES[name])
         for name in methods
     ]
     grey = {"color": "#666666", "ls": "none", "marker": "o"}
-    handles.append(Line2D([], [], **grey, ms=5, mfc="none", label="Sweep candidate"))
-    handles.append(Line2D([], [], **grey, ms=10, mfc="none", mew=0.8, label="Selected"))
+    handles.append(Line2D([], [], **grey, ms=4.5, mfc="none", label="One seed, or a candidate"))
+    handles.append(Line2D([], [], **grey, ms=10, mfc="none", mew=1.2, label="Selected"))
     figure.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=len(handles) if len(panels) > 2 else 2 * len(panels),
+        ncols=4 if len(panels) > 2 else 2 * len(panels),
         columnspacing=1.2,
         handletextpad=0.2,
     )

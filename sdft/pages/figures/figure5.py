@@ -13,7 +13,6 @@ from sdft.evidence.exhibits import figure5 as measured
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import (
     LOOKS,
-    band,
     counted,
     ends,
     gap,
@@ -58,7 +57,7 @@ def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
         f"paired by item and seed, with equal budgets of steps and with a longer one; {counted(values)}. Below: how "
         "well each size learns in context, its accuracy with a demonstration minus that without. Middle: pass@k at "
         "temperature 1.0 and top-p 0.95, the unbiased estimate averaged over items; "
-        f"{counted(points) if points else 'NOT RUN'}. Bars and bands are 95 % intervals over seeds and items, small "
+        f"{counted(points) if points else 'NOT RUN'}. Bars are 95 % intervals over seeds and items, small "
         "dots are seeds. Right: the paper's values, read off its plot; for pass@k it prints none (SDFT > SFT > base)."
     )
     return figure, {"caption": caption, **numbers}
@@ -115,9 +114,24 @@ def _passk(axes: Axes, curves: list[dict[str, Any]]) -> None:
     if not curves:
         gap(axes)
         return
-    for curve in curves:
+    # Intervals as bars that stand beside each other: bands would lie over one another.
+    for place, curve in enumerate(curves):
         colour, marker = LOOKS[curve["method"]]
-        band(axes, curve["points"], "k", colour, marker, LINES[curve["method"]], label=curve["label"])
+        at = [point["k"] * 2 ** (0.16 * (place - (len(curves) - 1) / 2)) for point in curve["points"]]
+        means = [point["mean"] for point in curve["points"]]
+        lengths = [[length[0] for length in side] for side in zip(*map(ends, curve["points"]), strict=True)]
+        axes.errorbar(
+            at,
+            means,
+            yerr=lengths,
+            fmt=marker,
+            ls=LINES[curve["method"]],
+            color=colour,
+            ms=5,
+            elinewidth=0.8,
+            capsize=2,
+            label=curve["label"],
+        )
     absent = [name for method, name in measured.METHODS if method not in {curve["method"] for curve in curves}]
     if absent:
         axes.plot([], [], " ", label=f"NOT RUN: {', '.join(absent)}")

@@ -1,7 +1,8 @@
-"""Figures 6 and 8 look alike: bars at the end, accuracy and prior average along training, the paper's numbers."""
+"""Figures 6 and 8 look alike: bars at the end beside the paper's, and below them a panel an arm along training."""
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,30 +17,61 @@ from sdft.tasks import find_task
 
 OFFLINE_ALONG = " Answers along training are scored by the offline judge at every scale."
 Looks = dict[str, tuple[str, str, str, str]]  # arm: colour, marker, line, hatch
+BASE_LINE: dict[str, Any] = {"color": QUIET, "lw": 0.9, "ls": (0, (2, 2))}
+# Letters on a line of a name below a bar or above a panel.
+LETTERS = 18
 
 
 def draw(results: Results, numbers: dict[str, Any], looks: Looks) -> Figure:
     """A figure of some arms. Arms without a value keep their place, marked NOT RUN."""
-    figure, axes = plt.subplots(1, 4, figsize=(12.4, 3.7), layout="constrained", width_ratios=[1.1, 1.5, 1.5, 0.75])
     arms = numbers["arms"]
-    _bars(axes[0], numbers, looks)
-    for panel, metric, title in ((axes[1], "new_task", "along training"), (axes[2], "prior_average", "along training")):
-        drawn = [entry for entry in arms if entry["along"][metric]]
-        for entry in drawn:
-            colour, marker, line, _ = looks[entry["arm"]]
-            band(panel, entry["along"][metric], "step", colour, marker, line)
-        if not drawn:
-            gap(panel, "along training: NOT RUN")
-        name = "Prior average" if metric == "prior_average" else TASK_NAMES[numbers["task"]]
-        panel.set_title(f"{name}, {title}")
-        panel.set(ylabel=f"{name} (%)")
-        if drawn:
-            panel.set_xlabel("Step")
-        # A base model that a judge scored is no line beside points that none has.
-        if drawn and metric == "new_task" and numbers["base"] and not find_task(numbers["task"]).judged:
-            panel.axhline(numbers["base"]["mean"], color=QUIET, lw=0.9, ls=(0, (2, 2)))
+    figure = plt.figure(figsize=(8.4, 7.6), layout="constrained")
+    grid = figure.add_gridspec(3, 2 * len(arms), height_ratios=[1.25, 1, 1])
+    ours, papers = figure.add_subplot(grid[0, : len(arms) + 2]), figure.add_subplot(grid[0, len(arms) + 2 :])
+    _bars(ours, numbers, looks)
+    _paper(papers, arms, looks)
+    for row, metric in ((1, "new_task"), (2, "prior_average")):
+        panels = [figure.add_subplot(grid[row, 2 * k : 2 * k + 2]) for k in range(len(arms))]
+        _along(panels, numbers, metric, looks)
+    if numbers["base"]:
+        figure.legend(handles=[Line2D([], [], **BASE_LINE, label="Base model")], loc="outside upper right")
+    figure.supxlabel(notice(results), fontsize=8, color=QUIET)
+    return figure
+
+
+def _along(panels: list[Axes], numbers: dict[str, Any], metric: str, looks: Looks) -> None:
+    """One panel an arm with its own band, and the other arms behind it as thin lines, on common axes."""
+    arms, prior = numbers["arms"], metric == "prior_average"
+    name = "Prior average" if prior else TASK_NAMES[numbers["task"]]
+    base = numbers["base_prior"] if prior else numbers["base"]
+    # A base model that a judge scored is no line beside points that none has.
+    if not prior and find_task(numbers["task"]).judged:
+        base = None
+    drawn = [panel for panel, entry in zip(panels, arms, strict=True) if entry["along"][metric]]
+    for panel, entry in zip(panels, arms, strict=True):
+        panel.set_title(fill(entry["label"], LETTERS), fontsize=8.5)
+        if not entry["along"][metric]:
+            gap(panel, "along training:\nNOT RUN")
+            continue
+        if panel is not drawn[0]:
+            panel.sharey(drawn[0])
+            panel.tick_params(labelleft=False)
+        else:
+            panel.set_ylabel(f"{name} (%)")
+        for other in arms:
+            if other is not entry and other["along"][metric]:
+                points = other["along"][metric]
+                panel.plot([p["step"] for p in points], [p["mean"] for p in points], color="#b5b5b5", lw=0.8, zorder=1)
+        colour, marker, line, _ = looks[entry["arm"]]
+        band(panel, entry["along"][metric], "step", colour, marker, line)
+        panel.set_xlabel("Step" if prior else "")
+        if base:
+            panel.axhline(base["mean"], **BASE_LINE)
+
+
+def _paper(axes: Axes, arms: list[dict[str, Any]], looks: Looks) -> None:
     shown = [entry for entry in arms if entry["paper"] is not None]
-    axes[3].bar(
+    axes.bar(
         range(len(shown)),
         [entry["paper"] for entry in shown],
         0.6,
@@ -49,21 +81,12 @@ def draw(results: Results, numbers: dict[str, Any], looks: Looks) -> Figure:
         alpha=0.45,
     )
     for k, entry in enumerate(shown):
-        _under(axes[3], k, looks[entry["arm"]])
         text = f"~{entry['paper']:g}"
-        axes[3].annotate(text, (k, entry["paper"]), (0, 2), textcoords="offset points", ha="center", fontsize=8)
-    axes[3].set_xticks([])
-    axes[3].margins(y=0.12)
-    paper_panel(axes[3], "the paper's plot")
-    handles = [
-        Line2D([], [], color=looks[e["arm"]][0], marker=looks[e["arm"]][1], ls=looks[e["arm"]][2], label=e["label"])
-        for e in arms
-    ]
-    if numbers["base"]:
-        handles.append(Line2D([], [], color=QUIET, lw=0.9, ls=(0, (2, 2)), label="Base model"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handlelength=3)
-    figure.supxlabel(notice(results), fontsize=8, color=QUIET)
-    return figure
+        axes.annotate(text, (k, entry["paper"]), (0, 2), textcoords="offset points", ha="center", fontsize=8)
+    axes.set_xticks(range(len(shown)), [fill(entry["label"], 12) for entry in shown], fontsize=7)
+    axes.set_ylabel("New task (%)")
+    axes.margins(y=0.12)
+    paper_panel(axes, "the paper's plot, at the end")
 
 
 def _bars(axes: Axes, numbers: dict[str, Any], looks: Looks) -> None:
@@ -72,30 +95,26 @@ def _bars(axes: Axes, numbers: dict[str, Any], looks: Looks) -> None:
         gap(axes)
         return
     axes.set_xlim(-0.6, len(arms) - 0.4)
-    axes.set_xticks([])
+    axes.set_xticks(range(len(arms)), [fill(entry["label"], LETTERS) for entry in arms], fontsize=7.5)
     for k, entry in enumerate(arms):
-        _under(axes, k, looks[entry["arm"]])
         if entry["new_task"]:
             bar(axes, k, entry["new_task"], looks[entry["arm"]][0], looks[entry["arm"]][3])
         else:
             missing(axes, k)
     if numbers["base"]:
-        axes.axhline(numbers["base"]["mean"], color=QUIET, lw=0.9, ls=(0, (2, 2)))
+        axes.axhline(numbers["base"]["mean"], **BASE_LINE)
     axes.set_ylabel(f"{TASK_NAMES[numbers['task']]} (%)")
-    axes.set_title("At the end")
-
-
-def _under(axes: Axes, x: float, look: tuple[str, str, str, str]) -> None:
-    """The arm's marker below its bar, so that the legend holds for bars without their colours too."""
-    axes.plot(x, -0.05, look[1], color=look[0], ms=6, transform=axes.get_xaxis_transform(), clip_on=False)
+    axes.set_title("At the end, test set")
 
 
 def ending(numbers: dict[str, Any]) -> str:
     """The rest of a caption: n, intervals, the paper's values."""
     along = [point for entry in numbers["arms"] for point in entry["along"]["new_task"]]
     return (
-        f"At the end on the test set: {counted([entry['new_task'] for entry in numbers['arms']])}; along training: "
-        f"{counted(along) if along else 'NOT RUN'}. Bars and bands are 95 % intervals over seeds and items, those of "
-        "the prior average over seeds alone; dots are seeds; the dashed line is the base model. Right: the paper's "
-        f"values, read off its plot.{OFFLINE_ALONG if find_task(numbers['task']).judged else ''}"
+        f"Top: at the end on the test set, {counted([entry['new_task'] for entry in numbers['arms']])}, beside the "
+        f"paper's values, read off its plot. Below: along training, {counted(along) if along else 'NOT RUN'}, a panel "
+        "an arm, with the other arms' means in grey; the accuracy on the task, then the average of the prior "
+        "benchmarks. Bars and bands are 95 % intervals over seeds and items, those of the prior average over seeds "
+        "alone; dots are seeds; the dashed line is the base model."
+        f"{OFFLINE_ALONG if find_task(numbers['task']).judged else ''}"
     )

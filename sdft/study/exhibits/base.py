@@ -17,7 +17,8 @@ class Declaration:
 
     order: its place among the others. study: the study whose tasks, arms and runs it shows; None for Table 5's own.
     arms: of Table 5's arms, those it shows; None for all. measures: what is taken beside the scores. sweeps: it lists
-    what the arms of its study sweep and fix, and shows no run.
+    what the arms of its study sweep and fix, and shows no run. selections: it is made from the selections of its arms
+    alone, before any final run.
     """
 
     kind: Kind
@@ -27,3 +28,4 @@ class Declaration:
     arms: tuple[str, ...] | None = None
     measures: tuple[Measure, ...] = ()
     sweeps: bool = False
+    selections: bool = False

@@ -73,6 +73,8 @@ def standing(scale: Scale) -> dict[str, str]:
 
 def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
     pairs = list(product(plan.tasks, declared.arms or plan.arms))
+    if declared.selections:
+        return {"base": [], "cells": [_swept(plan, task, arm) for task, arm in pairs if plan.arm(arm).grid]}
     return {
         "base": [_base(plan, declared, None, seed, plan.base_of(seed)) for seed in plan.seeds],
         "cells": [_cell(plan, declared, task, arm, plan.finals("table5", task, arm)) for task, arm in pairs],
@@ -209,6 +211,11 @@ def _cell(plan: Plan, declared: Declaration, task: str, arm: str, runs: list[Run
         runs=[_run(plan, declared, run) for run in runs],
         **place,
     )
+
+
+def _swept(plan: Plan, task: str, arm: str) -> CellEntry:
+    """A cell with its selection and without runs."""
+    return CellEntry(task=task, arm=arm, method=plan.arm(arm).method, selected=plan.selected_path(task, arm), runs=[])
 
 
 def _run(plan: Plan, declared: Declaration, run: RunSpec) -> RunEntry:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from sdft.study import exhibits, paths
 from sdft.study.exhibits.build import exhibit, files
 from sdft.study.forecast import study_hours
 from sdft.study.plan import Plan
+from sdft.study.specs import SiteSpec, Unshown
+
+# The tables and figures of each entry page; none means all.
+SITES: dict[str, tuple[str, ...]] = {"report": ("table5", "figure4"), "results": ()}
 
 
 def base_score_files(plan: Plan, model: str, **_: str) -> list[str]:
@@ -69,6 +74,36 @@ def shown_files(plan: Plan, **_: str) -> list[str]:
     """The verdict of every table and the numbers of every figure."""
     tables = [plan.path(paths.VERDICT, table=name) for name in exhibits.names("table")]
     return tables + [plan.path(paths.FIGURE, figure=name, kind="json") for name in exhibits.names("figure")]
+
+
+def site_spec(plan: Plan, entry: str, target: str, **_: str) -> str:
+    """What the pages behind an entry page show, as text for its plan: Table 5 and its figure, or everything."""
+    shown = SITES[entry] or exhibits.names()
+    unshown = [found for name in exhibits.names() if (found := _unshown(plan, name, shown))]
+    command = f"snakemake --cores all {target} --config scale={plan.name}"
+    standing = {"evidence": plan.scale.evidence, "notice": plan.scale.notice}
+    spec = SiteSpec(
+        scale=plan.name, root=plan.root, entry=entry, command=command, **standing, shown=list(shown), unshown=unshown
+    )
+    return spec.model_dump_json(indent=1, exclude_none=True)
+
+
+def _unshown(plan: Plan, name: str, shown: Sequence[str]) -> Unshown | None:
+    """Why a table or figure is not shown; None where it is."""
+    declared = exhibits.find(name)
+    study = declared.study or "table5"
+    off = None if declared.study is None else plan.not_run(declared.study)
+    if off is None and name in shown:
+        return None
+    # What Table 5 measures is there already.
+    known = declared.study is not None and study in plan.scale.possible
+    return Unshown(
+        name=name,
+        title=declared.title,
+        reason=off or "not asked for by this page's command",
+        command=f"snakemake --cores all {name} --config scale={plan.name}",
+        hours=round(study_hours(plan, study), 2) if known else None,
+    )
 
 
 def target_files(plan: Plan, *names: str) -> list[str]:

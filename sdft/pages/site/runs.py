@@ -1,0 +1,245 @@
+"""A page for each final run: command, settings, scores, curves, samples, answers, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from sdft.evidence.answers import CHANGES, Answer, changes, compare
+from sdft.evidence.names import METRIC_NAMES, PRIOR
+from sdft.methods.hyperparameters import in_words
+from sdft.pages.drawings import curves
+from sdft.pages.html import code, command, facts, folded, link, listed, table
+from sdft.pages.site.found import Page, Study, arm_name, lines, task_name, title
+from sdft.pages.site.samples import samples
+from sdft.study.exhibits.schema import BaseEntry, CellEntry, RunEntry
+
+# What metrics.jsonl holds, as a panel: title, unit, and the curves in it.
+PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("Loss", "nats a token", {"as trained": "loss"}),
+    ("Entropy of the model's next token", "nats", {"entropy": "entropy"}),
+    ("Gradient norm", "", {"norm": "gradient_norm"}),
+    ("Learning rate", "", {"rate": "learning_rate"}),
+    ("Length of the completions", "tokens", {"length": "completion_tokens"}),
+    ("Distance from the start", "L2 norm", {"student": "student_distance", "teacher": "teacher_distance"}),
+)
+# How many answers of each kind a page shows.
+SHOWN = 2
+
+
+def run_page(study: Study, cell: CellEntry, run: RunEntry) -> Page:
+    """Everything about one run; what was not made yet is said to be missing."""
+    folder = Path(run.model).parent if run.model else None
+    model = study.file(run.model) if run.model else None
+    told = (model or {}).get("run") or (study.file(folder / "run.json") if folder else None) or {}
+    name = f"{arm_name(cell)} on {task_name(cell.task)}, seed {run.seed}"
+    score = f"{run.scores}/{cell.task}.json"
+    parts = [
+        f"<h1>{escape(name)}</h1>",
+        f"<p>Run {code(run.run)}, scale {escape(study.spec.scale)}. Shown in {_users(study, run)}.</p>",
+        "<h2>To repeat</h2>" + command(study.to_repeat(score)),
+        f"<p>The command trains and scores what is missing for this run and nothing else{_alone(folder)}</p>",
+        _settings(study, cell, told, model),
+        _scores(study, cell, run, told),
+        _curves(study, folder, run),
+        samples(study.file(folder / "rollouts.json") if folder else None),
+        _answers(study, cell, run, told),
+        _provenance(study, run, model),
+    ]
+    return Page(f"run-{run.run}", f"{name} ({run.run})", "".join(parts))
+
+
+def base_page(study: Study, base: BaseEntry) -> Page:
+    """A base model: how its scores are repeated, what they are, and which bytes it consists of."""
+    folder = f"{study.spec.root}/base/{base.model}"
+    ready = study.file(f"{folder}/ready.json") or {}
+    found = {path.stem: study.file(path) for path in sorted(Path(base.scores).glob("*.json"))}
+    body = [
+        [escape(METRIC_NAMES.get(name, task_name(name))), f"{100 * score['value']:.1f}", str(score["n"])]
+        for name, score in found.items()
+    ]
+    made = next((score.get("manifest") or {} for score in found.values()), {})
+    files = listed(f"{code(name)} {code(value)}" for name, value in (ready.get("sha256") or {}).items())
+    parts = [
+        f"<h1>Base model {escape(base.model)}</h1><p>Nothing was trained: these are the scores before training.</p>",
+        "<h2>To repeat</h2>" + command(study.to_repeat(f"{base.scores}/hellaswag.json")),
+        "<h2>Scores</h2>",
+        table("Scores of the base model", ["Test", "Score (%)", "Items"], body, numbers=(1, 2))
+        if body
+        else "<p>NOT RUN</p>",
+        "<h2>Provenance</h2>",
+        facts(
+            [
+                ("Record", code(f"{folder}/ready.json")),
+                ("Scores", code(base.scores)),
+                ("Commit of the scores", code(made.get("commit"))),
+                ("Finished", escape(str(made.get("finished") or "not recorded"))),
+                ("Machine", escape(machine(made))),
+            ]
+        ),
+        folded("SHA-256 of its files", files) if files else "",
+    ]
+    return Page(f"base-{base.model}", f"Base model {base.model}", "".join(parts))
+
+
+def _users(study: Study, run: RunEntry) -> str:
+    names = dict.fromkeys(name for name, _, used in study.uses() if used.run == run.run)
+    return ", ".join(link(study.to(name), title(name).split(":")[0]) for name in names)
+
+
+def _alone(folder: Path | None) -> str:
+    if folder is None:
+        return "."
+    return f"; without the workflow: {code(f'python -m sdft.train --run {folder}/run.json --out DIR')}."
+
+
+def _settings(study: Study, cell: CellEntry, told: dict[str, Any], model: dict[str, Any] | None) -> str:
+    base = told.get("base", "unknown")
+    shown = link(study.to(f"base-{base}"), base) if base in study.bases else code(base)
+    pairs = [("Method", escape(arm_name(cell))), ("Base model", shown)]
+    if values := told.get("hyperparameters"):
+        page = f"sweep-{cell.task}-{cell.arm}"
+        chosen = cell.selected and study.file(cell.selected) is not None
+        how = f" ({link(study.to(page), 'how they were selected')})" if chosen else ""
+        pairs.append(("Hyper-parameters", escape(in_words(values)) + how))
+    if parent := told.get("parent"):
+        before = Path(parent).parent.name
+        shown = link(study.to(f"run-{before}"), before) if before in study.runs else code(before)
+        pairs.append(("Starts from", shown))
+    pairs.append(("Demonstrations", escape(str(told.get("demonstration", "")))))
+    if model:
+        pairs.append(("Steps", str(model.get("steps", ""))))
+        pairs.append(("Rows trained on", str(model.get("rows", ""))))
+    settings = told.get("settings") or {}
+    all_settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+    more = folded("All training settings", f"<p>{escape(all_settings)}</p>") if settings else ""
+    return "<h2>Configuration</h2>" + facts(pairs) + more
+
+
+def _scores(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) -> str:
+    base = _base_folder(study, told)
+    body = []
+    for benchmark in (cell.task, *PRIOR):
+        after = study.file(f"{run.scores}/{benchmark}.json")
+        before = study.file(f"{base}/{benchmark}.json") if base else None
+        if after is None and before is None:
+            continue
+        shown = ["" if found is None else f"{100 * found['value']:.1f}" for found in (before, after)]
+        moved = compare(Path(base), Path(run.scores), benchmark) if before and after and base else []
+        counts = changes(moved)
+        name = task_name(benchmark) if benchmark == cell.task else METRIC_NAMES[benchmark]
+        body.append([escape(name), *shown, *(str(counts[kind]) if moved else "" for kind in CHANGES)])
+    if not body:
+        return "<h2>Scores</h2><p>NOT RUN: this run has no scores yet.</p>"
+    header = ["Test", "Base model (%)", "This run (%)", *CHANGES.values()]
+    return "<h2>Scores</h2>" + table("Before and after training", header, body, numbers=range(1, 7))
+
+
+def _base_folder(study: Study, told: dict[str, Any]) -> str | None:
+    found = (entry.scores for plan in study.plans.values() for entry in plan.base if entry.model == told.get("base"))
+    return next(found, None)
+
+
+def _curves(study: Study, folder: Path | None, run: RunEntry) -> str:
+    steps = lines(folder / "metrics.jsonl") if folder else []
+    drawn = [
+        curves(
+            label,
+            unit,
+            {name: [(row["step"], row[key]) for row in steps if row.get(key) is not None] for name, key in own.items()},
+        )
+        for label, unit, own in PANELS
+    ]
+    along = study.file(run.trajectory) if run.trajectory else None
+    if along:
+        points = along["points"]
+        tasks = {task_name(task): task for task in points[0]["tasks"]} if points else {}
+        shown = {name: [(p["step"], 100 * p["tasks"][task]["value"]) for p in points] for name, task in tasks.items()}
+        drawn.append(curves("Accuracy along training", "%", shown))
+        prior = [(p["step"], 100 * p["prior_average"]) for p in points if p.get("prior_average") is not None]
+        drawn.append(curves("Prior average along training", "%", {"average": prior}))
+    drawn = list(filter(None, drawn))
+    if not drawn:
+        return "<h2>Curves</h2><p>NOT RUN: this run has not been trained yet.</p>"
+    return f'<h2>Curves</h2><div class="curves">{"".join(drawn)}</div>'
+
+
+def _answers(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) -> str:
+    base = _base_folder(study, told)
+    if base is None or study.file(f"{run.scores}/{cell.task}.json") is None:
+        return ""
+    moved = compare(Path(base), Path(run.scores), cell.task)
+    if not moved:
+        return ""
+    questions = _questions(told, cell.task, [answer.id for kind in CHANGES for answer in _first(moved, kind)])
+    parts = ["<h2>Answers before and after training</h2>"]
+    for kind, words in CHANGES.items():
+        own = _first(moved, kind)
+        total = changes(moved)[kind]
+        if own:
+            content = "".join(_answer(answer, questions.get(answer.id)) for answer in own)
+            parts.append(folded(f"{words}: {len(own)} of {total} {task_name(cell.task)} answers", content))
+    return "".join(parts)
+
+
+def _first(moved: Sequence[Answer], kind: str) -> list[Answer]:
+    return [answer for answer in moved if answer.kind == kind][:SHOWN]
+
+
+def _questions(told: dict[str, Any], task: str, wanted: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The test records that are shown, from the file beside the one that the run was trained on."""
+    train = (told.get("data") or {}).get("train")
+    ids = set(wanted)
+    records = lines(Path(train).with_name("test.jsonl")) if train else []
+    return {record["id"]: record for record in records if record.get("id") in ids}
+
+
+def _answer(answer: Answer, record: dict[str, Any] | None) -> str:
+    asked = "" if record is None else record["prompt"][-1]["content"]
+    right = "" if record is None or record.get("answer") is None else str(record["answer"])
+    return (
+        f"<h3>{escape(answer.id)}</h3>"
+        + (f'<p class="said">{escape(asked)}</p>' if asked else "")
+        + (f"<p>Right answer: {escape(right)}</p>" if right else "")
+        + '<div class="pair">'
+        + "".join(
+            f'<div>{who}: {"right" if correct else "wrong"}<p class="said">{escape(text)}</p></div>'
+            for who, correct, text in (
+                ("Base model", answer.before, answer.said_before),
+                ("This run", answer.after, answer.said_after),
+            )
+        )
+        + "</div>"
+    )
+
+
+def _provenance(study: Study, run: RunEntry, model: dict[str, Any] | None) -> str:
+    if model is None:
+        return ""
+    made = model.get("manifest") or {}
+    weights = (model.get("weights") or {}).get("sha256") or {}
+    pairs = [
+        ("Record", code(run.model)),
+        ("Scores", code(run.scores)),
+        ("Commit", code(made.get("commit")) + (" with uncommitted changes" if made.get("dirty") else "")),
+        ("Digest of the code that decides it", code(made.get("code"))),
+        ("Digest of its configuration", code(made.get("config"))),
+        ("Finished", escape(str(made.get("finished") or "not recorded"))),
+        ("Machine", escape(machine(made))),
+        ("Cost", f"{made.get('seconds', 0):.0f} s, {made.get('device_hours', 0):.3g} device-hours"),
+        ("Software", escape(", ".join(f"{name} {value}" for name, value in (made.get("versions") or {}).items()))),
+        ("SLURM job", escape(str(made.get("slurm_job") or "none"))),
+    ]
+    files = listed(f"{code(name)} {code(value)}" for name, value in weights.items())
+    inputs = made.get("inputs")
+    more = folded("SHA-256 of its weights", files) if files else ""
+    if isinstance(inputs, dict) and inputs:
+        more += folded("What it was made from", listed(f"{escape(str(k))}: {code(v)}" for k, v in inputs.items()))
+    return "<h2>Provenance</h2>" + facts(pairs) + more
+
+
+def machine(made: dict[str, Any]) -> str:
+    """On what something was computed, as its manifest says."""
+    return ", ".join(str(value) for value in (made.get("hardware"), made.get("device")) if value) or "not recorded"
