@@ -61,7 +61,6 @@ def loop(bench: Bench) -> Iterator[Verdict]:
     final = record["final"]
     measured = {"steps": record["steps"], "seconds": round(seconds, 2), "loss": final["loss"]}
     yield Verdict("loop.trains", "finite losses", measured, final["loss"] == final["loss"])
-    gc.unfreeze()
     gc.collect()
     kept = (torch.cuda.memory_allocated() / GIB if bench.gpu else 0.0) - before
     good = kept < 0.1 if bench.gpu else None

@@ -137,8 +137,10 @@ def determinism(bench: Bench) -> Iterator[Verdict]:
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])
     pairs = list(zip(*gradients, strict=True))
     unequal = sum(not torch.equal(one, two) for one, two in pairs)
-    measured = {"tensors_that_differ": unequal, "largest_error": max(error(one, two) for one, two in pairs)}
-    yield Verdict("determinism.gradient", "equal to the bit", measured, unequal == 0)
+    wrong = max(error(one, two) for one, two in pairs)
+    measured = {"tensors_that_differ": unequal, "largest_error": wrong}
+    expected = "equal, or within 1e-3 where a kernel adds in any order"
+    yield Verdict("determinism.gradient", expected, measured, wrong < 1e-3)
 
 
 def recomputation(bench: Bench) -> Iterator[Verdict]:
