@@ -48,6 +48,9 @@ onstart:
     except SdftError as error:
         raise WorkflowError(str(error)) from None
     internals.ease_scheduling(workflow.scheduler)
+    # Steps of this machine's interpreter fork from one process that has the large libraries already.
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        warm.start_for(PLAN, internals.to_make(workflow))
 
 
 rule all:

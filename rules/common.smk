@@ -18,7 +18,7 @@ from sdft.study.schema import STUDIES
 from sdft.study.values import beside
 from sdft.tasks import find_task, task_names, tested
 from sdft.tasks.benchmarks import BENCHMARKS
-from workflow_scripts import internals
+from workflow_scripts import internals, warm
 
 # Steps run in the interpreter that runs Snakemake, unless Snakemake makes an environment or image for them (--sdm).
 # The prefix is no parameter of a rule, so a moved environment reruns nothing.

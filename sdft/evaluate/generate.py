@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 from sdft.common.imports import quick_imports
 
 with quick_imports():
-    import torch
-    from transformers import DynamicCache
+    from sdft.decoding import Draw, decode, uniforms
+    from sdft.decoding.sampling import row_seeds
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ def context_length(model: Any) -> int | None:
     return getattr(model.config, "max_position_embeddings", None)
 
 
-@torch.inference_mode()
 def generate(
     model: Any,
     prompts: list[list[int]],
@@ -50,85 +50,36 @@ def generate(
     """Decode one completion for each prompt: greedy at temperature 0, else nucleus sampling.
 
     Only the arguments decide; the model's own generation config (penalties, sampling) is not applied. Prompts are
-    batched in order of length and content, so neither their order nor their neighbours in the list matter. A
-    completion ends at an `end` token, after `max_new_tokens`, or where the model's context is full. `advance` is called
-    with the number of prompts done.
+    taken in order of length and content, `batch_size` at a time, and a prompt's random numbers belong to its content
+    and how often it came before, so neither their order nor their neighbours in the list matter. A completion ends at
+    an `end` token, after `max_new_tokens`, or where the model's context is full. `advance` is told how many are done.
     """
+    if not prompts:
+        return []
     order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), prompts[index]))
-    found: list[Completion | None] = [None] * len(prompts)
-    generator = torch.Generator(device=model.device).manual_seed(seed) if temperature > 0 else None
-    for start in range(0, len(order), batch_size):
-        chosen = order[start : start + batch_size]
-        batch = [prompts[index] for index in chosen]
-        completions = _decode_batch(model, batch, end, max_new_tokens, temperature, top_p, generator)
-        for index, completion in zip(chosen, completions, strict=True):
-            found[index] = completion
-        if advance:
-            advance(len(chosen))
-    return found
+    batch = [prompts[index] for index in order]
+    context = context_length(model)
+    limits = [min(max_new_tokens, context - len(prompt)) if context else max_new_tokens for prompt in batch]
+    found = decode(
+        model,
+        batch,
+        stop=sorted(end),
+        limits=limits,
+        draw=Draw(temperature, top_p),
+        numbers=uniforms(row_seeds(seed, _names(batch)), max(limits)) if temperature > 0 else None,
+        slots=batch_size,
+        advance=advance,
+    )
+    rows = zip(found.tokens.tolist(), found.lengths.tolist(), found.ended.tolist(), strict=True)
+    completions = [Completion(tokens[: length - ended], ended) for tokens, length, ended in rows]
+    return [completion for _, completion in sorted(zip(order, completions, strict=True), key=lambda pair: pair[0])]
 
 
-def _decode_batch(
-    model: Any,
-    prompts: list[list[int]],
-    end: set[int],
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    generator: torch.Generator | None,
-) -> list[Completion]:
-    width, context = max(map(len, prompts)), context_length(model)
-    limits = [min(max_new_tokens, (context or width + max_new_tokens) - len(prompt)) for prompt in prompts]
-    tokens = torch.zeros(len(prompts), width, dtype=torch.long)
-    mask = torch.zeros(len(prompts), width + max_new_tokens, dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        tokens[row, width - len(prompt) :] = torch.tensor(prompt)
-        mask[row, width - len(prompt) :] = 1
-    tokens, mask = tokens.to(model.device), mask.to(model.device)
-    positions = (mask[:, :width].cumsum(-1) - 1).clamp(min=0)
-
-    written: list[list[int]] = [[] for _ in prompts]
-    finished = [False] * len(prompts)
-    alive = list(range(len(prompts)))
-    cache = DynamicCache(config=model.config)
-    for step in range(max(limits)):
-        logits = model(
-            input_ids=tokens,
-            attention_mask=mask[:, : width + step],
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        chosen = _choose(logits, temperature, top_p, generator)
-        kept = []
-        for place, (row, token) in enumerate(zip(alive, chosen.tolist(), strict=True)):
-            if finished[row] or len(written[row]) >= limits[row]:
-                continue
-            if token in end:
-                finished[row] = True
-                continue
-            written[row].append(token)
-            if len(written[row]) < limits[row]:
-                kept.append(place)
-        if not kept:
-            break
-        tokens, positions = chosen[:, None], positions[:, -1:] + 1
-        # Rows that have ended cost as much as the others, so they are dropped once they are the majority.
-        if len(kept) <= len(alive) // 2:
-            rows = torch.tensor(kept, device=model.device)
-            cache.batch_select_indices(rows)
-            tokens, positions, mask = tokens[rows], positions[rows], mask[rows]
-            alive = [alive[place] for place in kept]
-    return [Completion(ids, done) for ids, done in zip(written, finished, strict=True)]
-
-
-def _choose(logits: torch.Tensor, temperature: float, top_p: float, generator: torch.Generator | None) -> torch.Tensor:
-    if temperature == 0:
-        return logits.argmax(-1)
-    probabilities = torch.softmax(logits.float() / temperature, -1)
-    if top_p < 1:
-        ordered, index = probabilities.sort(-1, descending=True)
-        ordered = ordered.masked_fill(ordered.cumsum(-1) - ordered >= top_p, 0.0)
-        probabilities = torch.zeros_like(probabilities).scatter(-1, index, ordered)
-    return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+def _names(prompts: list[list[int]]) -> list[tuple[str, int]]:
+    """What each prompt says, and how often it came before."""
+    texts, before = [str(prompt) for prompt in prompts], Counter()
+    names = []
+    for text in texts:
+        names.append((text, before[text]))
+        before[text] += 1
+    return names

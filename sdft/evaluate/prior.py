@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.files import PACKAGE, read_json
+from sdft.common.files import PACKAGE, read_json, sha256_file
 from sdft.common.imports import quick_imports
 from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
@@ -33,6 +33,9 @@ DEFAULTS = {
     "limit": None,
     "generated_code": "sandbox",
 }
+# Tasks built before they are wanted, in a process that forks for each evaluation, by what decides them. Each is taken
+# out by its one use, since an evaluation leaves its requests in it.
+BUILT: dict[tuple[str, ...], dict[str, Any]] = {}
 # lm_eval's default for drawing few-shot examples.
 FEWSHOT_SEED = 1234
 
@@ -95,6 +98,11 @@ def evaluate_prior(
     """
     runner = PriorRunner(lambda: (model, tokenizer), config)
     return {name: runner.run(name) for name in (runner.config["tasks"] if names is None else names)}
+
+
+def build(config: Mapping[str, Any]) -> None:
+    """Build the tasks of a protocol's benchmarks over local data, for this process or a fork of it to run once."""
+    PriorRunner(None, config).build()
 
 
 class PriorRunner:
@@ -194,10 +202,26 @@ class PriorRunner:
             raise SdftError(f"{path} does not exist; make the benchmark data first, or check data_dir.")
         if self._is_group(tasks[0]):
             raise SdftError(f"{tasks[0]} is a group of tasks, and data_dir can replace the data of single tasks only.")
+        built = BUILT.pop(self._key(name), None)
+        if built is not None:
+            return built
         with tempfile.TemporaryDirectory() as folder:
             for task in tasks:
                 (Path(folder) / f"{task}.yaml").write_text(self._with_data(task, path), encoding="utf-8")
             return TaskManager(include_path=folder, include_defaults=False).load(tasks)
+
+    def _key(self, name: str) -> tuple[str, ...]:
+        """What decides a benchmark's tasks over local data."""
+        path = Path(self.config["data_dir"]) / f"{name}.jsonl"
+        definition = [str(self.config["include_path"]), *_names(self.config["tasks"][name])]
+        return (*definition, str(path.resolve()), sha256_file(path))
+
+    def build(self) -> None:
+        """Put the tasks of all benchmarks with local data that is there into `BUILT`."""
+        for name, entry in self.config["tasks"].items():
+            path = Path(self.config["data_dir"] or "") / f"{name}.jsonl"
+            if self.config["data_dir"] and path.is_file() and (key := self._key(name)) not in BUILT:
+                BUILT[key] = self._load(name, _names(entry))
 
     def _with_data(self, task: str, path: Path) -> str:
         """A YAML that includes the task's own and replaces its data.

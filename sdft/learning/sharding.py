@@ -184,7 +184,7 @@ class SharedEngine:
     """Samples as `GenerateEngine` does in one process: each process its rows, with the same random numbers."""
 
     def __init__(self, engine: GenerateEngine, processes: ShardedProcesses) -> None:
-        self.pad, self.stop, self.processes = engine.pad, engine.stop, processes
+        self.engine, self.processes = engine, processes
 
     def sample(
         self, model: Any, prompts: list[list[int]], *, temperature: float, max_new_tokens: int, seed: int
@@ -193,10 +193,14 @@ class SharedEngine:
         first, last = self.processes.rows(len(prompts))
         # A process without rows repeats the first one, because a rollout needs every process.
         own = slice(first, last) if last > first else slice(0, 1)
-        engine = _OwnRows(self.pad, self.stop, len(prompts), own)
         with torch.no_grad(), self.processes.gathered(model):
-            found = engine.sample(
-                model, prompts[own], temperature=temperature, max_new_tokens=max_new_tokens, seed=seed
+            found = self.engine.sample(
+                model,
+                prompts[own],
+                temperature=temperature,
+                max_new_tokens=max_new_tokens,
+                seed=seed,
+                first_row=own.start,
             )
         count = last - first
         mine = tuple(tensor[:count].cpu() for tensor in (found.tokens, found.mask, found.log_probs))
@@ -204,31 +208,9 @@ class SharedEngine:
         width = max(tokens.shape[1] for tokens, _, _ in parts if len(tokens))
         columns = [
             torch.cat([_widen(part[number], width, fill) for part in parts if len(part[0])]).to(self.processes.device)
-            for number, fill in enumerate((self.pad, False, 0.0))
+            for number, fill in enumerate((self.engine.pad, False, 0.0))
         ]
         return Completions(*columns)
-
-
-class _OwnRows(GenerateEngine):
-    """`GenerateEngine` for some rows of a batch, which get the tokens that they would get within the whole batch."""
-
-    def __init__(self, pad: int, stop: list[int], rows: int, own: slice) -> None:
-        super().__init__(pad, stop)
-        self.rows, self.own = rows, own
-
-    def choosers(self, seed: int) -> list[Any]:
-        generator: list[torch.Generator] = []
-
-        def choose(ids: Tensor, scores: Tensor) -> Tensor:
-            """torch.multinomial for one sample is the largest of probability / exponential noise."""
-            if not generator:
-                generator.append(torch.Generator(scores.device).manual_seed(seed))
-            noise = torch.empty(self.rows, scores.shape[-1], dtype=scores.dtype, device=scores.device)
-            noise.exponential_(generator=generator[0])
-            chosen = (scores.softmax(-1) / noise[self.own]).argmax(-1, keepdim=True)
-            return torch.full_like(scores, -math.inf).scatter(-1, chosen, 0.0)
-
-        return [choose]
 
 
 def _widen(rows: Tensor, width: int, fill: float) -> Tensor:

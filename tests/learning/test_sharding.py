@@ -190,13 +190,13 @@ def test_the_parts_of_a_step_are_its_rows_once(rows, most):
 
 def test_rows_of_a_batch_get_the_tokens_they_get_within_it():
     from sdft.learning.engines import GenerateEngine
-    from sdft.learning.sharding import _OwnRows
 
     model, prompts = make_model(), [[8, 9], [10, 11], [12, 13], [14, 15]]
     options = {"temperature": 1.0, "max_new_tokens": 6, "seed": 5}
-    whole = GenerateEngine(0, [3]).sample(model, prompts, **options)
+    engine = GenerateEngine(0, [3])
+    whole = engine.sample(model, prompts, **options)
     for own in (slice(0, 2), slice(1, 4)):
-        found = _OwnRows(0, [3], 4, own).sample(model, prompts[own], **options)
+        found = engine.sample(model, prompts[own], first_row=own.start, **options)
         width = found.tokens.shape[1]
         assert torch.equal(found.tokens, whole.tokens[own, :width])
         assert not whole.mask[own, width:].any()
