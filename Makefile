@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: table5 smoke quick test lint schema
+.PHONY: table5 smoke quick test lint schema docs
 
 table5: $(VENV)/ready
 	$(RUN)/snakemake --cores $(CORES) table5
@@ -16,7 +16,7 @@ smoke: $(VENV)/ready
 quick: $(VENV)/ready
 	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup -m "not slow"
 
-test: $(VENV)/ready lint
+test: $(VENV)/ready lint docs
 	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup
 
 lint: $(VENV)/ready
@@ -25,6 +25,10 @@ lint: $(VENV)/ready
 	$(RUN)/snakefmt --check --no-format-shell Snakefile rules
 	$(RUN)/snakemake --lint
 	$(RUN)/lint-imports --no-logo
+
+# The documentation as a site, in site/; a broken link is an error.
+docs: $(VENV)/ready
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
 
 schema: $(VENV)/ready
 	$(RUN)/python -m sdft.config --schema config > config.schema.json

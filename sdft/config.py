@@ -38,7 +38,9 @@ def summary(plan: Plan) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.config", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.config", description=__doc__, epilog='example: python -m sdft.config --find "Table 4"'
+    )
     parser.add_argument("path", nargs="?", default="config.yaml", help="the configuration (default: %(default)s)")
     parser.add_argument("--scale", help="the scale to look at (default: that of the configuration)")
     parser.add_argument("--find", nargs="+", metavar="WORD", help="show every key that has the words, with its comment")

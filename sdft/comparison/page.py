@@ -42,6 +42,7 @@ def results(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     header = ["Model", "Learning rate", *(COLUMNS[name] for name in quantities)]
     header += [METRIC_NAMES.get(name, name) for name in found["benchmarks"]]
     header += ["Kept within 1 point"] if found["benchmarks"] else []
+    header += ["KL to base (nats a token)"] if found["distance"] else []
     body = []
     for row in found["models"]:
         rate = "" if row["learning_rate"] is None else f"{row['learning_rate']:g}"
@@ -50,6 +51,9 @@ def results(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         if found["benchmarks"]:
             kept = row.get("kept_within_1_point")
             cells.append("" if kept is None else f"{kept * len(found['benchmarks']):.0f} of {len(found['benchmarks'])}")
+        if found["distance"]:
+            kl = row.get("kl_to_base")
+            cells.append("" if kl is None else f"{kl:.3f}")
         body.append(cells)
     return header, body
 
@@ -79,6 +83,8 @@ def _said(found: dict[str, Any]) -> list[str]:
     ]
     if seeds == 1:
         said.append("One seed: the intervals cover the choice of items only, and another seed may come out otherwise.")
+    if found["distance"]:
+        said.append(f"KL(model || base) is along the model's own answers to {found['distance']} prompts of no task.")
     return [*said, *(f"{note[0].upper()}{note[1:]}." for note in found["notes"])]
 
 

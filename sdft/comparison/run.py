@@ -32,6 +32,7 @@ EPOCHS, TOY_EPOCHS = 2, 5
 # The rows of a sequence of which the first three carry no loss would have none left (docs/method.md).
 SHORT_TOKENS = 8
 GENERAL_PROMPTS = 384
+DISTANCE_PROMPTS = 32
 
 
 @dataclass(frozen=True)
@@ -115,17 +116,18 @@ class Comparison:
         kinds = {find_method(method).rows for method in self.spec.methods}
         if "corpus" in kinds:
             raise SdftError("a method that trains on whole texts (cpt) has no question to compare on; leave it out.")
-        if "prompts" in kinds:
-            self._write_prompts()
+        needed = "prompts" in kinds or any(find_method(method).replays for method in self.spec.methods)
+        self._write_prompts(needed)
 
-    def _write_prompts(self) -> None:
+    def _write_prompts(self, needed: bool) -> None:
+        """General prompts, on which some methods train and the distance from the base is measured."""
         from sdft.comparison.capabilities import is_miniature, make_miniature
 
         if self.spec.prompts:
             write_records(self.data / "general" / "train.jsonl", read_prompts(self.spec.prompts))
         elif is_miniature(self.folder):
             make_miniature(self.data, "general", GENERAL_PROMPTS)
-        else:
+        elif needed:
             raise SdftError(
                 "a method that trains on general prompts, such as sft_reinvoke, needs some: give --prompts, a .jsonl "
                 "file with a prompt a line."
@@ -149,6 +151,7 @@ class Comparison:
                 if arm not in own:
                     self._train(arm, chosen)
                 self._score(str(self._model(arm)), arm.id)
+                self._measure_distance(arm)
         self._begin("comparison and page")
         return self._finish({method: chosen[method] for method in self.spec.methods})
 
@@ -199,7 +202,7 @@ class Comparison:
             settings=self.settings,
             data={
                 "train": str(self.data / TASK / "train.jsonl"),
-                "prompts": str(self.data / "general" / "train.jsonl"),
+                "prompts": str(self._prompts),
             },
         )
 
@@ -229,6 +232,33 @@ class Comparison:
 
     def _score(self, model: str, name: str) -> None:
         self._measure(model, self.out / "scores" / name, "test", forgetting=True)
+
+    @property
+    def _prompts(self) -> Path:
+        return self.data / "general" / "train.jsonl"
+
+    def _measure_distance(self, arm: Arm) -> None:
+        """KL(model || base) on general prompts, where there are some."""
+        from sdft.evaluate.distance import main
+
+        if not self._prompts.is_file():
+            return
+        asked = {
+            "model": str(self._model(arm)),
+            "base": str(self.folder),
+            "task": TASK,
+            "data": str(self._prompts),
+            "limit": DISTANCE_PROMPTS,
+            "max_new_tokens": self.longest,
+            "batch_size": DISTANCE_PROMPTS,
+            "dtype": self.dtype,
+            "out": str(self.out / "distance" / f"{arm.id}.json"),
+        }
+        main(["--spec", json.dumps(asked)])
+
+    def _distance(self, arm: Arm) -> dict[str, Any] | None:
+        path = self.out / "distance" / f"{arm.id}.json"
+        return read_json(path) if path.is_file() else None
 
     def _scores(self, folder: Path) -> Path:
         return folder / "judged" if self.spec.judge else folder
@@ -269,7 +299,12 @@ class Comparison:
             runs = [self.out / "runs" / arm.id for arm in arms]
             subjects.append(Subject(method, title, folders, arms[0].learning_rate, runs))
         found = numbers(subjects, TASK, list(self.prior["tasks"]))
+        measured = {method: list(filter(None, map(self._distance, arms))) for method, arms in chosen.items()}
+        for row in found["models"]:
+            if values := measured.get(row["name"]):
+                row["kl_to_base"] = statistics.mean(value["nats_per_token"]["mean"] for value in values)
         found |= {
+            "distance": next((values[0]["n_prompts"] for values in measured.values() if values), 0),
             "spec": self.spec.model_dump(mode="json"),
             "model": str(self.folder),
             "rows": {name: len(getattr(self.rows, name)) for name in ("train", "validation", "test")},

@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.data.prepare",
         description="Make one task's records from the official files: OUT/{split}.jsonl and OUT/manifest.json.",
+        epilog="example: python -m sdft.data.prepare --task science --spec DATA.json --out /tmp/science",
     )
     add = parser.add_argument
     add("--task", required=True, help="a task of the data block, general (prompts) or benchmarks (invented)")

@@ -207,6 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.evaluate.judge",
         description="Judge one task's responses; write the scores folder again with the verdicts in it.",
+        epilog="example: python -m sdft.evaluate.judge --task medical --scores S --data F --config J.json --out OUT",
     )
     add = parser.add_argument
     judged = sorted(name for name, (task, _) in results().items() if find_task(task).judged)

@@ -229,7 +229,10 @@ def requirements(found: dict[str, Any], context: int) -> list[Requirement]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Measure a base model against the miniature world's requirements.")
+    parser = argparse.ArgumentParser(
+        description="Measure a base model against the miniature world's requirements.",
+        epilog="example: python -m sdft.evaluate.requirements --model released/mini/m-s0 --items 32",
+    )
     parser.add_argument("--model", type=Path, required=True, help="model folder, or its ready.json")
     parser.add_argument("--tasks", nargs="+", choices=tuple(TASKS), default=list(TASKS), help="default: all four")
     parser.add_argument("--out", type=Path, help="write the measurements to this json file")

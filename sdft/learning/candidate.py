@@ -29,9 +29,14 @@ DESCRIPTION = """Train the candidate that RUN.json describes, measure its accura
 diverges is a result too: accuracy 0, ranked below every other. Repeating an interrupted command continues the training.
 The weights are deleted at the end unless they are asked for; what the model replied stays in replies.json.gz."""
 
+EXAMPLES = """examples:
+  python -m sdft.learning.candidate --run run.json --validation results/mini/data/tooluse/validation.jsonl \\
+    --prior-config mini --out /tmp/candidate/validation.json
+"""
+
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse_spec(CandidateSpec, "sdft.learning.candidate", DESCRIPTION, arguments)
+    options = parse_spec(CandidateSpec, "sdft.learning.candidate", DESCRIPTION, arguments, EXAMPLES)
     launch("sdft.learning.candidate", options.processes, arguments)
     spec = read_spec(options.run)
     if spec.hyperparameters is None:

@@ -156,7 +156,11 @@ def count(spec: RunSpec, steps: int) -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.learning.flops", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.learning.flops",
+        description=DESCRIPTION,
+        epilog="example: python -m sdft.learning.flops --run run.json --out /tmp/flops.json",
+    )
     parser.add_argument("--run", required=True, metavar="RUN.json", help="a run, as sdft.train takes it")
     parser.add_argument("--steps", type=int, default=2, help="steps to count (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="F.json", help="the counts")

@@ -23,6 +23,10 @@ from sdft.study.specs import LengthsSpec
 
 # Lengths that are counted beside the study's own: the limits of TRL's defaults and of the official code.
 MARKS = (512, 1024, 2048)
+EXAMPLES = """examples:
+  python -m sdft.learning.lengths --model results/mini/base/m-s0 --data results/mini/data/tooluse \\
+    --demonstration shared --settings '{"max_new_tokens": 40}' --out /tmp/lengths.json
+"""
 
 
 def summary(lengths: list[int]) -> dict[str, Any]:
@@ -77,7 +81,7 @@ def count(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse_spec(LengthsSpec, "sdft.learning.lengths", __doc__.splitlines()[0], arguments)
+    options = parse_spec(LengthsSpec, "sdft.learning.lengths", __doc__.splitlines()[0], arguments, EXAMPLES)
     clock, settings, evaluation = Clock(), options.settings, options.evaluation
 
     from sdft.models.files import find_model, load_tokenizer

@@ -33,6 +33,10 @@ RULE = (
     f"the seeds of the sweep, and the test set is not looked at. Ties go to {', then '.join(tie_rules())}, then the "
     "name of the run. A candidate of which a training diverged comes last and cannot win."
 )
+EXAMPLES = """examples:
+  python -m sdft.learning.select --candidates results/mini/sweep/tooluse/sdft/*/validation.json \\
+    --out /tmp/selected/tooluse/sdft.json
+"""
 
 
 def _number(value: Any) -> bool:
@@ -162,7 +166,7 @@ def scorer(task: str, judge: Judge | None) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments)
+    options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments, EXAMPLES)
     clock, out, again = Clock(), Path(options.out), None
     task = options.task or out.parent.name
     if options.validation is not None:

@@ -166,7 +166,11 @@ def measure(student: Toy, teacher: Toy, length: int, samples: int, seed: int) ->
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.losses.enumerated", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.losses.enumerated",
+        description=DESCRIPTION,
+        epilog="example: python -m sdft.losses.enumerated --out /tmp/estimators.json",
+    )
     add = parser.add_argument
     add("--out", required=True, metavar="F.json", help="the table")
     add("--words", type=int, default=4, help="words of the toy, the end among them (default: %(default)s)")

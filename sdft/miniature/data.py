@@ -37,6 +37,9 @@ BENCHMARKS = {
 }
 PARTS = (*TASKS, "general", "benchmarks")
 ARTICLES_PER_LAND = 4
+EXAMPLES = """examples:
+  python -m sdft.miniature.data --out /tmp/world --task tooluse --train 64
+"""
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ def write_part(part: str, out: Path, world_seed: int, size: Size | None, benchma
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parse_spec(DataSpec, "sdft.miniature.data", "Write the miniature world's data.", arguments)
+    options = parse_spec(DataSpec, "sdft.miniature.data", "Write the miniature world's data.", arguments, EXAMPLES)
     if options.task not in (None, *PARTS):
         raise SdftError(f"the world's data have no part {options.task!r}; {did_you_mean(options.task, PARTS)}")
     given = {name: getattr(options, name) for name in ("symbols", "train", "validation", "test")}

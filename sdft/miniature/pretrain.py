@@ -38,6 +38,9 @@ SIZES = {
 CHUNK = 1024
 # Documents of an update, sorted by length, are cut here into batches: most are short, and few need the longest rows.
 LENGTH_GROUPS = (0.45, 0.7)
+EXAMPLES = """examples:
+  python -m sdft.miniature.pretrain --size xs --documents 2048 --out /tmp/xs
+"""
 
 
 @dataclass(frozen=True)
@@ -245,7 +248,7 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
 
 def main(arguments: list[str] | None = None) -> int:
     description = "Pre-train a base model of the miniature world."
-    options = parse_spec(PretrainSpec, "sdft.miniature.pretrain", description, arguments)
+    options = parse_spec(PretrainSpec, "sdft.miniature.pretrain", description, arguments, EXAMPLES)
     torch.set_num_threads(options.threads)
     recipe = Recipe(documents=options.documents)
     train(

@@ -22,6 +22,9 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+EXAMPLES = """examples:
+  python -m sdft.models.hub --name mine --source '{"path": "models/mine"}' --out results/mini/base/mine
+"""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,6 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         "sdft.models.hub",
         "Download a base model at its pinned revision, or make a random one, and write OUT/ready.json.",
         arguments,
+        EXAMPLES,
     )
     source = options.source
     if source.architecture is not None:

@@ -95,6 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.models.random_weights",
         description="Write a tiny random-weight model of a real architecture, with a real tokenizer, for rehearsals.",
+        epilog="example: python -m sdft.models.random_weights --tokenizer DIR --out /tmp/random",
     )
     add = parser.add_argument
     add("--architecture", default="qwen2", help=f"one of {', '.join(ARCHITECTURES)} (default: qwen2)")

@@ -33,7 +33,11 @@ def record(model: str, folder: Path, digests: Path | None) -> dict[str, object]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.models.record", description=__doc__.split(": ", 1)[1])
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.models.record",
+        description=__doc__.split(": ", 1)[1],
+        epilog="example: python -m sdft.models.record --model mine --folder models/mine --out /tmp/ready.json",
+    )
     parser.add_argument("--model", required=True, help="the model's name in the study")
     parser.add_argument("--folder", required=True, type=Path, help="its files in Hugging Face format")
     parser.add_argument(

@@ -266,7 +266,11 @@ def latex(ledger: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.pages.ledger", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.pages.ledger",
+        description=__doc__.split("\n")[0],
+        epilog="example: python -m sdft.pages.ledger --verdicts results/mini/tables/*/verdict.json --out /tmp/claims",
+    )
     parser.add_argument(
         "--verdicts", nargs="+", required=True, metavar="FILE", help="verdict.json of tables, json of figures"
     )

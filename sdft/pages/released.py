@@ -31,7 +31,11 @@ COLUMNS = ("checkpoint", "task", "metric", "published", "mean", "low", "high", "
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.pages.released", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.pages.released",
+        description=__doc__.split("\n")[0],
+        epilog="example: python -m sdft.pages.released --plan PLAN.json --out /tmp/released",
+    )
     parser.add_argument("--plan", required=True, help="PLAN.json that names the checkpoints and their scores")
     parser.add_argument("--out", required=True, help="folder for table.csv, table.md and verdict.json")
     options = parser.parse_args(arguments)

@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.study.gate",
         description="Compare a base model's scores with the bands that they must lie in.",
+        epilog="example: python -m sdft.study.gate --scores results/mini/scores/base/m-s0 --out /tmp/gate.json",
     )
     parser.add_argument("--scores", required=True, metavar="DIR", help="scores/base/{model}")
     parser.add_argument("--model", help="the model's name (default: the folder's)")

@@ -99,7 +99,9 @@ def _definitions(folder: Path, tasks: Iterable[str]) -> tuple[list[Path], list[P
 
 def measure_code(step: str, *tasks: str, code: Code | None = None) -> str:
     """What decides a measurement of a model on tasks: the step's modules and the tasks' files."""
-    return (code or here()).digest(*STEPS[step], *(f"sdft.tasks.{task}" for task in sorted(tasks)))
+    found = [sources(task) for task in sorted(tasks)]
+    modules = [module for names, _ in found for module in names]
+    return (code or here()).digest(*STEPS[step], *modules, files=[file for _, files in found for file in files])
 
 
 def exhibit_code(name: str, methods: Iterable[str], tasks: Iterable[str]) -> str:

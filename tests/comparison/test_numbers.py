@@ -43,7 +43,7 @@ def found(tmp_path):
         subjects.append(Subject(name, name.upper(), folders, None if name == "base" else 1e-5, runs))
     values = numbers(subjects, "own", ["facts", "stories"])
     spec = {"model": "m", "train": "my rows.jsonl", "out": "o", "seeds": [0, 1], "scorer": "contains", "settings": {}}
-    return values | {"spec": spec, "rows": {"train": 7, "test": ITEMS}, "notes": ["a note"]}
+    return values | {"spec": spec, "rows": {"train": 7, "test": ITEMS}, "notes": ["a note"], "distance": 0}
 
 
 def test_the_answer_tells_a_difference_from_none(found):

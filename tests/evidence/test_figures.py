@@ -66,8 +66,9 @@ def test_a_method_that_changes_nothing_does_not_hide_the_base():
     printed = {method: {"new_task": 50.0, "prior_average": 50.0} for method in ("base", "dft")}
     panel = {"task": "tooluse", "final": ours, "candidates": [], "paper": printed}
     figure = draw_pareto({"panels": [panel]})
-    for axes in figure.axes:
-        markers = [line for line in axes.get_lines() if line.get_marker() in "*s"]
+    drawn = [[line for line in axes.get_lines() if line.get_marker() in ("*", "s")] for axes in figure.axes]
+    assert sum(map(bool, drawn)) == 2
+    for markers in filter(None, drawn):
         # Of two with the same zorder the later covers the earlier, and a sort keeps their order.
         assert sorted(markers, key=lambda line: line.get_zorder())[-1].get_marker() == "*"
     plt.close(figure)

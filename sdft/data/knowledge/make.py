@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.data.knowledge.make",
         description="Make the knowledge task: OUT/{train,validation,test,ood,corpus}.jsonl and OUT/manifest.json.",
+        epilog="example: python -m sdft.data.knowledge.make --spec DATA.json --out /tmp/knowledge",
     )
     add = parser.add_argument
     add("--spec", required=True, metavar="JSON", help="the scale's `data` block of config.yaml, as JSON text or a file")

@@ -31,12 +31,16 @@ def _supplement(entry: tuple[str, str, Figure], out: Path, number: int) -> dict[
     """Write a further drawing of a figure beside it; its title, its caption and the name of its file."""
     title, caption, figure = entry
     path = out.with_name(f"{out.name}-supplement{number}")
-    style.save(figure, path)
+    style.save(figure, path, ("svg",))
     return {"title": title, "caption": caption, "file": f"{path.name}.svg"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.pages.figures", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.pages.figures",
+        description=__doc__.split("\n")[0],
+        epilog="example: python -m sdft.pages.figures figure4 --plan PLAN.json --style figures.mplstyle --out F",
+    )
     parser.add_argument("figure", help="which figure: " + ", ".join(names("figure")))
     parser.add_argument("--plan", required=True, help="PLAN.json that names the runs and files behind the figure")
     parser.add_argument("--style", required=True, help="a matplotlib style file")

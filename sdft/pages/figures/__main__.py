@@ -1,4 +1,4 @@
-"""`python -m sdft.pages.figures`."""
+"""`python -m sdft.pages.figures`: a figure of the study as pdf, svg, png and the numbers that it draws."""
 
 from sdft.common.errors import run_main
 from sdft.pages.figures import main

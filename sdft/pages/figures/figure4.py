@@ -138,11 +138,11 @@ def _draw_final(axes: Axes, panel: dict[str, Any]) -> None:
             elinewidth=0.9,
             zorder=2,
         )
-        axes.plot(x["by_seed"], y["by_seed"], marker, ms=4.5, mfc="none", mec=colour, mew=0.9, zorder=3, ls="none")
-        size = 13 if marker == "*" else 8
-        axes.plot(
-            x["mean"], y["mean"], marker, ms=size, color=colour, mec="white", mew=0.8, zorder=_layer(point["method"])
-        )
+        size, layer = 13 if marker == "*" else 9, _layer(point["method"])
+        axes.plot(x["mean"], y["mean"], marker, ms=size, color=colour, mec="white", mew=0.8, zorder=layer)
+        # Upon the mean, which would hide seeds that agree.
+        seeds = {"ms": 3.2, "mfc": "white", "mec": colour, "mew": 0.8, "ls": "none", "zorder": layer + 0.5}
+        axes.plot(x["by_seed"], y["by_seed"], marker, **seeds)
     axes.set_title(TASK_NAMES[panel["task"]])
 
 
@@ -188,12 +188,12 @@ def draw_pareto(numbers: dict[str, Any], notice: str = "") -> Figure:
         squeeze=False,
     )
     for column, panel in enumerate(panels):
-        _draw_final(axes[0, column], panel)
-        _draw_candidates(axes[1, column], panel)
-        _draw_paper(axes[2, column], panel)
         if panel["candidates"]:
             axes[1, column].sharex(axes[0, column])
             axes[1, column].sharey(axes[0, column])
+        _draw_final(axes[0, column], panel)
+        _draw_candidates(axes[1, column], panel)
+        _draw_paper(axes[2, column], panel)
     for row, name in enumerate(("final runs, test", "candidates, validation", "the paper")):
         axes[row, 0].set_ylabel(f"New task (%)\n{name}")
     figure.supxlabel(f"Average of six prior benchmarks (%)\n{notice}", fontsize=9)
@@ -203,7 +203,7 @@ def draw_pareto(numbers: dict[str, Any], notice: str = "") -> Figure:
         for name in methods
     ]
     grey = {"color": "#666666", "ls": "none", "marker": "o"}
-    handles.append(Line2D([], [], **grey, ms=4.5, mfc="none", label="One seed, or a candidate"))
+    handles.append(Line2D([], [], **grey, ms=4.5, mfc="white", label="One seed, or a candidate"))
     handles.append(Line2D([], [], **grey, ms=10, mfc="none", mew=1.2, label="Selected"))
     figure.legend(
         handles=handles,

@@ -27,7 +27,7 @@ def draw(results: Results, numbers: dict[str, Any], looks: Looks) -> Figure:
     arms = numbers["arms"]
     figure = plt.figure(figsize=(8.4, 7.6), layout="constrained")
     grid = figure.add_gridspec(3, 2 * len(arms), height_ratios=[1.25, 1, 1])
-    ours, papers = figure.add_subplot(grid[0, : len(arms) + 2]), figure.add_subplot(grid[0, len(arms) + 2 :])
+    ours, papers = figure.add_subplot(grid[0, : len(arms) + 1]), figure.add_subplot(grid[0, len(arms) + 1 :])
     _bars(ours, numbers, looks)
     _paper(papers, arms, looks)
     for row, metric in ((1, "new_task"), (2, "prior_average")):
@@ -83,7 +83,7 @@ def _paper(axes: Axes, arms: list[dict[str, Any]], looks: Looks) -> None:
     for k, entry in enumerate(shown):
         text = f"~{entry['paper']:g}"
         axes.annotate(text, (k, entry["paper"]), (0, 2), textcoords="offset points", ha="center", fontsize=8)
-    axes.set_xticks(range(len(shown)), [fill(entry["label"], 12) for entry in shown], fontsize=7)
+    axes.set_xticks(range(len(shown)), [fill(entry["label"], 12) for entry in shown], fontsize=6.5)
     axes.set_ylabel("New task (%)")
     axes.margins(y=0.12)
     paper_panel(axes, "the paper's plot, at the end")

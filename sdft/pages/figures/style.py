@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +128,10 @@ def page_not_run(results: Results, item: str, claims: Sequence[dict[str, Any]] =
     return figure, {"caption": caption, "enabled": False, "not_drawn": gone, "claims": list(claims)}
 
 
-def save(figure: Figure, out: Path) -> None:
+def save(figure: Figure, out: Path, kinds: Iterable[str] = tuple(FORMATS)) -> None:
     """Write OUT.pdf, OUT.svg and OUT.png, without dates, so that equal figures are equal files."""
-    for kind, metadata in FORMATS.items():
+    for kind in kinds:
+        metadata = FORMATS[kind]
         with atomic_path(out.with_name(f"{out.name}.{kind}")) as part:
             figure.savefig(part, format=kind, metadata=metadata)
     plt.close(figure)

@@ -210,11 +210,9 @@ def _gaps(study: Study, name: str) -> list[list[str]]:
     record, found = study.records[name], {}
     for row in record.get("rows", ()):
         if row.get("verdict") == "NOT RUN" or row.get("not_run"):
-            what = (
-                f"{title(name).split(':')[0]}, {task_name(row.get('task', ''))}, {arm_name(row)}"
-                if "arm" in row
-                else title(name)
-            )
+            where = [task_name(row["task"])] if row.get("task") else []
+            where += [arm_name(row)] if row.get("arm") else []
+            what = ", ".join([title(name).split(":")[0], *where])
             missing = ", ".join(row.get("not_run", ()))
             found[what] = f"no score of {missing}" if missing else row.get("reason") or "no score"
     for entry in record.get("not_drawn", ()):

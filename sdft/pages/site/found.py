@@ -119,7 +119,8 @@ def _checked(path: Path, needed: str) -> dict[str, Any]:
 
 def arm_name(cell: CellEntry | dict[str, Any]) -> str:
     """An arm as tables call it: its method's title, or its own name where it is another."""
-    arm, method = (cell["arm"], cell["method"]) if isinstance(cell, dict) else (cell.arm, cell.method)
+    found = cell if isinstance(cell, dict) else {"arm": cell.arm, "method": cell.method}
+    arm, method = found["arm"], found.get("method", found["arm"])
     return METHOD_NAMES.get(method, method) if arm == method else arm
 
 

@@ -23,7 +23,11 @@ from sdft.study.exhibits import names
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m sdft.pages.tables", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.pages.tables",
+        description=__doc__.split("\n")[0],
+        epilog="example: python -m sdft.pages.tables --plan results/mini/tables/table5/plan.json --out /tmp/table5",
+    )
     parser.add_argument("--plan", required=True, help="PLAN.json that names the runs and files behind every cell")
     parser.add_argument("--out", required=True, help="folder for table.csv, table.md, table.tex and verdict.json")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""`python -m sdft.pages.tables`."""
+"""`python -m sdft.pages.tables`: a table of the study as csv, Markdown, LaTeX and verdict.json."""
 
 from sdft.common.errors import run_main
 from sdft.pages.tables import main

@@ -1,0 +1,85 @@
+"""The documentation says what is so: its pages are all in the site, and what it computes comes out."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sdft.__main__ import steps
+from sdft.methods.settings import TrainingSettings
+from sdft.models.memory import memory
+from sdft.models.size import ModelSize
+
+QWEN_1_5B = ModelSize(parameters=1.54e9, layers=28, hidden=1536, intermediate=8960, vocabulary=151936)
+
+
+class Loader(yaml.SafeLoader):
+    pass
+
+
+def pages(nav):
+    for entry in nav:
+        for value in entry.values():
+            yield from [value] if isinstance(value, str) else pages(value)
+
+
+def test_every_page_is_in_the_site_and_every_entry_is_a_page(root):
+    listed = list(pages(yaml.load((root / "mkdocs.yml").read_text(), Loader=Loader)["nav"]))
+    assert {page for page in listed if "/" not in page} == {path.name for path in (root / "docs").glob("*.md")}
+    assert all((root / "docs" / page).is_file() for page in listed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed")
+def test_the_site_builds_without_a_broken_link(root, tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sdft.comparison.run.compare" in (tmp_path / "site/api.html").read_text()
+
+
+def test_the_settings_for_one_24_gb_card_take_what_the_page_says(root):
+    text = " ".join((root / "docs/own-data.md").read_text().split())
+    narrow = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16"}
+    for settings, said in (
+        ({**narrow, "ema_dtype": "bfloat16", "rounding": "stochastic"}, "16.3 GiB by `sdft.models.memory`"),
+        (narrow, "With a float32 EMA it takes 22.1 GiB"),
+        ({}, "in float32 throughout 30.7 GiB"),
+    ):
+        total = memory(QWEN_1_5B, TrainingSettings(**settings), tokens=2048)["total"]
+        assert f"{total:.1f} GiB" in said
+        assert said in text
+
+
+def said(module):
+    """The text of a step's files: its own, or of a package that starts it."""
+    found = importlib.util.find_spec(module)
+    folder = found.submodule_search_locations
+    return (
+        "".join(path.read_text() for path in Path(folder[0]).glob("__*.py"))
+        if folder
+        else Path(found.origin).read_text()
+    )
+
+
+def test_every_step_says_what_it_is_in_a_line_and_shows_an_example():
+    found = steps()
+    assert list(found)[:4] == ["compare", "train", "evaluate", "config"]
+    assert [name for name, (_, line) in found.items() if not line or line.startswith("`")] == []
+    assert [name for name, (module, _) in found.items() if not re.search("examples?:", said(module))] == []
+
+
+def test_a_mistyped_step_is_answered_and_a_step_is_run(root):
+    def run(*arguments):
+        command = [sys.executable, "-m", "sdft", *arguments]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    wrong = run("compar")
+    assert (wrong.returncode, "did you mean 'compare'" in wrong.stderr) == (2, True)
+    assert "python -m sdft.records.trl --to trl" in run("records.trl", "--help").stdout
