@@ -109,12 +109,12 @@ def test_with_a_judge_its_verdicts_on_the_kept_answers_select_and_the_record_say
     answers = {"longwinded": "hot, or cold, or neither", "right": "low temperature"}
     scored = scorers("medical", prior_config("mini", root))
     paths = []
-    for name, value in (("longwinded", 1.0), ("right", 0.0)):
-        paths.append(candidate(tmp_path, name, value, n=4, scored=scored))
+    for name, value, rate in (("longwinded", 1.0, 1e-4), ("right", 0.0, 2e-4)):
+        paths.append(candidate(tmp_path, name, value, rate, n=4, scored=scored))
         responses = [{"id": record.id, "response": answers[name]} for record in records]
         validation = {"questions": questions_digest(records), "responses": responses}
         write_packed(paths[-1].with_name(REPLIES), {"validation": validation, "prior": {}})
-    diverged = candidate(tmp_path, "diverged", 0.0, n=4, diverged="step 1", scored=scored)
+    diverged = candidate(tmp_path, "diverged", 0.0, 4e-4, n=4, diverged="step 1", scored=scored)
 
     def verdict(number, body):
         said = body["messages"][-1]["content"]
