@@ -73,17 +73,17 @@ def act(sender, names, tiny, folder):
         sender.send(("end", name))
 
 
-def test_a_check_that_crashes_or_hangs_costs_only_itself(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.first_contact.START_SECONDS", 4)
+def test_a_check_that_crashes_or_hangs_costs_only_itself(tmp_path):
     record = Record(tmp_path / "record.json", {})
-    checks = [Check(name, "none", 0) for name in ("first", "crashes", "hangs", "last")]
-    supervise(checks, record, True, 1, act)
+    # Without a share of the time of its own, a check that is silent is too late at once.
+    checks = [Check(name, "none", 0 if name == "hangs" else 9) for name in ("first", "hangs", "crashes", "last")]
+    supervise(checks, record, True, 5, act)
     found = {entry["name"]: entry["verdict"] for entry in json.loads(record.path.read_text())["verdicts"]}
-    assert found == {"first.one": "PASS", "crashes": "CRASHED", "hangs": "TIMEOUT", "last.one": "PASS"}
+    assert found == {"first.one": "PASS", "hangs": "TIMEOUT", "crashes": "CRASHED", "last.one": "PASS"}
 
 
-def test_what_was_measured_is_there_when_the_time_is_over(tmp_path):
+def test_the_record_names_what_was_not_run_when_the_time_is_over(tmp_path):
     record = Record(tmp_path / "record.json", {})
-    supervise([Check(name, "none", 9) for name in ("first", "hangs", "last")], record, True, 4 / 60, act)
+    supervise([Check(name, "none", 9) for name in ("first", "last")], record, True, 0, act)
     found = {entry["name"]: entry["verdict"] for entry in json.loads(record.path.read_text())["verdicts"]}
-    assert found == {"first.one": "PASS", "hangs": "TIMEOUT", "last": "NOT RUN"}
+    assert found == {"first": "TIMEOUT", "last": "NOT RUN"}
