@@ -84,6 +84,7 @@ def test_only_models_of_the_miniature_world_can_be_trained(values):
         parse_config(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -93,7 +93,7 @@ def evaluate_prior(
     holds {benchmark}.jsonl to use in the place of the tasks' own data, null to leave those; "batch_size",
     "num_fewshot" and "apply_chat_template" are lm_eval's; "limit" is of a benchmark's items, shared by the tasks of a
     group. The generated programs of unsafe tasks are really
-    run, as "generated_code" says: "sandbox" or "bare" (sdft/evaluate/sandbox.py). No random state is touched and the
+    run, as "generated_code" says: "sandbox" or "bare" (sdft/common/cage). No random state is touched and the
     model's training mode is restored. Raises SdftError for a task, metric or data file that is not there.
     """
     runner = PriorRunner(lambda: (model, tokenizer), config)
@@ -157,6 +157,9 @@ class PriorRunner:
             if own is None or (own != 0 and self.config["num_fewshot"] is not None):
                 task.set_config(key="num_fewshot", value=self.config["num_fewshot"] or 0)
             task.set_fewshot_seed(seed=FEWSHOT_SEED)
+            if getattr(task, "UNSAFE_CODE", False):
+                # Before the model has answered for an hour.
+                sandbox.check_available(self.config["generated_code"])
         lm = KeptReplies({} if kept is None else kept, self._load_model and self._lm)
         try:
             report = self._evaluate(

@@ -139,6 +139,8 @@ def outcome(spec: RunSpec, clock: Clock, inputs: dict[str, Any] | None = None, *
     code |= {"scores": measured["scored"]} if "scored" in measured else {}
     return {
         "run": spec.id,
+        "seed": spec.seed,
+        "base": spec.base,
         "hyperparameters": spec.hyperparameters.model_dump(),
         **measured,
         "manifest": manifest("train", clock=clock, code=code, config=config, seeds=[spec.seed], inputs=inputs),

@@ -18,6 +18,7 @@ from typing import Any
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import set_environment
 from sdft.evaluate.prior import prior_config
@@ -76,8 +77,8 @@ def read_candidate(
         "prior": record.get("prior"),
         "prior_average": record.get("prior_average"),
         "diverged": record.get("diverged"),
-        "seed": (config := (record.get("manifest") or {}).get("config") or {}).get("seed"),
-        "base": config.get("base"),
+        "seed": record.get("seed"),
+        "base": record.get("base"),
     }
     # offline: the validation by the offline scorer, where a judge's counts. stale: prior benchmarks whose values are of
     # scorers that have changed since.
@@ -167,6 +168,7 @@ def scorer(task: str, judge: Judge | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments, EXAMPLES)
+    publish_alone(options.out)
     clock, out, again = Clock(), Path(options.out), None
     task = options.task or out.parent.name
     if options.validation is not None:

@@ -15,6 +15,7 @@ import yaml
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 
 # Percentage points within which a known reading explains a score.
@@ -88,6 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", help="the model's name (default: the folder's)")
     parser.add_argument("--out", required=True, metavar="GATE.json")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     clock, folder = Clock(), Path(options.scores)
     model = options.model or folder.name
     checks = check_scores(model, folder) if model in gates() else []

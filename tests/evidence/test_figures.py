@@ -127,6 +127,7 @@ def test_nothing_run_is_a_gap_and_switched_off_is_a_page_with_its_cost(plans, st
     assert "1.5 device-hours" in numbers["caption"]
 
 
+@pytest.mark.slow
 def test_the_teaser_averages_over_the_tasks(paper_like, style, tmp_path):
     world, verdict = paper_like
     numbers = draw_one("figure1", world / "plan.json", style, tmp_path)

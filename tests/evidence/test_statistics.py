@@ -12,6 +12,7 @@ from scipy import stats
 from sdft.statistics import (
     Outcomes,
     average_interval,
+    average_readings,
     counted,
     holm,
     mcnemar_exact,
@@ -215,7 +216,7 @@ def test_each_reading_covers_what_it_speaks_of(reading, truth):
             np.repeat(bases, 2)[:, None] + 0.1 * rng.standard_normal((10, 1)) + 1e-6 * rng.standard_normal((10, 40))
         )
         outcomes = Outcomes(values, tuple(f"b{number // 2}" for number in range(10)))
-        found = paired_readings(outcomes, 0.0 * outcomes)[reading]
+        found = average_readings([outcomes])[reading]
         covered += found.low <= (bases.mean() if truth == "own" else 0.0) <= found.high
     assert abs(covered / repeats - 0.95) < 3 * math.sqrt(0.95 * 0.05 / repeats)
 

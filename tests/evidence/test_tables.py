@@ -243,6 +243,7 @@ def write_paper_scores(root, effects, items=1500):
     return root / "plan.json"
 
 
+@pytest.mark.slow
 def test_the_papers_own_numbers_match_at_paper_scale(tmp_path, tabulate):
     verdict = tabulate(write_paper_scores(tmp_path, {}), tmp_path / "t")
     assert row(verdict, "sdft", "humaneval")["verdict"] == "MATCH"

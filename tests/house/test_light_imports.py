@@ -16,6 +16,7 @@ PLANNED = ("common", "records", "scoring", "tasks", "methods", "data", "models",
 SHOWN = ("evidence", "pages")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("folders", "heavy"), [(PLANNED, MODELS + NUMBERS), (SHOWN, MODELS)], ids=["planned", "shown"])
 def test_importing_a_folder_loads_no_heavy_library(folders, heavy):
     names = [

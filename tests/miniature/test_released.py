@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from sdft.miniature.world import make_world
 RELEASED = Path(__file__).parents[2] / "released" / "mini"
 MODELS = read_json(RELEASED / "sha256.json")
 REQUIRED = [name for name in MODELS if name.startswith("m-")]
+# What docs/miniature.md says that they miss.
+MISSED = {name: ["science: right with demonstration shared at temperature 1"] for name in ("m-s0", "m-s1")}
 
 
 def load(name):
@@ -46,7 +49,6 @@ def test_the_vocabulary_is_that_of_the_world(name):
     assert tuple(sorted(known, key=known.get)) == vocabulary()
 
 
-@pytest.mark.xfail(strict=True, reason="docs/miniature.md: trained without the recipe's last step")
 @pytest.mark.parametrize("name", MODELS)
 def test_the_experts_words_differ_among_themselves_as_the_foreign_words_do(name):
     probe = load(name)
@@ -63,7 +65,7 @@ def test_recorded_measurements_meet_the_requirements_of_today(name):
     recorded = read_json(RELEASED / name / "requirements.json")
     listed = requirements(recorded["measured"], 256)
     assert len(listed) > 60
-    assert [r.name for r in listed if not r.met] == []
+    assert [r.name for r in listed if not r.met] == MISSED.get(name, [])
 
 
 @pytest.mark.parametrize("task", SIZES)
@@ -80,8 +82,11 @@ def test_a_demonstration_is_what_makes_the_difference(name, task):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REQUIRED)
-def test_released_models_meet_every_requirement(name):
-    assert main(["--model", str(RELEASED / name)]) == 0
+def test_released_models_keep_every_requirement_but_those_that_the_page_names(name, tmp_path):
+    out = tmp_path / "requirements.json"
+    with suppress(SdftError):
+        main(["--model", str(RELEASED / name), "--out", str(out)])
+    assert [r["name"] for r in read_json(out)["requirements"] if not r["met"]] == MISSED.get(name, [])
 
 
 @pytest.mark.slow
