@@ -7,7 +7,8 @@ from workflow_scripts import internals
 
 if workflow.is_main_process:
     internals.say_untested()
+    internals.trust_outputs()
     try:
-        RUNNING = internals.recover()
+        RUNNING = internals.recover(dryrun=workflow.dryrun)
     except SdftError as error:
         raise WorkflowError(str(error)) from None

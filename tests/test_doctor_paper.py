@@ -287,7 +287,7 @@ def test_an_invalid_configuration_is_one_failure(monkeypatch, tmp_path, capsys):
 
 
 def test_a_machine_without_sandbox_is_found(monkeypatch):
-    monkeypatch.setattr(sandbox, "available", lambda: False)
+    monkeypatch.setattr(sandbox, "available", lambda mode="sandbox": False)
     assert paper.programs(Doctor()).status == "fail"
 
 

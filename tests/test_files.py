@@ -46,3 +46,12 @@ def test_broken_json_is_named_with_its_line(tmp_path):
         files.read_json(path)
     with pytest.raises(SdftError, match="does not exist"):
         files.read_json(tmp_path / "absent.json")
+
+
+def test_twins_in_containers_with_one_process_number_write_to_different_names(tmp_path, monkeypatch):
+    names = set()
+    for _ in range(2):
+        with files.atomic_path(tmp_path / "result") as part:
+            names.add(part.name)
+            part.touch()
+    assert len(names) == 2

@@ -5,14 +5,18 @@ With a version that nobody has tested it says so, and works on.
 
 from __future__ import annotations
 
+import atexit
 import shutil
+import socket
 import sys
+import time
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.locks import try_lock
+from sdft.common.locks import this_process, try_lock
 from sdft.study.forecast import check_budget, hours_of
 from sdft.study.plan import Plan
 
@@ -31,20 +35,64 @@ def say_untested(version: str | None = None) -> None:
         print(f"note: Snakemake {version} is newer than {tested}, with which this was tested", file=sys.stderr)
 
 
-def recover(state: Path = Path(".snakemake")) -> IO[str]:
-    """Let a start after a kill -9 of Snakemake continue, without --unlock or --rerun-incomplete.
+def recover(state: Path = Path(".snakemake"), dryrun: bool = False) -> IO[str] | None:
+    """Let a start after any end of the last Snakemake continue, without --unlock or --rerun-incomplete.
 
     Returns the file whose lock says that this process runs here; the kernel drops it with the process, unlike the files
-    by which Snakemake marks a running workflow. Whoever gets it knows that such files are left over from a run that was
-    killed. The marks of incomplete outputs go with them: every step writes its outputs by rename, so what is there is
-    whole. Raises SdftError where there are no locks.
+    by which Snakemake marks a running workflow. All who run here share it; who gets it alone knows that such files are
+    left over. A dry run touches nothing. Raises SdftError where there are no locks, and where the last Snakemake was
+    killed on another machine, whose locks may not be seen from here.
     """
+    if dryrun:
+        return None
     state.mkdir(exist_ok=True)
-    running = open(state / RUNNING, "w")  # noqa: SIM115 - it stays open for as long as the process lives
-    if try_lock(running, state / RUNNING) and any(state.glob("locks/*.lock")):
-        shutil.rmtree(state / "locks")
+    # It stays open for as long as the process lives.
+    running = open(state / RUNNING, "a+", encoding="utf-8")  # noqa: SIM115
+    if try_lock(running, state / RUNNING):
+        running.seek(0)
+        elsewhere = [line for line in running.read().splitlines() if f" on host {socket.gethostname()} " not in line]
+        if elsewhere and any(state.glob("locks/*.lock")):
+            raise SdftError(
+                f"the last Snakemake of this directory did not end in order ({elsewhere[-1]}), and from here it cannot "
+                f"be seen whether it runs. Make sure that it does not, delete {state / RUNNING}, and run the same "
+                "command again."
+            )
+        shutil.rmtree(state / "locks", ignore_errors=True)
         shutil.rmtree(state / "incomplete", ignore_errors=True)
+        running.truncate(0)
+    for _ in range(50):
+        # One that is starting has it alone for a moment.
+        if try_lock(running, state / RUNNING, shared=True):
+            break
+        time.sleep(0.1)
+    mine = this_process()
+    running.write(f"{mine}\n")
+    running.flush()
+    atexit.register(_ended, state / RUNNING, mine)
     return running
+
+
+def _ended(path: Path, mine: str) -> None:
+    """Take this process's line out, when it ends in order."""
+    with suppress(OSError):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        path.write_text("".join(f"{line}\n" for line in lines if line != mine), encoding="utf-8")
+
+
+def trust_outputs() -> None:
+    """Let Snakemake take outputs as whole that it marked as incomplete when their job began.
+
+    Every step writes its outputs by rename, and one that an earlier Snakemake left behind keeps others from its results
+    (sdft/common/locks.py). Without this a job that ends after its Snakemake would stop every later start.
+    """
+    # Its modules import each other in a circle, which is to be entered here.
+    import snakemake.api  # noqa: F401
+    from snakemake.dag import DAG
+
+    async def check_incomplete(self: Any) -> None:
+        return None
+
+    DAG.check_incomplete = check_incomplete
 
 
 def ease_scheduling(scheduler: Any) -> None:

@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import write_text
+from sdft.common.locks import publish_alone
 
 LARGEST = 5_000_000  # bytes; a page above this does not open well on a phone
 
@@ -102,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the entry page; a folder of its name holds the others")
     parser.add_argument("--parameters", nargs="*", default=[], metavar="NAME=VALUE", help="text, never a number")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     out, folder = options.out, options.out.with_suffix("")
     try:
         values = parameters(options.parameters, options.notebook)

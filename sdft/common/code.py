@@ -34,10 +34,11 @@ CARRIERS = (
     *("sdft.train", "sdft.learning.run", "sdft.learning.launch", "sdft.learning.checkpoint"),
     # What watches a training and shows it.
     *("sdft.learning.probe", "sdft.learning.monitor", "sdft.learning.tracking", "sdft.learning.samples"),
+    "sdft.learning.card",
 )
-# Within those layers, what does decide: random numbers, replies of a language model, the gate's comparison, and the
-# rows and cells that tables and figures consist of.
-DECIDERS = ("sdft.common.seeds", "sdft.common.endpoint", "sdft.study.gate", "sdft.study.exhibits")
+# Within those layers, what does decide: random numbers, replies of a language model, verdicts on programs, the gate's
+# comparison, and the rows and cells that tables and figures consist of.
+DECIDERS = ("sdft.common.seeds", "sdft.common.endpoint", "sdft.common.cage", "sdft.study.gate", "sdft.study.exhibits")
 
 # The modules that decide what a step makes, with all that they import. What a run or an exhibit adds, its method, its
 # task and its benchmarks, is in sdft/study/rerun.py.
@@ -66,8 +67,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "report": ("sdft.pages.site.build",),
 }
 
-# Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out.
-SPEAKERS = frozenset({"print", "say", "warnings", "logging", "logger"})
+# Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out, as is the wait for
+# another writer of the same result.
+SPEAKERS = frozenset({"print", "say", "warnings", "logging", "logger", "publish_alone"})
 ERRORS = frozenset({"SdftError", "DivergedError"})
 HELP = frozenset({"help", "description", "epilog", "metavar", "prog", "formatter_class"})
 KEYWORDS = {

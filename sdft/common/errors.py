@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from sdft.common.secrets import masked
 
@@ -38,16 +40,59 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     return f"valid names: {', '.join(known)}." if known else "there is none to name."
 
 
+DISK_FULL = "the disk is full, or a quota is used up; free some space (unfinished runs keep checkpoints in state/)"
+NO_RIGHT = (
+    "this user may not do that; give it the right to (chmod, chown, the umask of whoever made the folder, a mount that "
+    "is not read-only), or choose another folder"
+)
+NO_ANSWER = "its file system does not answer or has an error, such as a lost network share; have it mounted anew"
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), DISK_FULL),
+    errno.EFBIG: "a limit on the size of files is reached; raise it (ulimit -f)",
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), NO_RIGHT),
+    **dict.fromkeys((errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.EREMOTEIO), NO_ANSWER),
+    **dict.fromkeys(
+        (errno.EISDIR, errno.ENOTDIR), "a folder stands where a file belongs, or a file where a folder; move it away"
+    ),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "too many files are open; raise the limit (ulimit -n)"),
+    errno.ENAMETOOLONG: "a path is too long; choose a shorter one",
+    errno.ENOENT: "it is gone, or never was there; check the path, and that its file system is mounted",
+}
+PASSING = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR}
+# What libraries say that hide the system's error.
+HIDDEN = {"PytorchStreamWriter failed": errno.ENOSPC, "unexpected pos": errno.ENOSPC}
+
+
+def explained(error: BaseException) -> str | None:
+    """The paragraph for an error of the file system, in whichever library noticed it; None for any other error."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        number = cause.errno if isinstance(cause, OSError) else None
+        for known in REMEDIES:
+            number = number or (known if f"(os error {known})" in str(cause) else None)
+        for text, known in HIDDEN.items():
+            number = number or (known if text in str(cause) else None)
+        # What another error replaced may be no matter: a file that is not there is asked for again and again.
+        if number in REMEDIES and (cause is error or number not in PASSING):
+            names = [
+                str(name) for name in (getattr(cause, "filename", None), getattr(cause, "filename2", None)) if name
+            ]
+            where = " -> ".join(names) or f"a file that this step reads or writes (in {os.getcwd()})"
+            return f"{where}: {os.strerror(number)}: {REMEDIES[number]}, and run the same command again."
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return None
+
+
 def run_main(main: Callable[[], int | None]) -> None:
-    """Run a command's `main` and exit: status 2 with one paragraph on stderr for an `SdftError`, 130 for Ctrl-C."""
+    """Run a command's `main` and exit: status 2 with one paragraph on stderr for an `SdftError` and for an error of the
+    file system, 130 for Ctrl-C."""
     try:
         status = main() or 0
         sys.stdout.flush()
     except SdftError as error:
-        # So that in a log of both streams the error stands last.
-        sys.stdout.flush()
-        print(textwrap.fill(f"error: {masked(str(error))}", width=110, break_long_words=False), file=sys.stderr)
-        status = 2
+        status = _report(str(error))
     except KeyboardInterrupt:
         print("interrupted; repeat the command to continue where it stopped", file=sys.stderr)
         status = 130
@@ -55,4 +100,21 @@ def run_main(main: Callable[[], int | None]) -> None:
         # Who reads the output, for example `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except Exception as error:
+        paragraph = explained(error)
+        if paragraph is None:
+            raise
+        status = _report(paragraph)
     sys.exit(status)
+
+
+def _report(paragraph: str) -> int:
+    # On a full disk a log may take nothing more.
+    with suppress(OSError):
+        # So that in a log of both streams the error stands last.
+        sys.stdout.flush()
+    with suppress(OSError):
+        print(
+            textwrap.fill(f"error: {masked(paragraph)}", width=110, break_long_words=False), file=sys.stderr, flush=True
+        )
+    return 2

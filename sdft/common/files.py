@@ -7,9 +7,11 @@ import hashlib
 import json
 import math
 import os
+import secrets
+import socket
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,22 @@ ROOT = PACKAGE.parent
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and rename it, on failure remove it."""
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it, on failure remove it.
+
+    Its name is of this process alone, on whichever machine or in whichever container.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield part
         with open(part, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        # A file system that is gone must not hide why.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sdft.common.command import parse_spec
 from sdft.common.errors import run_main
+from sdft.common.locks import publish_alone
 from sdft.comparison.run import run
 from sdft.comparison.spec import CompareSpec
 
@@ -25,6 +26,7 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str] | None = None) -> None:
     spec = parse_spec(CompareSpec, "sdft compare", DESCRIPTION, arguments, EXAMPLES)
+    publish_alone(spec.out)
     found = run(spec)
     print(found["answer"])
     print(f"{Path(spec.out) / 'report.html'} has the page", file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import Any
 from sdft.common.command import read_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import read_json, sha256_file, sha256_files, write_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.data import invented
 from sdft.data.fetch import fetch, local_path
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--store", default="results/upstream", metavar="DIR", help="where downloads are kept (default: %(default)s)")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     spec = read_spec(OfficialData, options.spec)
     out = Path(options.out)
     if options.task == "benchmarks":

@@ -12,6 +12,7 @@ from typing import Any
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import digest
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.prior import prior_config
@@ -76,6 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not options.data:
             raise SdftError("--scorer is for a task of your own: name it with --task, and its rows with --data.")
         define(options.task[0], own_task(options.scorer))
+    publish_alone(options.out)
     chosen = asked(options.task, options.split)
     root = Path(options.data_root)
     prior, names = {}, []
@@ -138,7 +140,14 @@ def main(arguments: list[str] | None = None) -> None:
         saved = state.result(name, made, scored)
         if saved is None:
             clock = Clock(device)
-            result, replies = measure(state.replies(name, made))
+            kept = state.replies(name, made) or {}
+            try:
+                result, replies = measure(kept)
+            except SdftError:
+                # Such as programs that cannot be run here: what the model has answered it need not answer again.
+                if kept:
+                    state.keep_replies(name, made, kept)
+                raise
             inputs = {"model": model_input, "data": data, "split": split, **context}
             record = manifest("evaluate", clock=clock, code=code, config=config, seeds=[options.seed], inputs=inputs)
             saved = result, record
@@ -163,7 +172,6 @@ def main(arguments: list[str] | None = None) -> None:
         data = {str(path): cli.data_digest(path)} if path and path.is_file() else None
 
         def run(replies: Any, name: str = name) -> tuple[Result, Any]:
-            replies = replies or {}
             return runner.run(name, replies), replies
 
         config = {**common, **prior, "tasks": prior["tasks"][name]}

@@ -25,6 +25,7 @@ from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import atomic_path, parse_json, read_json, rows_sha256, sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.records import thinking
 from sdft.records.record import Record, read_records
@@ -162,7 +163,8 @@ def judged_scores(source: Path, data: dict[str, Path], config: Judge, out: Path)
         part.write_bytes(gzip.compress(lines.encode(), mtime=0))
     for path in source.glob("*.json"):
         if path.stem not in made:
-            shutil.copyfile(path, out / path.name)
+            with atomic_path(out / path.name) as part:
+                shutil.copyfile(path, part)
     for benchmark, score in made.items():
         write_json(out / f"{benchmark}.json", score)
 
@@ -225,6 +227,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--config", required=True, metavar="JSON", help="the scale's `judge` block of config.yaml, as text or a file")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     if len(options.task) != len(options.data):
         raise SdftError(
             f"--task names {len(options.task)} and --data {len(options.data)}; give each task its file, in the same "

@@ -95,7 +95,7 @@ def evaluate_prior(
     holds {benchmark}.jsonl to use in the place of the tasks' own data, null to leave those; "batch_size",
     "num_fewshot" and "apply_chat_template" are lm_eval's; "limit" is of a benchmark's items, shared by the tasks of a
     group. The generated programs of unsafe tasks are really
-    run, as "generated_code" says: "sandbox" or "bare" (sdft/evaluate/sandbox.py). No random state is touched and the
+    run, as "generated_code" says: "sandbox" or "bare" (sdft/common/cage). No random state is touched and the
     model's training mode is restored. Raises SdftError for a task, metric or data file that is not there.
     """
     runner = PriorRunner(lambda: (model, tokenizer), config)
@@ -159,6 +159,9 @@ class PriorRunner:
             if own is None or (own != 0 and self.config["num_fewshot"] is not None):
                 task.set_config(key="num_fewshot", value=self.config["num_fewshot"] or 0)
             task.set_fewshot_seed(seed=FEWSHOT_SEED)
+            if getattr(task, "UNSAFE_CODE", False):
+                # Before the model has answered for an hour.
+                sandbox.check_available(self.config["generated_code"])
         share = _share(self.config["limit"], len(loaded["tasks"]) - len(wanted.get("siblings", ())))
         settle_scorer(name, loaded["tasks"].values(), share)
         lm = KeptReplies({} if kept is None else kept, self._load_model and self._lm)
@@ -258,7 +261,7 @@ def settle_scorer(name: str, tasks: Iterable[Any], limit: int | None) -> None:
         # It draws at random where two languages are near (IFEval), unless it has a seed.
         library.DetectorFactory.seed = 0
     for task in tasks:
-        if task.OUTPUT_TYPE != "generate_until" or task.get_config("unsafe_code"):
+        if task.OUTPUT_TYPE != "generate_until" or getattr(task, "UNSAFE_CODE", False):
             continue
         for doc in list(task.eval_docs)[:limit]:
             try:

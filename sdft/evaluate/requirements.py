@@ -21,6 +21,7 @@ import torch
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate.generate import Completion, end_tokens, generate
 from sdft.evaluate.prior import evaluate_prior, shipped_protocol
@@ -241,6 +242,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--benchmark-items", type=int, default=BENCHMARK_ITEMS, help="items of each prior benchmark")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
+    if options.out:
+        publish_alone(options.out)
     torch.set_num_threads(options.threads)
     clock, files = Clock(), find_model(options.model)
     model, tokenizer = load_model(files.folder, dtype="float32"), load_tokenizer(files.folder)

@@ -61,6 +61,10 @@ class State:
         saved = {**keys, "result": asdict(result), "manifest": manifest, "replies": replies}
         write_packed(self._path(result.benchmark), saved)
 
+    def keep_replies(self, benchmark: str, made: str, replies: Any) -> None:
+        """Keep the replies of a benchmark that could not be scored."""
+        write_packed(self._path(benchmark), {"made": made, "replies": replies})
+
     def _path(self, benchmark: str) -> Path:
         return self.folder / f"{benchmark}.json.gz"
 

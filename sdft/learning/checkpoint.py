@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, explained
 from sdft.common.files import sha256_file, write_json
 from sdft.common.progress import say
 from sdft.learning.processes import SingleProcess
@@ -52,19 +51,16 @@ class StopRequest:
 
 @contextmanager
 def disk_errors(folder: str | Path) -> Iterator[None]:
-    """Turn a full disk, in whichever library notices it, into an SdftError with the remedy."""
+    """Turn an error of the file system, in whichever library notices it, into an SdftError with the remedy."""
     try:
         yield
     except SdftError:
         raise
     except Exception as error:
-        number = getattr(error, "errno", None)
-        if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
-            raise SdftError(
-                f"the disk that holds {folder} is full; free some space (unfinished runs keep checkpoints in their "
-                "folder state/) and run the same command again. It continues from the last whole checkpoint."
-            ) from error
-        raise
+        paragraph = explained(error)
+        if paragraph is None:
+            raise
+        raise SdftError(f"{paragraph} The run in {folder} continues from its last whole checkpoint.") from error
 
 
 class Checkpoints:

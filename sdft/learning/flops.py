@@ -22,6 +22,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.learning.checkpoint import Checkpoints
 from sdft.learning.spec import Inputs, read_spec, resolve
@@ -165,6 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=2, help="steps to count (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="F.json", help="the counts")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     if options.steps < 1:
         raise SdftError(f"--steps is {options.steps}; it must be at least 1.")
     clock = Clock()

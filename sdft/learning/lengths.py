@@ -14,6 +14,7 @@ from typing import Any
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.methods.settings import TrainingSettings
 from sdft.models.schema import Evaluation
@@ -82,6 +83,7 @@ def count(
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(LengthsSpec, "sdft.learning.lengths", __doc__.splitlines()[0], arguments, EXAMPLES)
+    publish_alone(options.out)
     clock, settings, evaluation = Clock(), options.settings, options.evaluation
 
     from sdft.models.files import find_model, load_tokenizer

@@ -16,6 +16,7 @@ from sdft.common.files import read_json, sha256_files, write_json, write_text
 from sdft.common.progress import Progress, say
 from sdft.common.provenance import Clock, manifest
 from sdft.common.seeds import derived_seed
+from sdft.learning.card import card
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
@@ -422,7 +423,8 @@ class Training:
         state, weights = self.out / "state", self.out / "weights"
         for path in (self.out / "model.json", state / FINISHED):
             path.unlink(missing_ok=True)
-        save_model(self.student, self.tokenizer, state / "weights", weights, whole)
+        text = card(self.spec, self.inputs)
+        save_model(self.student, self.tokenizer, state / "weights", weights, whole, text)
         for folder in (state, self.out):
             write_text(folder / METRICS, "".join(line(entry) for entry in self.log))
         config = self.spec.model_dump(mode="json")

@@ -18,6 +18,7 @@ from typing import Any
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate import set_environment
 from sdft.evaluate.prior import prior_config
@@ -156,6 +157,7 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments, EXAMPLES)
+    publish_alone(options.out)
     clock, out, again = Clock(), Path(options.out), None
     task = options.task or out.parent.name
     if options.validation is not None:

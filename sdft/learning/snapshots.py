@@ -15,16 +15,25 @@ from sdft.learning.checkpoint import disk_errors, sync_folder
 FOLDER = "snapshots"
 
 
-def save_model(model: Any, tokenizer: Any, part: Path, place: Path, weights: dict[str, Tensor] | None = None) -> None:
+def save_model(
+    model: Any,
+    tokenizer: Any,
+    part: Path,
+    place: Path,
+    weights: dict[str, Tensor] | None = None,
+    card: str | None = None,
+) -> None:
     """Save model and tokenizer in Hugging Face format to the folder `part`, flush them to disk, rename it to `place`.
 
-    weights: the whole ones, where the model has only a shard of each. Both folders must be on one file system. What
-    lies in either is replaced.
+    weights: the whole ones, where the model has only a shard of each. card: the text of README.md. Both folders must be
+    on one file system. What lies in either is replaced.
     """
     shutil.rmtree(part, ignore_errors=True)
     with disk_errors(part.parent):
         model.save_pretrained(part, state_dict=weights)
         tokenizer.save_pretrained(part)
+        if card is not None:
+            (part / "README.md").write_text(card, encoding="utf-8")
         for path in part.iterdir():
             with open(path, "rb") as handle:
                 os.fsync(handle.fileno())

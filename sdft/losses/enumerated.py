@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.divergence import distillation_loss
 from sdft.fused import Layer
@@ -179,6 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--samples", type=int, default=10_000, help="draws for the check by sampling (default: %(default)s)")
     add("--seed", type=int, default=0, help="of student, teacher and draws (default: %(default)s)")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     if min(options.words, options.length, options.width, options.samples) < 2:
         raise SdftError("--words, --length, --width and --samples must each be at least 2.")
     if options.words**options.length > 5000:

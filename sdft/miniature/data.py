@@ -15,6 +15,7 @@ from pathlib import Path
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import sha256_file, write_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.miniature import knowledge, medical, science, style, tooluse
 from sdft.miniature.item import Item
@@ -211,6 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise SdftError(f"--{next(iter(given))} sizes one task; name it with --task ({', '.join(TASKS)}).")
     for part in [options.task] if options.task else PARTS:
         size = Size(**{**vars(SIZES[part]), **given}) if part in TASKS else None
+        publish_alone(Path(options.out) / part)
         write_part(part, Path(options.out), options.world_seed, size, options.benchmark_items, options.general)
     return 0
 

@@ -23,6 +23,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Qwen2C
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import atomic_path, sha256_files, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.miniature.documents import draw, tokens
 from sdft.miniature.schema import DOCUMENTS, PretrainSpec
@@ -249,6 +250,7 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
 def main(arguments: list[str] | None = None) -> int:
     description = "Pre-train a base model of the miniature world."
     options = parse_spec(PretrainSpec, "sdft.miniature.pretrain", description, arguments, EXAMPLES)
+    publish_alone(options.out)
     torch.set_num_threads(options.threads)
     recipe = Recipe(documents=options.documents)
     train(

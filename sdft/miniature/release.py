@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import atomic_path, read_json, sha256_files, write_json
+from sdft.common.locks import publish_alone
 
 FILES = (
     "base.json",
@@ -52,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("released/mini"), help="default released/mini")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     for folder in options.models:
         release(folder, options.out)
     return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import check_sha256, read_json, sha256_files, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.data.fetch import hub_reason
 from sdft.models.files import find_model
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
         arguments,
         EXAMPLES,
     )
+    publish_alone(options.out)
     source = options.source
     if source.architecture is not None:
         random_model(source, options.tokenizer, Path(options.out))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import sha256_files, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.records.thinking import OPEN
 
@@ -115,6 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--thinking", action="store_true", help="let the chat template open a thinking block")
     add("--seed", type=int, default=0, help="of the weights (default: 0)")
     options = vars(parser.parse_args(arguments))
+    publish_alone(options["out"])
     make(options.pop("architecture"), options.pop("tokenizer"), options.pop("out"), **options)
 
 

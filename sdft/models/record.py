@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import check_sha256, read_json, sha256_files, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 
 # A model folder may hold other files too; these decide what the model says.
@@ -47,6 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--out", required=True, metavar="READY.json", help="the record to write")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     clock = Clock()
     content = record(options.model, options.folder, options.digests)
     inputs = {"digests": str(options.digests) if options.digests else None}

@@ -15,7 +15,8 @@ from typing import Any
 import yaml
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.files import ROOT, read_json
+from sdft.common.files import ROOT, atomic_path, read_json
+from sdft.common.locks import publish_alone
 
 LIBRARY = "rocrate==0.16.0"
 # Below results/{scale}: what is packed, and what it is. Weights, data sets and unfinished state are left out.
@@ -96,7 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results/{scale}")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.zip", help="the archive")
     options = parser.parse_args(arguments)
-    crate(options.results.resolve()).write_zip(options.out)
+    publish_alone(options.out)
+    with atomic_path(options.out) as part:
+        # The library wants this ending.
+        archive = part.with_name(f"{part.name}.zip")
+        crate(options.results.resolve()).write_zip(archive)
+        archive.replace(part)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ ELEMENTS = frozenset(
 )
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 300, 130, 56, 8, 18
 # More points than this are thinned out: they would lie on the same pixels.
-POINTS = 80
+POINTS = 48
 
 
 def inline(drawing: str, name: str = "the drawing") -> str:
@@ -97,7 +97,7 @@ def curves(title: str, unit: str, series: Mapping[str, Sequence[tuple[float, flo
     def at(point: tuple[float, float]) -> str:
         x = LEFT + (WIDTH - LEFT - 6) * (point[0] - first) / wide
         y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (point[1] - low) / tall
-        return f"{x:.1f},{y:.1f}"
+        return f"{x:.0f},{y:.1f}"
 
     lines = "".join(
         f'<polyline class="c{k}" points="{" ".join(map(at, shown[name]))}"/>' for k, name in enumerate(shown)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.evidence.published import document
 from sdft.study.exhibits import find, names
 
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", required=True, metavar="DIR", help="results/{scale}, whose figures are shown")
     parser.add_argument("--out", required=True, metavar="FIGURES.md", help="the page, to lie beside the pngs")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     found = captions(options.results)
     if not found:
         raise SdftError(f"{options.results}/figures holds no figure; ask snakemake for one first.")

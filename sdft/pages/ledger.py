@@ -20,6 +20,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evidence.names import MEASURE_NAMES, METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
@@ -276,6 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for ledger.csv, .md, .tex and .json")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     ledger, out = build(read_verdicts(options.verdicts), Clock()), Path(options.out)
     write_text(out / "ledger.csv", comma_separated(flat(ledger)))
     write_text(out / "ledger.md", markdown(ledger))

@@ -15,6 +15,7 @@ import numpy as np
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, METRICS, PRIOR, TASK_NAMES
 from sdft.evidence.outcomes import Scores
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--plan", required=True, help="PLAN.json that names the checkpoints and their scores")
     parser.add_argument("--out", required=True, help="folder for table.csv, table.md and verdict.json")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     clock, plan, out = Clock(), read_json(options.plan), Path(options.out)
     try:
         rows = [row for checkpoint in plan["checkpoints"] for row in checkpoint_rows(checkpoint, plan["evidence"])]

@@ -13,6 +13,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_text
+from sdft.common.locks import publish_alone
 from sdft.records.jsonl import COMPLETION, UNNAMED, load
 from sdft.records.prompts import CLOSING, EXAMPLE
 from sdft.records.record import Record, write_records
@@ -23,6 +24,23 @@ EXAMPLES = """examples:
 """
 # SDFTConfig.teacher_prompt_template with which TRL's teacher is shown what ours is, where the template is "official".
 TEACHER_PROMPT_TEMPLATE = "\n{prompt}\n\n" + EXAMPLE + "{privileged_context}\n\n" + CLOSING + ".\n"
+# The settings of SDFTConfig with which TRL's SDFTTrainer has the loss of our defaults, at an EMA rate of 0.01.
+# Importance weights are off: TRL multiplies each token by its own ratio, the official code and ours each sequence by
+# its mean ratio.
+SDFT_CONFIG: dict[str, Any] = {
+    "distillation_mode": "full_logits",
+    "distillation_alpha": 0.0,
+    "distillation_is_clip": None,
+    "num_loss_tokens_to_skip": 3,
+    "teacher_model_kind": "ema",
+    "teacher_update_rate": 0.01,
+    "teacher_sync_steps": 1,
+    "teacher_prompt_template": TEACHER_PROMPT_TEMPLATE,
+    "num_generations": 1,
+    "temperature": 1.0,
+    "max_prompt_length": None,
+    "max_completion_length": 2048,
+}
 
 
 def to_trl(record: Record, style: str | None = None) -> dict[str, Any]:
@@ -72,6 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", metavar="OUT.jsonl")
     parser.add_argument("--style", metavar="NAME", help="the demonstration to show, or the style of what is read")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     if options.to == "sdft":
         write_records(options.out, from_trl(options.rows, options.style or UNNAMED))
         return

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.common.schema import Written, read_checked
 
@@ -97,6 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", help="the model's name (default: the folder's)")
     parser.add_argument("--out", required=True, metavar="GATE.json")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     clock, folder = Clock(), Path(options.scores)
     model = options.model or folder.name
     checks = check_scores(model, folder) if model in gates() else []

@@ -65,7 +65,9 @@ def make_results(folder, *, root=None, unshown=(), scale="mini", **world):
 def pages_of(spec):
     """The whole HTML of every page, by its path."""
     study = found.load(spec)
-    return dict(build.written(study, page) for page in build.pages(study))
+    files = dict(build.files(study))
+    assert ".scroll" in files.pop("report/site.css")
+    return files
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,7 @@ class Reader(HTMLParser):
     def __init__(self, page):
         super().__init__()
         self.links, self.ids, self.tags, self.open, self.text, self.handlers = [], [], [], [], [], []
+        self.sheets = []
         self.feed(page)
         assert not self.open
 
@@ -93,6 +96,7 @@ class Reader(HTMLParser):
         self.tags.append(tag)
         named = dict(attributes)
         self.links += [named["href"]] if tag == "a" else []
+        self.sheets += [named["href"]] if tag == "link" else []
         self.ids += [named["id"]] if "id" in named else []
         self.handlers += [name for name in named if name.startswith("on") or name == "src"]
         if tag not in VOID:
@@ -125,7 +129,8 @@ def test_every_link_leads_somewhere_and_nothing_is_fetched_or_run(site):
     for path, page in read.items():
         assert len(set(page.ids)) == len(page.ids), path
         assert page.handlers == []
-        assert not {"script", "link", "iframe", "object", "img"} & set(page.tags)
+        assert not {"script", "iframe", "object", "img"} & set(page.tags)
+        assert page.sheets == ([] if path == "report.html" else ["site.css"])
         assert page.tags.count("h1") == 1
         assert not re.search(r"https?://|@import|url\((?!#)", site[path])
         for link in page.links:
@@ -188,7 +193,7 @@ def test_the_answer_is_one_of_what_was_run(site, tmp_path):
     assert "SDFT learns the new task at least as well as SFT on 1 of 1 tasks" in site["report.html"]
     empty = found.load(write_spec(tmp_path, ("table5", "figure4")))
     assert answer(empty) == "Nothing has been run yet, so no claim of the paper has been tested."
-    page = dict(build.written(empty, page) for page in build.pages(empty))["report.html"]
+    page = dict(build.files(empty))["report.html"]
     assert "came out against" not in page
     assert "Table 5" in page[page.index("<h2>What was not run") :]
 
@@ -345,6 +350,7 @@ def test_the_notebook_writes_the_site_and_repeats_to_the_byte(spec, site, render
     first = tmp_path / "a/report.html"
     done = render(first, f"spec={spec}")
     assert done.returncode == 0, done.stderr
+    assert (first.parent / "report/site.css").exists()
     written = {str(path.relative_to(first.parent)): path.read_text() for path in first.parent.rglob("*.html")}
     assert written == site
     assert first.with_suffix(".ipynb").exists()

@@ -101,10 +101,8 @@ class House:
         (self.folder / path).write_text(text.replace(old, new))
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, root):
-    """The study, finished once for all tests, and not to be changed."""
-    folder = tmp_path_factory.mktemp("house") / "repository"
+def build(folder: Path, root: Path, make: bool = True) -> House:
+    """The study in a folder of its own, finished unless told otherwise."""
     folder.mkdir()
     for name in OWN:
         if (root / name).is_dir():
@@ -114,8 +112,15 @@ def finished(tmp_path_factory, root):
     (folder / "released").symlink_to(root / "released")
     (folder / "config/house.yaml").write_text(yaml.safe_dump(STUDY))
     house = House(folder)
-    house.make()
+    if make:
+        house.make()
     return house
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, root):
+    """The study, finished once for all tests, and not to be changed."""
+    return build(tmp_path_factory.mktemp("house") / "repository", root)
 
 
 @pytest.fixture

@@ -521,7 +521,7 @@ def test_a_full_disk_is_told_and_the_run_continues_later(world, whole, tmp_path,
         save(state, handle)
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(SdftError, match=r"disk that holds .* is full; free some space"):
+    with pytest.raises(SdftError, match=r"the disk is full.*free some space.*continues from"):
         train(spec, tmp_path, quiet=True)
     train(spec, tmp_path, quiet=True)
     assert same_weights(whole, tmp_path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sdft.common import cage
+from sdft.common.cage import CageError
 from sdft.miniature.benchmarks import mini_humaneval, mini_ifeval
 from sdft.miniature.data import benchmark_rows
 from sdft.miniature.priors import instructions
@@ -25,11 +27,43 @@ def test_reference_programs_pass_and_others_fail(programs):
 
 @pytest.mark.parametrize(
     "body",
-    ["while True: pass", "return open('/etc/passwd')", "return 9 ** 9 ** 9 ** 9", "import os", "return [0] * 10 ** 12"],
+    [
+        *(
+            "while True: pass",
+            "return open('/etc/passwd')",
+            "import os",
+            "return [0] * 10 ** 12",
+            "return 9 ** 9 ** 9 ** 9",
+        ),
+        *(
+            "return (x ,) * 9 * 9 * 9 * 9 * 9 * 9 * 9 * 9 * 9 * 9",
+            "return x(x)",
+            "return f(x)",
+            "return x.real.y",
+            "\xff",
+        ),
+        "return [c for c in ().__class__.__base__.__subclasses__() if c.__name__ == 'Popen'][0](['true'])",
+    ],
 )
 def test_a_program_that_misbehaves_gives_nothing_and_the_next_one_runs(body):
     assert outputs(body, "x", [1]) is None
     assert outputs("return x + 1", "x", [1, 2]) == [2, 3]
+
+
+def test_what_is_no_arithmetic_is_run_in_the_cage_with_the_same_result():
+    for body in ("return x * 2 + 1", "return (x * 2 + 1)", "y : x\n    return x", "return x , x", "return { x }"):
+        there = outputs(f"{body} # {'.' * 200}", "x", [1, 5])
+        assert outputs(body, "x", [1, 5]) == there
+    assert outputs("return [ x ][ 0 ]", "x", [1, 5]) == [1, 5]
+
+
+def test_a_program_that_needs_the_cage_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(cage, "NAMESPACES", ("--nonsense",))
+    monkeypatch.setattr(cage, "_idle", [])
+    assert outputs("return x + 1", "x", [1]) == [2]
+    assert outputs("return x x", "x", [1]) is None
+    with pytest.raises(CageError):
+        outputs("return [ x ][ 0 ]", "x", [1])
 
 
 def test_instructions_are_checked_strictly():

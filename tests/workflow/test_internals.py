@@ -22,12 +22,57 @@ def test_marks_of_a_killed_run_go_and_those_of_a_running_one_stay(tmp_path):
     assert not any(tmp_path.glob("locks/*"))
     assert not any(tmp_path.glob("incomplete/*"))
     mark()
-    code = "import sys, pathlib, workflow_scripts.internals as it; it.recover(pathlib.Path(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    start(tmp_path)
     assert any(tmp_path.glob("locks/*"))
+    assert any(tmp_path.glob("incomplete/*"))
     running.close()
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    start(tmp_path)
     assert not any(tmp_path.glob("locks/*"))
+
+
+def start(state, dryrun=False):
+    code = (
+        "import sys, pathlib, workflow_scripts.internals as it\n"
+        "it.recover(pathlib.Path(sys.argv[1]), len(sys.argv) > 2)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, str(state), *["-n"] * dryrun], capture_output=True, text=True, check=False
+    )
+
+
+def test_marks_stay_while_any_of_several_runs_whoever_started_first(tmp_path):
+    first, second = internals.recover(tmp_path), internals.recover(tmp_path)
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks/0.input.lock").touch()
+    first.close()
+    assert start(tmp_path).returncode == 0
+    assert any(tmp_path.glob("locks/*"))
+    second.close()
+    assert start(tmp_path).returncode == 0
+    assert not any(tmp_path.glob("locks/*"))
+
+
+def test_a_dry_run_touches_nothing(tmp_path):
+    for name in ("locks/0.input.lock", "incomplete/x"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    before = sorted(tmp_path.rglob("*"))
+    assert start(tmp_path, dryrun=True).returncode == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_marks_of_another_machine_are_not_cleared_and_the_remedy_works(tmp_path):
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks/0.input.lock").touch()
+    (tmp_path / "running").write_text("process 7 on host elsewhere since 2026-01-01T00:00:00Z\n")
+    refused = start(tmp_path)
+    assert f"delete {tmp_path}/running" in refused.stderr
+    assert any(tmp_path.glob("locks/*"))
+    (tmp_path / "running").unlink()
+    assert start(tmp_path).returncode == 0
+    assert not any(tmp_path.glob("locks/*"))
+    # Who ended in order leaves no line that a later start on another machine would have to ask about.
+    assert (tmp_path / "running").read_text() == ""
 
 
 @pytest.mark.parametrize(("limit", "left"), [((100, 1), False), ((5, 60), True)])

@@ -311,11 +311,9 @@ def programs(doctor: Doctor) -> Finding:
         return Finding("ok", "run in a sandbox")
     if scale().prior.generated_code == "bare":
         return Finding("warn", "run without a sandbox, as prior.generated_code: bare says")
-    return Finding(
-        "fail",
-        "there is no sandbox on this machine, and the benchmark is refused",
-        "allow user namespaces, or set prior.generated_code: bare",
-    )
+    from sdft.common.cage import REMEDY, why_not
+
+    return Finding("fail", (why_not() or "there is no sandbox on this machine").removesuffix(REMEDY).strip(), REMEDY)
 
 
 @check("paper", "lm_eval")

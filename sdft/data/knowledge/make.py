@@ -13,6 +13,7 @@ from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import digest, sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.data import invented
 from sdft.data.fetch import local_path
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--store", default="results/upstream/wikipedia", metavar="DIR", help="for downloads (default: %(default)s)")
     add("--out", required=True, metavar="DIR")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     prepare(read_spec(OfficialData, options.spec), Path(options.store), Path(options.out))
 
 

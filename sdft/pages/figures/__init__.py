@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.locks import publish_alone
 
 from sdft.pages.figures import style  # isort: skip  (chooses matplotlib's backend)
 
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--style", required=True, help="a matplotlib style file")
     parser.add_argument("--out", required=True, help="path of the files without their suffix")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     if options.figure not in names("figure"):
         raise SdftError(f"There is no figure {options.figure!r}; {did_you_mean(options.figure, names('figure'))}")
     if not Path(options.style).exists():

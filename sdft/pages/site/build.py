@@ -7,7 +7,7 @@ from html import escape
 
 from sdft.pages.html import table
 from sdft.pages.ledger import SLIPS, discrepancy_rows, slips
-from sdft.pages.shell import page
+from sdft.pages.shell import page, style
 from sdft.pages.site.claims import claim_page
 from sdft.pages.site.entry import entry_page
 from sdft.pages.site.exhibits import exhibit_page
@@ -17,6 +17,16 @@ from sdft.pages.site.runs import base_page, run_page
 from sdft.pages.site.sweeps import sweep_page
 from sdft.pages.site.table5 import table5_page
 from sdft.study.exhibits import find
+
+
+SHEET = "site.css"
+
+
+def files(study: Study) -> Iterator[tuple[str, str]]:
+    """Every file of the site: its path below the folder of the entry page, and its text."""
+    for one in pages(study):
+        yield written(study, one)
+    yield f"{study.spec.entry}/{SHEET}", style()
 
 
 def pages(study: Study) -> Iterator[Page]:
@@ -57,4 +67,5 @@ def written(study: Study, one: Page) -> tuple[str, str]:
     links += [(f"{folder}{study.to('replications')}", "Replications")]
     links += [(f"{folder}{study.to('discrepancies')}", "Discrepancies")]
     path = f"{entry}/{one.name}.html" if one.name else f"{entry}.html"
-    return path, page(one.title, one.body, links)
+    # Hundreds of pages share one file; the entry page can be sent alone.
+    return path, page(one.title, one.body, links, SHEET if one.name else None)

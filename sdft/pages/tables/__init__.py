@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.files import write_json, write_text
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock
 from sdft.evidence.outcomes import read_results
 from sdft.pages import writers
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--plan", required=True, help="PLAN.json that names the runs and files behind every cell")
     parser.add_argument("--out", required=True, help="folder for table.csv, table.md, table.tex and verdict.json")
     options = parser.parse_args(arguments)
+    publish_alone(options.out)
     clock, results, out = Clock(), read_results(options.plan), Path(options.out)
     name = results.exhibit.name
     if name not in names("table"):
