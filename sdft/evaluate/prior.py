@@ -255,15 +255,16 @@ class PriorRunner:
 def settle_scorer(name: str, tasks: Iterable[Any], limit: int | None) -> None:
     """Make a scorer's library decide alike in each run, and raise SdftError where it lacks data that it looks up.
 
-    The second is found by scoring a plain reply to each item that needs words to be scored: before the model is asked.
+    The second is found by scoring a plain reply to each item of IFEval, before the model is asked.
     """
     if library := sys.modules.get("langdetect"):
         # It draws at random where two languages are near (IFEval), unless it has a seed.
         library.DetectorFactory.seed = 0
     for task in tasks:
-        if task.OUTPUT_TYPE != "generate_until" or getattr(task, "UNSAFE_CODE", False):
+        if task.OUTPUT_TYPE != "generate_until":
             continue
-        for doc in list(task.eval_docs)[:limit]:
+        # Items of IFEval; scoring others may run programs.
+        for doc in (doc for doc in list(task.eval_docs)[:limit] if "instruction_id_list" in doc):
             try:
                 task.process_results(doc, ["Yes."])
             except LookupError as error:

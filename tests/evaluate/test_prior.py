@@ -198,7 +198,7 @@ def test_a_scorer_whose_data_are_missing_is_refused_before_the_model_is_asked(mo
     import nltk
 
     class Task:
-        OUTPUT_TYPE, eval_docs = "generate_until", [{"id": 0}, {"id": 1}]
+        OUTPUT_TYPE, eval_docs = "generate_until", [{"instruction_id_list": []}]
 
         def get_config(self, key):
             return None
