@@ -79,6 +79,12 @@ def test_a_surprise_of_yaml_names_its_key(root, tmp_path, text, words):
     assert "sk-abcdef0123456789" not in said
 
 
+def test_half_of_a_surrogate_pair_on_the_command_line_is_refused_by_its_key(root):
+    values = mutations.of_command_line({}, ['scales={paper: {notice: "\\ud800"}}'])
+    with pytest.raises(SdftError, match=r"'scales.paper.notice' holds half of a surrogate pair"):
+        mutations.of_values(values, root / "config")()
+
+
 def test_a_name_without_end_is_cut_in_a_message():
     assert len(str(SdftError("there is no " + "x" * 5000 + "\nhere"))) < 100
 

@@ -87,7 +87,20 @@ def check_entries(values: Any, source: str) -> None:
         count += len(node) if parts else 0
         if count > MOST_ENTRIES or len(above) > 100:
             raise SdftError(f"{source}: {place[:80]} has more entries than a configuration can; write out its aliases.")
-        stack += [(value, (*above, id(node)), f"{place}.{key}".lstrip(".")) for key, value in parts]
+        for key, value in parts:
+            inner = f"{place}.{key}".lstrip(".")
+            if any(isinstance(text, str) and not _writable(text) for text in (key, value)):
+                raise SdftError(f"{source}: {inner!a} holds half of a surrogate pair; write the character itself.")
+            stack.append((value, (*above, id(node)), inner))
+
+
+def _writable(text: str) -> bool:
+    """Whether a file can hold the text: an escape such as "\\ud800" stands for no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def scale_files(folder: str | Path) -> dict[str, Path]:
