@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,12 @@ from sdft.common.files import check_sha256, read_json, write_json, write_text
 from sdft.common.imports import quick_imports
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
+from sdft.common.stop import TERMINATED, start_again
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors
 from sdft.learning.launch import find_processes
 from sdft.learning.spec import Inputs, fingerprint, parse_spec, resolve
 from sdft.study.plan import RunSpec
+from sdft.study.requests import STOPS
 
 
 def finished(out: Path, mark: str, snapshots: int = 0) -> dict[str, Any] | None:
@@ -49,6 +54,47 @@ def finished(out: Path, mark: str, snapshots: int = 0) -> dict[str, Any] | None:
     return record
 
 
+def adopted(spec: RunSpec, out: Path, mark: str) -> dict[str, Any] | None:
+    """The record of a resolved final run that a candidate of its sweep is already, with its files put into `out`.
+
+    A winner with the seed and base model of a final run has the same fingerprint `mark`, and its weights are kept until
+    then where they are small (`sdft.learning.candidate`). None where there is no such candidate.
+    """
+    if spec.selected is None:
+        return None
+    looked_at = read_json(spec.selected).get("manifest", {}).get("inputs", {})
+    for folder in (Path(path).parent for path in looked_at):
+        path = folder / "model.json"
+        if not path.is_file() or read_json(path).get("fingerprint") != mark:
+            continue
+        record = finished(folder, mark, spec.settings.snapshots)
+        if record is None:
+            continue
+        for name in ("weights", "snapshots"):
+            shutil.rmtree(out / name, ignore_errors=True)
+            if (folder / name).is_dir():
+                shutil.copytree(folder / name, out / name, copy_function=_linked)
+        record |= {"run": spec.model_dump(mode="json"), "candidate": str(folder)}
+        record["weights"]["path"] = str(out / "weights")
+        for entry in record["snapshots"]:
+            entry["path"] = str(out / "snapshots" / str(entry["step"]))
+        for place in (out / "state", out):
+            write_text(place / METRICS, (folder / METRICS).read_text(encoding="utf-8"))
+        write_json(out / "state" / FINISHED, record)
+        write_json(out / "model.json", record)
+        say(f"{spec.id} is what the sweep has trained as {folder.name}")
+        return record
+    return None
+
+
+def _linked(source: str, target: str) -> None:
+    """One file under two names, or a copy where the file system has no such links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 def train(
     spec: RunSpec | dict[str, Any], out: str | Path, *, quiet: bool = False, wait_minutes: float = 0
 ) -> dict[str, Any]:
@@ -64,11 +110,31 @@ def train(
     with disk_errors(out), processes.held(lambda: only_writer(out / "state", wait_minutes)):
         inputs = Inputs(spec)
         mark = fingerprint(spec, inputs)
-        record = processes.first(lambda: finished(out, mark, spec.settings.snapshots))
+        record = processes.first(lambda: finished(out, mark, spec.settings.snapshots) or adopted(spec, out, mark))
         if record is not None:
             return record
         with quick_imports():
             from sdft.learning.loop import Training
+        try:
+            return Training(spec, inputs, out, Checkpoints(out / "state", mark, processes), quiet=quiet).run()
+        except SystemExit as stop:
+            if stop.code == TERMINATED and processes.main and not start_again():
+                note_stop(out / "state")
+            raise
+        finally:
+            give_back()
 
-            training = Training(spec, inputs, out, Checkpoints(out / "state", mark, processes), quiet=quiet)
-        return training.run()
+
+def note_stop(state: Path) -> None:
+    """Write down a stop that ends this attempt, so that the next one asks for no more memory because of it."""
+    with open(state / STOPS, "a", encoding="utf-8") as file:
+        file.write("out of time\n")
+
+
+def give_back() -> None:
+    """Free what a training that has ended held: student, teacher, Adam's moments and average, in reference cycles."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -24,6 +24,7 @@ from sdft.evaluate import set_environment
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
 from sdft.learning.validation import REPLIES, score_again
+from sdft.learning.waiting import WAITING, let_go
 from sdft.methods.hyperparameters import tie_key, tie_rules
 from sdft.study.specs import SelectSpec
 
@@ -168,7 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         def again(record: dict[str, Any], replies: Path) -> dict[str, Any]:
             return score_again(record, replies, task, records, prior)
 
-    ranking = rank([read_candidate(path, again) for path in options.candidates])
+    rows = [read_candidate(path, again) for path in options.candidates]
+    ranking = rank(rows)
     methods = {read_json(path).get("method") for path in options.candidates} - {None}
     arm = options.arm or out.stem
     winner = ranking[0]
@@ -187,6 +189,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ),
         },
     )
+    for row, path in zip(rows, options.candidates, strict=True):
+        folder = Path(path).parent
+        if row["hyperparameters"] != winner["hyperparameters"] and (folder / WAITING).is_file():
+            let_go(folder)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from sdft.common.code import here
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json, write_json
 from sdft.learning import candidate as sweep
-from sdft.learning import select
+from sdft.learning import run, select
+from sdft.learning.waiting import let_go
 from sdft.records.prompts import render
 from sdft.records.record import write_records
 from sdft.study import rerun
@@ -48,6 +49,7 @@ def test_prompts_and_rows_that_were_cut_are_counted(world, tmp_path):
 
 
 def test_a_result_that_was_deleted_is_put_back_and_other_data_are_another_result(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "SMALL_BYTES", 0)
     shutil.copytree(world, tmp_path / "world")
     train, spec = tmp_path / "world/train.jsonl", make_spec(tmp_path / "world", "sft")
     first, whole = candidate(tmp_path, spec), train.read_bytes()
@@ -129,7 +131,7 @@ def chosen(folder, prior):
 
 def test_a_changed_scorer_scores_the_kept_replies_again_and_trains_nothing(world, tmp_path, monkeypatch, prior):
     record = candidate(tmp_path, make_spec(world, "sft"), "--prior-config", json.dumps(prior))
-    assert not (tmp_path / "weights").exists()
+    let_go(tmp_path)
     before = chosen(tmp_path, prior)
     assert (before["validation"], before["prior"]) == (record["validation"]["value"], record["prior"])
     assert before["validation"] == before["prior"]["ifeval"] == 0
@@ -140,7 +142,7 @@ def test_a_changed_scorer_scores_the_kept_replies_again_and_trains_nothing(world
     monkeypatch.setattr("sdft.scoring.science.score", lambda *_: True)
     real = rerun.task_code
     monkeypatch.setattr(rerun, "task_code", lambda task: {**real(task), "scores": "another"})
-    assert chosen(tmp_path, prior) == before | {"validation": 1.0}
+    assert chosen(tmp_path, prior) == before | {"validation": 1.0, "by_run": [1.0]}
 
     # A benchmark's scorer: its texts are scored again.
     (tmp_path / "tasks/own_text.yaml").write_text(TEXT.replace(".score", ".otherwise"))
@@ -177,3 +179,37 @@ def test_responses_to_other_questions_are_not_scored(world, tmp_path, monkeypatc
     write_records(tmp_path / "validation.jsonl", make_records(7)[1:])
     with pytest.raises(SdftError, match="answers other questions"):
         chosen(tmp_path, prior)
+
+
+def test_a_final_run_that_the_winner_is_already_is_not_trained_again(world, tmp_path, monkeypatch):
+    folders = [tmp_path / "sweep" / name for name in ("slow", "fast")]
+    specs = [make_spec(world, "sft", epochs=1, learning_rate=rate, snapshots=2) for rate in (1e-9, 0.05)]
+    for folder, spec in zip(folders, specs, strict=True):
+        folder.mkdir(parents=True)
+        candidate(folder, spec.model_copy(update={"id": folder.name}))
+    best = {"slow": 1.0, "fast": 0.5}
+    for folder in folders:
+        record = read_json(folder / "validation.json")
+        record["validation"]["value"] = best[folder.name]
+        write_json(folder / "validation.json", record)
+    selected = tmp_path / "selected/science/sft.json"
+    select.main(["--out", str(selected), "--candidates", *(str(folder / "validation.json") for folder in folders)])
+    # The loser's weights are gone, the winner's wait.
+    assert [(folder / "weights").is_dir() for folder in folders] == [True, False]
+
+    final = specs[0].model_copy(update={"id": "final", "hyperparameters": None, "selected": str(selected)})
+    anew = run.train(
+        final.model_copy(update={"hyperparameters": specs[0].hyperparameters}), tmp_path / "anew", quiet=True
+    )
+    other = run.train(final.model_copy(update={"seed": 1}), tmp_path / "other", quiet=True)
+    assert "candidate" not in other
+    monkeypatch.setattr(run, "Checkpoints", None)
+    taken = run.train(final, tmp_path / "taken", quiet=True)
+    assert taken["candidate"] == str(folders[0])
+    assert taken["weights"]["sha256"] == anew["weights"]["sha256"] != other["weights"]["sha256"]
+    assert [entry["sha256"] for entry in taken["snapshots"]] == [entry["sha256"] for entry in anew["snapshots"]]
+    assert (tmp_path / "taken/snapshots").is_dir()
+    # The record is the final run's own, and stands by itself.
+    shutil.rmtree(folders[0])
+    assert taken["run"]["id"] == "final"
+    assert run.train(final, tmp_path / "taken", quiet=True) == taken
