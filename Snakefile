@@ -60,6 +60,14 @@ rule all:
     localrule: True
 
 
+# A run on a cluster makes them on this machine as well, before the first job.
+rule downloads:
+    """All that Table 5 needs of the outside (models, rows, benchmarks), where jobs have no network"""
+    input:
+        steps.sources.download_files(PLAN),
+    localrule: True
+
+
 rule tables:
     """Every table of the paper, and those of our own"""
     input:

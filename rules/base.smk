@@ -57,6 +57,7 @@ rule base_model:
         paths.log("base/{model}"),
     wildcard_constraints:
         scale=steps.sources.model_scales(CONFIG, "hub", "random"),
+    localrule: True
     conda:
         "../envs/train.yaml"
     params:

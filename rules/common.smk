@@ -61,6 +61,19 @@ def plan_of(scale):
     return PLAN if scale == PLAN.name else Plan(CONFIG, scale)
 
 
+def requested(function, **options):
+    """For a resource: what a function of sdft.study.steps.requests says for the rule's scale and wildcards."""
+
+    def value(wildcards, attempt):
+        named = dict(wildcards.items())
+        try:
+            return function(plan_of(named.pop("scale")), attempt=attempt, **named, **options)
+        except SdftError as error:
+            raise WorkflowError(str(error)) from None
+
+    return value
+
+
 def planned(function, **options):
     """For an input or parameter: what a function of sdft.study.steps says for the rule's scale and wildcards."""
 

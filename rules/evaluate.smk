@@ -21,6 +21,9 @@ for task in task_names():
             "../envs/evaluate.yaml"
         resources:
             gpu=planned(steps.runs.gpus),
+            runtime=requested(steps.requests.minutes, path=paths.RUN_SCORES + paths.RESPONSES),
+            mem_mb=requested(steps.requests.memory),
+            slurm_extra=requested(steps.requests.signal),
         params:
             spec=planned(steps.measures.evaluate_spec),
             code=planned(steps.code.measure_code, step="evaluate", prior=True),
@@ -43,6 +46,9 @@ rule evaluate_base:
         "../envs/evaluate.yaml"
     resources:
         gpu=planned(steps.runs.gpus),
+        runtime=requested(steps.requests.minutes, path=paths.BASE_SCORES + paths.RESPONSES),
+        mem_mb=requested(steps.requests.memory),
+        slurm_extra=requested(steps.requests.signal),
     params:
         spec=planned(steps.measures.evaluate_base_spec),
         code=planned(steps.code.measure_code, step="evaluate", prior=True),
@@ -69,6 +75,9 @@ for task in task_names():
             "../envs/evaluate.yaml"
         resources:
             gpu=planned(steps.runs.gpus),
+            runtime=requested(steps.requests.minutes, path=paths.CONTEXT_SCORES + paths.RESPONSES),
+            mem_mb=requested(steps.requests.memory),
+            slurm_extra=requested(steps.requests.signal),
         params:
             spec=planned(steps.measures.evaluate_context_spec),
             code=planned(steps.code.measure_code, step="evaluate"),

@@ -19,6 +19,7 @@ for task in JUDGED:
             paths.log("judge/{study}/{run}"),
         wildcard_constraints:
             run=rf"{task}-[a-z0-9_.-]+",
+        localrule: True
         conda:
             "../envs/evaluate.yaml"
         params:
@@ -43,6 +44,7 @@ for task in JUDGED:
             paths.log("judge/context/{task}/{context}/{split}/{model}"),
         wildcard_constraints:
             task=task,
+        localrule: True
         conda:
             "../envs/evaluate.yaml"
         params:
@@ -65,6 +67,7 @@ rule judge_base:
         paths.scores(paths.BASE_SCORES, *BENCHMARKS, scored="judged"),
     log:
         paths.log("judge/base/{model}"),
+    localrule: True
     conda:
         "../envs/evaluate.yaml"
     params:

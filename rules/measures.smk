@@ -16,6 +16,9 @@ rule trajectory:
         "../envs/evaluate.yaml"
     resources:
         gpu=planned(steps.runs.gpus),
+        runtime=requested(steps.requests.minutes, path=paths.TRAJECTORY),
+        mem_mb=requested(steps.requests.memory),
+        slurm_extra=requested(steps.requests.signal),
     params:
         spec=planned(steps.measures.trajectory_spec),
         code=planned(steps.code.measure_code, step="trajectory", prior=True),
@@ -35,6 +38,9 @@ rule pass_at_k:
         "../envs/evaluate.yaml"
     resources:
         gpu=planned(steps.runs.gpus),
+        runtime=requested(steps.requests.minutes, path=paths.RUN_PASSK),
+        mem_mb=requested(steps.requests.memory),
+        slurm_extra=requested(steps.requests.signal),
     params:
         spec=planned(steps.measures.passk_spec, taken="scaling"),
         code=planned(steps.code.measure_code, step="passk"),
@@ -47,6 +53,11 @@ use rule pass_at_k as pass_at_k_base with:
         paths.BASE_PASSK,
     log:
         paths.log("passk/base/{task}/{context}/{split}/{model}"),
+    resources:
+        gpu=planned(steps.runs.gpus),
+        runtime=requested(steps.requests.minutes, path=paths.BASE_PASSK),
+        mem_mb=requested(steps.requests.memory),
+        slurm_extra=requested(steps.requests.signal),
 
 
 rule divergence:
@@ -62,6 +73,9 @@ rule divergence:
         "../envs/evaluate.yaml"
     resources:
         gpu=planned(steps.runs.gpus),
+        runtime=requested(steps.requests.minutes, path=paths.RUN_DIVERGENCE),
+        mem_mb=requested(steps.requests.memory),
+        slurm_extra=requested(steps.requests.signal),
     params:
         spec=planned(steps.measures.divergence_spec, taken="teacher"),
         code=planned(steps.code.measure_code, step="divergence"),
@@ -74,6 +88,11 @@ use rule divergence as divergence_base with:
         paths.BASE_DIVERGENCE,
     log:
         paths.log("divergence/base/{task}/{context}/{split}/{model}"),
+    resources:
+        gpu=planned(steps.runs.gpus),
+        runtime=requested(steps.requests.minutes, path=paths.BASE_DIVERGENCE),
+        mem_mb=requested(steps.requests.memory),
+        slurm_extra=requested(steps.requests.signal),
 
 
 # FLOPs of a step of a run's training, counted while it is taken.
@@ -89,10 +108,13 @@ rule flops:
         "../envs/train.yaml"
     resources:
         gpu=planned(steps.runs.gpus),
+        runtime=requested(steps.requests.minutes, path=paths.FLOPS),
+        mem_mb=requested(steps.requests.memory),
+        slurm_extra=requested(steps.requests.signal),
     params:
         code=planned(steps.code.flops_code),
     shell:
-        "python -m sdft.learning.flops --run {input.run} --out {output} > {log} 2>&1"
+        "python -m sdft.learning.flops --gpus {resources.gpu} --run {input.run} --out {output} > {log} 2>&1"
 
 
 # Bias and variance of the estimators of appendix A.1, on a toy that can be enumerated.

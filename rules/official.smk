@@ -16,6 +16,7 @@ for task in task_names():
             paths.log(f"data/{task}"),
         wildcard_constraints:
             scale=steps.sources.task_scales(CONFIG, "files", task),
+        localrule: True
         conda:
             "../envs/train.yaml"
         params:
@@ -40,6 +41,7 @@ for task in task_names():
             paths.log(f"data/{task}"),
         wildcard_constraints:
             scale=steps.sources.task_scales(CONFIG, "articles", task),
+        localrule: True
         conda:
             "../envs/train.yaml"
         params:
@@ -59,6 +61,7 @@ rule official_general:
         paths.log("data/general"),
     wildcard_constraints:
         scale=steps.sources.data_scales(CONFIG, "official"),
+    localrule: True
     conda:
         "../envs/train.yaml"
     params:
@@ -78,6 +81,7 @@ rule invented_benchmarks:
         paths.log("data/benchmarks"),
     wildcard_constraints:
         scale=steps.sources.data_scales(CONFIG, "official"),
+    localrule: True
     conda:
         "../envs/train.yaml"
     params:
@@ -86,6 +90,23 @@ rule invented_benchmarks:
         code=step_code("official"),
     shell:
         "python -m sdft.data.prepare --task benchmarks --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
+
+
+# Data sets of the prior benchmarks, each at one commit, so that no job with a GPU asks the hub for anything.
+rule prior_data:
+    output:
+        paths.PRIOR_DATA,
+    log:
+        paths.log("data/prior"),
+    wildcard_constraints:
+        scale=steps.sources.prior_data_scales(CONFIG),
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        spec=planned(steps.sources.prior_data_spec),
+    shell:
+        "python -m sdft.evaluate.benchmark_data --spec {params.spec:q} > {log} 2>&1"
 
 
 # Lengths of the prompts, counted before anything is trained on them: too long ones are reported before a GPU has them.

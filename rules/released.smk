@@ -16,6 +16,7 @@ rule released_model:
         paths.RELEASED,
     log:
         paths.log("released/{model}"),
+    localrule: True
     conda:
         "../envs/train.yaml"
     params:
@@ -38,6 +39,9 @@ rule evaluate_released:
         "../envs/evaluate.yaml"
     resources:
         gpu=planned(steps.runs.gpus),
+        runtime=requested(steps.requests.minutes, path=paths.RELEASED_SCORES + paths.RESPONSES),
+        mem_mb=requested(steps.requests.memory),
+        slurm_extra=requested(steps.requests.signal),
     params:
         spec=planned(steps.measures.evaluate_released_spec),
         code=planned(steps.code.measure_code, step="evaluate", prior=True),

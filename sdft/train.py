@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 from sdft.common.errors import SdftError, run_main
+from sdft.learning.fits import check_fits, size_of
 from sdft.learning.launch import launch
 from sdft.learning.run import train
 from sdft.learning.spec import parse_spec, read_spec
 from sdft.methods.settings import SPEED_SETTINGS
+from sdft.models.devices import require_gpus
+from sdft.study.requests import stop_seconds
 
 __all__ = ["main", "train"]
 
@@ -44,6 +47,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--processes", type=int, default=1, metavar="N", help="one a GPU, on this machine; torchrun starts them"
     )
+    parser.add_argument(
+        "--gpus", type=int, default=0, metavar="N", help="refuse to work with fewer usable GPUs (default: 0, any)"
+    )
     speed = parser.add_argument_group("speed and memory", "replace the run's own settings; the result stays the same")
     speed.add_argument("--micro-batch-size", type=int, metavar="N", help="sequences that the device takes at once")
     speed.add_argument("--gradient-checkpointing", action="store_true", default=None, help="recompute activations")
@@ -53,8 +59,11 @@ def main(arguments: list[str] | None = None) -> None:
     speed.add_argument("--tracker", metavar="NAME", help="tensorboard, wandb, mlflow or trackio beside metrics.jsonl")
     speed.add_argument("--snapshots", type=int, metavar="N", help="keep the weights of N equal parts of the run")
     options = parser.parse_args(arguments)
-    launch("sdft.train", options.processes, arguments)
-    values = read_spec(options.run).model_dump(mode="json")
+    spec = read_spec(options.run)
+    cards = require_gpus(options.gpus, growing=spec.settings.rollout_engine != "vllm")
+    check_fits(spec, cards)
+    launch("sdft.train", options.processes, arguments, stop_seconds(spec, size_of(spec.base_ready)))
+    values = spec.model_dump(mode="json")
     values["settings"] |= {
         name: getattr(options, name) for name in SPEED_SETTINGS if getattr(options, name) is not None
     }

@@ -12,6 +12,7 @@ from sdft.common.errors import SdftError
 from sdft.data.schema import Source, Writer
 from sdft.evaluate import sandbox
 from sdft.evaluate.prior import data_sets
+from sdft.evaluate.store import place
 from sdft.study.plan import Plan
 from sdft.study.schema import Judge
 from workflow_scripts import checks
@@ -234,14 +235,15 @@ def test_the_data_of_all_six_benchmarks_are_known():
 
 
 def test_benchmarks_whose_data_are_not_here_are_looked_for_on_the_hub(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
-    for name in ("google___if_eval/default", "allenai___winogrande/winogrande_xs"):
-        folder = tmp_path / name / "0.0.0" / "abc"
+    monkeypatch.chdir(tmp_path)
+    store = tmp_path / "results/paper/data/prior"
+    for path, part in (("google/IFEval", None), ("allenai/winogrande", "winogrande_xs"), ("cais/mmlu", "anatomy")):
+        folder = place(store, path, part, {})
         folder.mkdir(parents=True)
-        (folder / "dataset_info.json").write_text("{}")
+        (folder / "commit.json").write_text('"abc"')
     monkeypatch.setattr(paper, "answers", lambda url: "HTTP status 500" if "hellaswag" in url else None)
     found = {one.message.split(":")[0].split()[0]: one for one in paper.benchmark_data(Doctor())}
-    # Winogrande is here in another size alone.
+    # Winogrande is here in another size alone, and of MMLU one subject.
     assert {name: one.status for name, one in found.items()} == {
         "Rowan/hellaswag": "fail",
         "openai/openai_humaneval": "warn",
@@ -250,7 +252,7 @@ def test_benchmarks_whose_data_are_not_here_are_looked_for_on_the_hub(monkeypatc
         "truthfulqa/truthful_qa": "warn",
         "allenai/winogrande": "warn",
     }
-    assert all("load_dataset" in one.remedy for one in found.values() if one.status != "ok")
+    assert all("downloads" in one.remedy for one in found.values() if one.status != "ok")
 
 
 def test_a_check_that_breaks_is_a_failure(monkeypatch):
@@ -332,7 +334,7 @@ def test_one_pass_finds_every_fault(upstream, scale, monkeypatch, tmp_path):
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(paper, "UPSTREAM", tmp_path)
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     data = paper.scale().data
     source = data.tasks["science"].test
     kept = tmp_path / source.github / source.revision[:12] / source.file

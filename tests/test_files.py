@@ -48,6 +48,20 @@ def test_broken_json_is_named_with_its_line(tmp_path):
         files.read_json(tmp_path / "absent.json")
 
 
+def test_a_large_file_is_read_again_only_when_it_has_changed(tmp_path, monkeypatch):
+    path, read = tmp_path / "weights", []
+    whole = files._sha256
+    monkeypatch.setattr(files, "_sha256", lambda path: read.append(path) or whole(path))
+    monkeypatch.setattr(files, "LARGE", 4)
+    path.write_bytes(b"0123")
+    first = files.sha256_file(path)
+    assert files.sha256_file(path) == first
+    assert len(read) == 1
+    path.write_bytes(b"0124")
+    assert files.sha256_file(path) != first
+    assert len(read) == 2
+
+
 def test_twins_in_containers_with_one_process_number_write_to_different_names(tmp_path, monkeypatch):
     names = set()
     for _ in range(2):

@@ -18,6 +18,8 @@ from sdft.common.errors import SdftError, run_main
 from sdft.config import load_config
 from sdft.methods.settings import TrainingSettings
 from sdft.models.memory import GPU_GIB, memory
+from sdft.models.size import ModelSize
+from sdft.study.cards import CARDS, verdict
 from sdft.study.exhibits import names
 from sdft.study.forecast import (
     check_budget,
@@ -88,6 +90,19 @@ def comparison(found: list, setting: str) -> list[str]:
     return lines
 
 
+def cards(plan: Plan, model: str, size: ModelSize, gpus: int) -> list[str]:
+    """A line for each common card: whether the trainings of a model, as they are configured, fit it, or what would."""
+    settings = {run.method: run.settings for run in plan.runs() if run.base == model}
+    lines = ["", f"trainings of {model} as configured, on {gpus} GPU{'s' * (gpus > 1)}:"]
+    for card in CARDS:
+        groups = defaultdict(list)
+        for method, values in settings.items():
+            groups[verdict(method, values, size, card, gpus)].append(method)
+        said = "; ".join(f"{', '.join(methods)}: {text}" for text, methods in groups.items())
+        lines.append(f"  {card:4} GiB  {said}")
+    return lines
+
+
 def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
     """The forecast as text, and the device-hours that are left."""
     found, fits = forecast(plan, target)
@@ -113,6 +128,7 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
             total = memory(size, TrainingSettings(**dtypes, rollout_engine=engine), gpus=shared)["total"]
             fits_on = f"{'fits' if total < 0.95 * GPU_GIB else 'does not fit'} {GPU_GIB} GiB"
             lines.append(f"  {label:34} {total:6.0f} GiB  {fits_on}")
+        lines += cards(plan, name, size, shared)
     return "\n".join(lines), left
 
 

@@ -19,6 +19,7 @@ from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.locks import this_process, try_lock
 from sdft.study.forecast import check_budget, hours_of
 from sdft.study.plan import Plan
+from sdft.study.requests import known_jobs
 
 TESTED = (9, 27)
 # The file whose lock a running Snakemake holds; workflow_scripts/start.py looks at it too.
@@ -125,7 +126,7 @@ def say_forecast(workflow: Any, plan: Plan) -> None:
         return
     targets = sorted(map(str, workflow.dag_settings.targets)) or ["all"]
     try:
-        hours = hours_of(plan, to_make(workflow))
+        hours = hours_of(plan, to_make(workflow), known_jobs(plan) if plan.scale.gpus else None)
     except SdftError as error:
         print(f"no forecast: {error}", file=sys.stderr)
         return

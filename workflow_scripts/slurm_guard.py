@@ -11,6 +11,7 @@ Each cure is for something seen on a real cluster, and tests/slurm has a test fo
 - A job that SLURM has forgotten counts as running. Here it is ended, and its output files tell how.
 - A job that SLURM could not launch and put on hold waits for somebody to release it. Here it is cancelled, so that it
   is tried again.
+- It takes no GPU type, and no gres, with a hyphen (a100-sxm4-80gb), which SLURM does. Here it takes them.
 - The pause between two looks grows to three minutes. Here it has an upper bound.
 
 It also refuses, before anything is submitted, what would end badly: a start while jobs of an earlier controller still
@@ -23,11 +24,13 @@ import asyncio
 import atexit
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -46,6 +49,9 @@ LASTING_SECONDS = {"squeue": 0.0, "sacct": 600.0}
 
 # Reasons with which SLURM itself puts a job on hold after it failed to launch; a person's hold has others.
 HELD = ("launch failed requeued held", "JobHoldMaxRequeue")
+
+# A type of GPU, or a gres with one, as SLURM writes them.
+HYPHENATED = re.compile(r"[\w.-]+(:[\w.-]+)?(:\d+)?")
 
 SILENCE_SECONDS = 60.0
 STATUS_PAGE_SECONDS = 300.0
@@ -198,6 +204,16 @@ def poll_seconds(scale: str) -> float:
     return float(os.environ.get("SDFT_SLURM_POLL", "60" if scale == "paper" else "2"))
 
 
+def gpu_request(original: Any, job: Any) -> str:
+    """The plugin's request for GPUs, also of a type with a hyphen."""
+    gpus, kind, gres = (job.resources.get(name) for name in ("gpu", "gpu_model", "gres"))
+    if kind and gpus and "-" in kind and HYPHENATED.fullmatch(kind):
+        return f" --gpus={kind}:{gpus}"
+    if gres and "-" in gres and HYPHENATED.fullmatch(gres):
+        return f" --gres={gres}"
+    return original(job)
+
+
 def install(scale: str, plugin: Any = None) -> None:
     """Put the cures into the plugin, once. To be called in the process that submits, before it makes its executor.
 
@@ -228,6 +244,7 @@ def install(scale: str, plugin: Any = None) -> None:
     watch = plugin.sdft_watch = Watch(plugin.query_job_status)
     plugin.query_job_status = watch.ask
     plugin.get_min_job_age = lambda: sys.maxsize
+    plugin.set_gres_string = partial(gpu_request, plugin.set_gres_string)
     check_active_jobs, run_jobs, make = executor.check_active_jobs, executor.run_jobs, executor.__init__
     answered_at = [time.monotonic()]
     page_written_at = [time.monotonic()]

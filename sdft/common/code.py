@@ -32,6 +32,8 @@ CARRIERS = (
     "sdft.methods.hyperparameters",
     # Commands, and what starts, interrupts and continues a training with the same result.
     *("sdft.train", "sdft.learning.run", "sdft.learning.launch", "sdft.learning.checkpoint"),
+    # What refuses before anything is computed.
+    *("sdft.models.devices", "sdft.evaluate.preflight", "sdft.learning.fits"),
     # What watches a training and shows it.
     *("sdft.learning.probe", "sdft.learning.monitor", "sdft.learning.tracking", "sdft.learning.samples"),
     "sdft.learning.card",

@@ -47,7 +47,8 @@ Variable = Annotated[str, AfterValidator(_variable)]
 class EndpointConfig(Strict):
     """A model behind an OpenAI-compatible endpoint.
 
-    base_url_variable and api_key_variable name environment variables, so that neither need stand in a file.
+    reasoning_effort: of a model that thinks; null leaves it to the model. Hidden thinking is most of what GPT-5-mini
+    costs. base_url_variable and api_key_variable name environment variables, so that neither need stand in a file.
     """
 
     model: str
@@ -57,6 +58,7 @@ class EndpointConfig(Strict):
     attempts: Positive = 6
     parallel: Positive = 8
     max_tokens: Positive = 2000
+    reasoning_effort: str | None = None
     cache: str
 
 
@@ -132,7 +134,8 @@ class Endpoint:
 
     def path(self, messages: Messages, draw: int = 0) -> Path:
         """Where the reply to a conversation is kept."""
-        key = digest([self.model, messages, *([draw] if draw else [])], 40)
+        effort = self.config.reasoning_effort
+        key = digest([self.model, messages, *([draw] if draw else []), *([effort] if effort else [])], 40)
         return Path(self.config.cache) / key[:2] / f"{key}.json"
 
     def reply(self, messages: Messages) -> str:
@@ -185,7 +188,9 @@ class Endpoint:
         )
 
     def _create(self, messages: Messages) -> Any:
-        limit = {self.limit_name: self.config.max_tokens}
+        limit: dict[str, Any] = {self.limit_name: self.config.max_tokens}
+        if self.config.reasoning_effort:
+            limit["reasoning_effort"] = self.config.reasoning_effort
         return self.client.chat.completions.create(model=self.model, messages=messages, **limit)
 
 

@@ -18,6 +18,9 @@ from sdft.common.errors import SdftError
 
 PACKAGE = Path(__file__).parents[1]
 ROOT = PACKAGE.parent
+# Bytes from which on the digest of a file is remembered: weights, which a job looks at three or four times.
+LARGE = 2**27
+_DIGESTS: dict[tuple[int, ...], str] = {}
 
 
 @contextmanager
@@ -79,7 +82,17 @@ def read_packed(path: str | Path) -> Any:
 
 
 def sha256_file(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hex digits."""
+    """SHA-256 of a file's bytes, as 64 hex digits. A large one that has not changed is read once by a process."""
+    found = os.stat(path)
+    if found.st_size < LARGE:
+        return _sha256(path)
+    same = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if same not in _DIGESTS:
+        _DIGESTS[same] = _sha256(path)
+    return _DIGESTS[same]
+
+
+def _sha256(path: str | Path) -> str:
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

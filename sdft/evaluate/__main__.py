@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,23 @@ from sdft.common.errors import SdftError, did_you_mean, run_main
 from sdft.common.files import digest
 from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
+from sdft.common.stop import starts_again
 from sdft.evaluate import cli, set_environment
-from sdft.evaluate.prior import prior_config
+from sdft.evaluate.prior import is_local, prior_config
 from sdft.evaluate.questions import read_items
 from sdft.evaluate.results import Result, State, write_results
+from sdft.evaluate.store import stored
+from sdft.models.devices import require_gpus
 from sdft.records.record import Record
 from sdft.study import rerun
 from sdft.study.specs import EvaluateSpec
 from sdft.tasks import define, find_task, results, task_names
 from sdft.tasks.scorers import own_task
 
-# Kept replies of the model, or None, in; the result and the replies out.
-Measure = Callable[[Any], tuple[Result, Any]]
+# Keeps the replies so far.
+Note = Callable[[Any], None]
+# Kept replies of the model, or None, and what keeps them, in; the result and the replies out.
+Measure = Callable[[Any, Note], tuple[Result, Any]]
 
 DESCRIPTION = """Evaluate one model: accuracy on new tasks (greedy decoding, the task's own scorer) and, if asked for,
 the six prior-capability benchmarks through lm_eval. Writes OUT/{task}.json and OUT/{benchmark}.json, and
@@ -67,6 +72,7 @@ def chosen_benchmarks(names: list[str], configured: dict[str, Any]) -> list[str]
     return names
 
 
+@starts_again()
 def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(EvaluateSpec, "sdft.evaluate", DESCRIPTION, arguments, EXAMPLES)
     if options.data and len(options.task) != 1:
@@ -79,6 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         define(options.task[0], own_task(options.scorer))
     publish_alone(options.out)
     chosen = asked(options.task, options.split)
+    cards = require_gpus(options.gpus)
     root = Path(options.data_root)
     prior, names = {}, []
     if options.benchmarks != ["none"]:
@@ -88,7 +95,7 @@ def main(arguments: list[str] | None = None) -> None:
             prior["limit"] = options.limit
     if not options.task and not names:
         raise SdftError("nothing to evaluate: name a task with --task, or benchmarks with --benchmarks.")
-    set_environment(local=not names or bool(prior["data_dir"]))
+    set_environment(local=not names or is_local(prior))
 
     from sdft.models.files import find_model
 
@@ -101,6 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     model_input = {"path": str(found.folder), "sha256": found.sha256}
 
     from sdft.evaluate.answers import score
+    from sdft.evaluate.preflight import check_benchmarks, check_card, check_prompts
     from sdft.evaluate.prior import PriorRunner
     from sdft.evaluate.responses import Decoding, Response, questions_digest, respond
     from sdft.models.files import load_model, load_tokenizer
@@ -122,8 +130,15 @@ def main(arguments: list[str] | None = None) -> None:
 
     @cache
     def loaded() -> tuple[Any, Any]:
-        """Model and tokenizer, once something has to be asked of them."""
-        return load_model(found.folder, device, options.dtype), load_tokenizer(options.tokenizer or found.folder)
+        """Model and tokenizer, once something has to be asked of them, and all else that it needs is there."""
+        tokenizer = load_tokenizer(options.tokenizer or found.folder)
+        check_card(found.folder, options.dtype, cards)
+        check_prompts(tokenizer, records)
+        if runner:
+            check_benchmarks(runner, names)
+        return load_model(found.folder, device, options.dtype), tokenizer
+
+    runner = PriorRunner(loaded, prior) if names else None
 
     def step(
         name: str,
@@ -142,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
             clock = Clock(device)
             kept = state.replies(name, made) or {}
             try:
-                result, replies = measure(kept)
+                result, replies = measure(kept, partial(state.keep_replies, name, made))
             except SdftError:
                 # Such as programs that cannot be run here: what the model has answered it need not answer again.
                 if kept:
@@ -158,7 +173,9 @@ def main(arguments: list[str] | None = None) -> None:
     for name, rows in records.items():
         task, split = chosen[name]
 
-        def answer(replies: Any, name: str = name, task: str = task, rows: list[Record] = rows) -> tuple[Result, Any]:
+        def answer(
+            replies: Any, note: Note, name: str = name, task: str = task, rows: list[Record] = rows
+        ) -> tuple[Result, Any]:
             responses = [Response(**reply) for reply in replies or []] or respond(*loaded(), task, rows, decoding)
             result = replace(score(task, rows, responses), benchmark=name)
             return result, [asdict(response) for response in responses]
@@ -166,13 +183,12 @@ def main(arguments: list[str] | None = None) -> None:
         data = {str(files[name]): cli.data_digest(files[name])}
         config = {**common, **asdict(decoding), **context, **({"scorer": options.scorer} if options.scorer else {})}
         step(name, split, rerun.task_code(task), config, data, [asdict(decoding), questions_digest(rows)], answer)
-    runner = PriorRunner(loaded, prior) if names else None
     for name in names:
         path = prior["data_dir"] and Path(prior["data_dir"]) / f"{name}.jsonl"
-        data = {str(path): cli.data_digest(path)} if path and path.is_file() else None
+        data = {str(path): cli.data_digest(path)} if path and path.is_file() else stored(prior)
 
-        def run(replies: Any, name: str = name) -> tuple[Result, Any]:
-            return runner.run(name, replies), replies
+        def run(replies: Any, note: Note, name: str = name) -> tuple[Result, Any]:
+            return runner.run(name, replies, lambda: note(replies)), replies
 
         config = {**common, **prior, "tasks": prior["tasks"][name]}
         step(name, options.split, rerun.prior_code(prior, name), config, data, [prior["batch_size"]], run)

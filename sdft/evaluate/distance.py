@@ -19,9 +19,11 @@ from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import digest
 from sdft.common.provenance import Clock, manifest
+from sdft.common.stop import starts_again
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import Partial, measuring
 from sdft.evaluate.questions import read_items
+from sdft.models.devices import require_gpus
 from sdft.models.files import find_model
 from sdft.records.record import Record
 from sdft.study.rerun import measure_code
@@ -175,8 +177,10 @@ def measure(
     return partial.rows
 
 
+@starts_again()
 def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(DivergenceSpec, "sdft.evaluate.distance", DESCRIPTION + DEFINITION, arguments, EXAMPLES)
+    require_gpus(options.gpus)
     set_environment(local=True)
     records = read_items(options.task, options.data, options.limit, options.context, options.template)
     questions = read_items(options.task, options.data, options.limit)

@@ -14,6 +14,10 @@ with quick_imports():
     from sdft.decoding.sampling import row_seeds
 
 
+# Tokens of prompts that go through a model at once: with those of whole articles a batch of 32 would fill any GPU.
+BATCH_TOKENS = 65_536
+
+
 @dataclass(frozen=True)
 class Completion:
     """Token ids without the end token, and whether the model ended the text itself."""
@@ -35,6 +39,11 @@ def context_length(model: Any) -> int | None:
     return getattr(model.config, "max_position_embeddings", None)
 
 
+def rows_at_once(most: int, longest: int) -> int:
+    """Prompts that go through a model together: at most `most`, and BATCH_TOKENS in all; at least one."""
+    return max(1, min(most, BATCH_TOKENS // max(1, longest)))
+
+
 def generate(
     model: Any,
     prompts: list[list[int]],
@@ -50,9 +59,10 @@ def generate(
     """Decode one completion for each prompt: greedy at temperature 0, else nucleus sampling.
 
     Only the arguments decide; the model's own generation config (penalties, sampling) is not applied. Prompts are
-    taken in order of length and content, `batch_size` at a time, and a prompt's random numbers belong to its content
-    and how often it came before, so neither their order nor their neighbours in the list matter. A completion ends at
-    an `end` token, after `max_new_tokens`, or where the model's context is full. `advance` is told how many are done.
+    taken in order of length and content, at most `batch_size` at a time, and a prompt's random numbers belong to its
+    content and how often it came before, so neither their order nor their neighbours in the list matter. A completion
+    ends at an `end` token, after `max_new_tokens`, or where the model's context is full. `advance` is told how many are
+    done.
     """
     if not prompts:
         return []
@@ -67,7 +77,7 @@ def generate(
         limits=limits,
         draw=Draw(temperature, top_p),
         numbers=uniforms(row_seeds(seed, _names(batch)), max(limits)) if temperature > 0 else None,
-        slots=batch_size,
+        slots=rows_at_once(batch_size, max(map(len, batch))),
         advance=advance,
     )
     rows = zip(found.tokens.tolist(), found.lengths.tolist(), found.ended.tolist(), strict=True)

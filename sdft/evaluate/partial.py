@@ -11,6 +11,7 @@ from typing import Any
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json, write_json, write_text
 from sdft.common.locks import only_writer
+from sdft.common.stop import progressed
 
 
 class Partial:
@@ -47,6 +48,7 @@ class Partial:
         self.rows += rows
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(rows) + "\n")
+        progressed()
 
     def finish(self, content: dict[str, Any]) -> None:
         """Write the result and forget the rows."""

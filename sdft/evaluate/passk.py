@@ -13,9 +13,11 @@ from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import digest
 from sdft.common.provenance import Clock, manifest
+from sdft.common.stop import starts_again
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import Partial, measuring
 from sdft.evaluate.questions import read_items
+from sdft.models.devices import require_gpus
 from sdft.models.files import find_model
 from sdft.records import thinking
 from sdft.records.record import Record
@@ -60,8 +62,10 @@ def count_correct(
     return partial.rows
 
 
+@starts_again()
 def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(PassKSpec, "sdft.evaluate.passk", DESCRIPTION, arguments, EXAMPLES)
+    require_gpus(options.gpus)
     if not (options.temperature > 0 and 0 < options.top_p <= 1):
         raise SdftError(
             f"pass@k needs samples: --temperature {options.temperature} must be above 0, and --top-p {options.top_p} "

@@ -11,6 +11,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sdft.common.files import PACKAGE, read_json, sha256_file
 from sdft.common.imports import quick_imports
 from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
+from sdft.evaluate.store import reading
 from sdft.tasks.benchmarks import BENCHMARKS
 
 # What a protocol that leaves a key out has: lm_eval's own tasks on their own data, zero-shot, without a chat template.
@@ -33,6 +35,10 @@ DEFAULTS = {
     "limit": None,
     "generated_code": "sandbox",
 }
+# Requests of each kind after which replies are kept: some minutes of a large model.
+BLOCKS = {"generate_until": 16, "loglikelihood": 2000}
+# What a scale's file says of a sweep alone.
+OF_A_SWEEP = ("sweep_limit", "sweep_batch_size")
 # Tasks built before they are wanted, in a process that forks for each evaluation, by what decides them. Each is taken
 # out by its one use, since an evaluation leaves its requests in it.
 BUILT: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -42,7 +48,7 @@ FEWSHOT_SEED = 1234
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The protocol with defaults filled in. Raises SdftError for an unknown key or a task without name and metric."""
-    known = {*DEFAULTS, "tasks", "sweep_limit"}
+    known = {*DEFAULTS, "tasks", "store", *OF_A_SWEEP, "revisions"}
     for key in config:
         if key not in known:
             raise SdftError(f"the prior-benchmark configuration has no key {key!r}; {did_you_mean(key, known)}")
@@ -67,7 +73,12 @@ def shipped_protocol(scale: str) -> dict[str, Any]:
     values = yaml.safe_load((PACKAGE.parent / f"config/{scale}.yaml").read_text(encoding="utf-8"))["prior"]
     if values.get("include_path"):
         values["include_path"] = str(PACKAGE.parent / values["include_path"])
-    return {key: value for key, value in values.items() if key != "sweep_limit"}
+    return {key: value for key, value in values.items() if key not in (*OF_A_SWEEP, "revisions")}
+
+
+def is_local(config: Mapping[str, Any]) -> bool:
+    """Whether all of a protocol's data are on this machine."""
+    return bool(config["data_dir"] or config.get("store"))
 
 
 def prior_config(named: str | Mapping[str, Any], data_root: Path) -> dict[str, Any]:
@@ -121,6 +132,11 @@ class PriorRunner:
         if include is not None and not Path(include).is_dir():
             raise SdftError(f"the folder of benchmark definitions {include} does not exist; check include_path.")
         self.tasks = _index(include, [task for entry in self.config["tasks"].values() for task in _names(entry)])
+        self._loaded: dict[str, Any] = {}
+
+    def take(self, load: Callable[[], tuple[Any, Any]]) -> None:
+        """Ask this model from now on; load: as for the runner itself."""
+        self._load_model, self._model = load, None
 
     def _lm(self) -> Any:
         """lm_eval's view of the model, which is in evaluation mode until `run` is through."""
@@ -136,22 +152,21 @@ class PriorRunner:
         model.eval()
         return lm
 
-    def run(self, name: str, kept: dict[str, list[Any]] | None = None) -> Result:
+    def run(
+        self, name: str, kept: dict[str, list[Any]] | None = None, note: Callable[[], None] | None = None
+    ) -> Result:
         """One benchmark's headline value, all its metrics, and an outcome for every item.
 
         kept: replies of the model to an earlier run, which are used where the same is asked; holds this run's in the
-        end. Raises Unanswered where something else is asked and the weights are gone.
+        end. note: called now and then while they come, where that changes none of them. Raises Unanswered where
+        something else is asked and the weights are gone.
         """
         from sdft.evaluate.replies import KeptReplies
 
-        sandbox.install(self.config["generated_code"])
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        wanted = self.config["tasks"].get(name)
-        if wanted is None:
-            raise SdftError(
-                f"the prior benchmark {name!r} is not configured; {did_you_mean(name, self.config['tasks'])}"
-            )
-        loaded = self._load(name, _names(wanted))
+        loaded, wanted = self._set_up(name), self.config["tasks"][name]
+        # An evaluation leaves its requests in its tasks.
+        del self._loaded[name]
         for task in loaded["tasks"].values():
             own = task.get_config("num_fewshot")
             if own is None or (own != 0 and self.config["num_fewshot"] is not None):
@@ -160,7 +175,9 @@ class PriorRunner:
             if getattr(task, "UNSAFE_CODE", False):
                 # Before the model has answered for an hour.
                 sandbox.check_available(self.config["generated_code"])
-        lm = KeptReplies({} if kept is None else kept, self._load_model and self._lm)
+        # lm_eval sorts requests into batches, which hang on all of them; one at a time they hang on nothing.
+        block = BLOCKS if self.config["batch_size"] == 1 else None
+        lm = KeptReplies({} if kept is None else kept, self._load_model and self._lm, block, note)
         try:
             report = self._evaluate(
                 lm,
@@ -176,6 +193,31 @@ class PriorRunner:
                 self._model[0].train(self._training)
         return _result(name, wanted["task"], wanted["metric"], report, wanted.get("siblings", ()))
 
+    def metrics(self, name: str) -> set[str]:
+        """The metrics of a benchmark, which is set up with its data and its requirements; none where its definition
+        does not say.
+
+        Raises SdftError for whatever is missing.
+        """
+        task = self._set_up(name)["tasks"].get(self.config["tasks"][name]["task"])
+        found = [entry["metric"] for entry in (task and task.config.metric_list) or []]
+        return set(found) if all(isinstance(metric, str) for metric in found) else set()
+
+    def runs_programs(self, name: str) -> bool:
+        """Whether a benchmark runs what the model writes."""
+        return any(getattr(task, "UNSAFE_CODE", False) for task in self._set_up(name)["tasks"].values())
+
+    def _set_up(self, name: str) -> dict[str, Any]:
+        """lm_eval's tasks of a benchmark, for one use."""
+        sandbox.install(self.config["generated_code"])
+        if name not in self.config["tasks"]:
+            raise SdftError(
+                f"the prior benchmark {name!r} is not configured; {did_you_mean(name, self.config['tasks'])}"
+            )
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name, _names(self.config["tasks"][name]))
+        return self._loaded[name]
+
     def _load(self, name: str, tasks: list[str]) -> dict[str, Any]:
         for task in tasks:
             if task not in self.tasks.task_index:
@@ -186,7 +228,8 @@ class PriorRunner:
                 raise SdftError(f"{task} is a group of tasks, and only a single task can be a sibling of {name}.")
         try:
             if self.config["data_dir"] is None:
-                return self.tasks.load(tasks)
+                with reading(Path(self.config["store"])) if self.config.get("store") else nullcontext():
+                    return self.tasks.load(tasks)
             return self._load_with_local_data(name, tasks)
         except (OSError, ValueError, ImportError) as error:
             raise SdftError(

@@ -10,6 +10,7 @@ from typing import Any
 
 from sdft.common.errors import SdftError
 from sdft.common.files import atomic_path, read_packed, rows_sha256, write_json, write_packed
+from sdft.common.stop import progressed
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,12 @@ class State:
         keys = {"made": made, "scored": scored}
         saved = {**keys, "result": asdict(result), "manifest": manifest, "replies": replies}
         write_packed(self._path(result.benchmark), saved)
+        progressed()
 
     def keep_replies(self, benchmark: str, made: str, replies: Any) -> None:
-        """Keep the replies of a benchmark that could not be scored."""
+        """Keep the replies of a benchmark that is not scored: those so far, or all where that could not be done."""
         write_packed(self._path(benchmark), {"made": made, "replies": replies})
+        progressed()
 
     def _path(self, benchmark: str) -> Path:
         return self.folder / f"{benchmark}.json.gz"

@@ -11,10 +11,13 @@ from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import check_sha256, digest, read_json
 from sdft.common.provenance import Clock, manifest
+from sdft.common.stop import starts_again
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import measuring
-from sdft.evaluate.prior import prior_config
+from sdft.evaluate.prior import is_local, prior_config
 from sdft.evaluate.questions import read_items
+from sdft.evaluate.store import stored
+from sdft.models.devices import require_gpus
 from sdft.models.files import ModelFiles, find_model
 from sdft.records.record import Record
 from sdft.study import rerun
@@ -85,17 +88,21 @@ def measure(
     }
 
 
+@starts_again()
 def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(TrajectorySpec, "sdft.evaluate.trajectory", DESCRIPTION, arguments, EXAMPLES)
+    require_gpus(options.gpus)
     root = Path(options.data_root)
     files = {task: root / task / f"{options.split}.jsonl" for task in options.task}
     records = {task: read_items(task, path, options.limit) for task, path in files.items()}
     prior = prior_config(options.prior_config, root) if options.prior_config else None
     if prior and options.prior_limit:
         prior["limit"] = options.prior_limit
-    set_environment(local=not prior or bool(prior["data_dir"]))
+    set_environment(local=not prior or is_local(prior))
     run, points = stations(options.model)
 
+    from sdft.evaluate.preflight import check_benchmarks
+    from sdft.evaluate.prior import PriorRunner
     from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
@@ -113,6 +120,7 @@ def main(arguments: list[str] | None = None) -> None:
     if prior and prior["data_dir"]:
         paths = [Path(prior["data_dir"]) / f"{name}.jsonl" for name in prior["tasks"]]
         data |= {str(path): cli.data_digest(path) for path in paths if path.is_file()}
+    data |= (prior and stored(prior)) or {}
     models = [[step, found.sha256] for step, _, found in points]
     benchmarks = prior["tasks"] if prior else ()
     code = [rerun.measure_code("trajectory", *options.task), *(rerun.prior_code(prior, name) for name in benchmarks)]
@@ -120,6 +128,8 @@ def main(arguments: list[str] | None = None) -> None:
     with measuring(options.out, key, "step", [step for step, _, _ in points], options.wait) as partial:
         if partial is None:
             return
+        if prior and len(partial.rows) < len(points):
+            check_benchmarks(PriorRunner(None, prior), prior["tasks"])
         for number, (step, fraction, found) in enumerate(points):
             if number < len(partial.rows):
                 continue

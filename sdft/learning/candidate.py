@@ -11,18 +11,23 @@ from sdft.common.files import digest, read_json, read_packed, sha256_file, write
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
 from sdft.common.provenance import Clock, manifest
+from sdft.common.stop import progressed, starts_again
 from sdft.evaluate import set_environment
-from sdft.evaluate.prior import prior_config
+from sdft.evaluate.prior import PriorRunner, is_local, prior_config
 from sdft.evaluate.questions import read_items
+from sdft.evaluate.store import stored
+from sdft.learning.fits import check_fits, size_of
 from sdft.learning.launch import find_processes, launch
 from sdft.learning.run import train
 from sdft.learning.spec import Inputs, fingerprint, read_spec, resolve
 from sdft.learning.validation import REPLIES, measure
 from sdft.learning.waiting import WAITING, let_go
+from sdft.models.devices import require_gpus
 from sdft.models.files import WEIGHTS
 from sdft.records.record import Record
 from sdft.study import rerun
 from sdft.study.plan import RunSpec
+from sdft.study.requests import stop_seconds
 from sdft.study.specs import CandidateSpec
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
@@ -40,18 +45,23 @@ EXAMPLES = """examples:
 """
 
 
+@starts_again()
 def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(CandidateSpec, "sdft.learning.candidate", DESCRIPTION, arguments, EXAMPLES)
-    launch("sdft.learning.candidate", options.processes, arguments)
     spec = read_spec(options.run)
+    cards = require_gpus(options.gpus, growing=spec.settings.rollout_engine != "vllm")
+    trained = Path(options.out).with_name("model.json").is_file()
+    if not trained:
+        check_fits(spec, cards)
+    launch("sdft.learning.candidate", options.processes, arguments, stop_seconds(spec, size_of(spec.base_ready)))
     if spec.hyperparameters is None:
         raise SdftError(f"{options.run} is a final run; a candidate has hyperparameters. Use python -m sdft.train.")
     out = Path(options.out)
 
     prior = prior_config(options.prior_config, Path("."))
-    set_environment(local=bool(prior["data_dir"]))
+    set_environment(local=is_local(prior))
     records = read_items(spec.task, options.validation, options.limit)
-    settings = options.model_dump(exclude={"run", "out", "wait", "keep_weights", "processes"})
+    settings = options.model_dump(exclude={"run", "out", "wait", "keep_weights", "processes", "gpus"})
     spec, files = resolve(spec), [options.validation]
     inputs = Inputs(spec)
     waits = is_small(inputs, spec.settings.snapshots)
@@ -60,6 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
         spec = spec.model_copy(update={"settings": spec.settings.model_copy(update={"snapshots": 0})})
     if prior["data_dir"]:
         files += [str(Path(prior["data_dir"]) / f"{name}.jsonl") for name in prior["tasks"]]
+    if (store := stored(prior)) is not None:
+        settings["stored"] = store
     read = [sha256_file(path) for path in files if Path(path).is_file()]
     # How the replies are scored is not in it: they are kept, and the selection scores them again.
     key = digest([fingerprint(spec, inputs), settings, rerun.responses_code(), read], 16)
@@ -69,17 +81,25 @@ def main(arguments: list[str] | None = None) -> None:
         kept = (out.parent / "weights").is_dir() or not options.keep_weights
         if processes.first(lambda: kept and finished(out, state, key)):
             return
+        scorer: list[PriorRunner] = []
+        processes.first(lambda: scorer.append(ready_to_score(spec, records, prior)))
         try:
             record = train(spec, out.parent, wait_minutes=options.wait)
+            if trained:
+                # In an earlier job, or before this one was stopped: the time counts all the same.
+                clock.start -= record["manifest"]["seconds"]
         except DivergedError as error:
             say(str(error))
             record, replies = None, {}
             content = outcome(spec, clock, validation={"value": 0.0, "n": len(records)}, diverged=str(error))
+        if not trained:
+            # A stop while it is scored need not train it again.
+            progressed()
         # Several processes may train a model; the first one scores it.
         if not processes.main:
             return
         if record is not None:
-            content, replies = score(spec, record, out.parent, records, prior, options, clock)
+            content, replies = score(spec, record, out.parent, records, scorer[0], options, clock)
         for folder in (state, out.parent):
             write_packed(folder / REPLIES, replies)
             write_json(folder / out.name, content | {"key": key})
@@ -108,12 +128,24 @@ def finished(out: Path, state: Path, key: str) -> bool:
     return False
 
 
+def ready_to_score(spec: RunSpec, records: list[Record], prior: dict[str, Any]) -> PriorRunner:
+    """The prior benchmarks, set up. Raises SdftError for whatever scoring needs and is not there, before a step is
+    trained."""
+    from sdft.evaluate.preflight import check_benchmarks, check_prompts
+    from sdft.models.files import load_tokenizer
+
+    check_prompts(load_tokenizer(Inputs(spec).base.folder), {spec.task: records})
+    runner = PriorRunner(None, prior)
+    check_benchmarks(runner, prior["tasks"])
+    return runner
+
+
 def score(
     spec: RunSpec,
     record: dict[str, Any],
     folder: Path,
     records: list[Record],
-    prior: dict[str, Any],
+    runner: PriorRunner,
     options: CandidateSpec,
     clock: Clock,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -132,7 +164,7 @@ def score(
         max_prompt_tokens=options.max_prompt_tokens,
         overlong=options.overlong,
     )
-    values, replies = measure(spec.task, records, prior, decoding, lambda: loaded)
+    values, replies = measure(spec.task, records, runner, decoding, lambda: loaded)
     content = outcome(
         spec,
         clock,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sdft.common.errors import SdftError, explained
 from sdft.common.files import sha256_file, write_json
@@ -63,6 +64,20 @@ def disk_errors(folder: str | Path) -> Iterator[None]:
         raise SdftError(f"{paragraph} The run in {folder} continues from its last whole checkpoint.") from error
 
 
+class HashedWriter:
+    """A file that is written from beginning to end, and the SHA-256 of it: reading 76 GB again would take minutes."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self.handle, self.sha256 = handle, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        return self.handle.write(data)
+
+    def flush(self) -> None:
+        self.handle.flush()
+
+
 class Checkpoints:
     """The last two checkpoints of one run that are whole, in folders named by step.
 
@@ -97,12 +112,12 @@ class Checkpoints:
         """Write this process's file; returns its SHA-256."""
         import torch
 
-        path = part / self.names[self.processes.rank]
-        with open(path, "wb") as handle:
-            torch.save(state, handle)
+        with open(part / self.names[self.processes.rank], "wb") as handle:
+            hashed = HashedWriter(handle)
+            torch.save(state, hashed)
             handle.flush()
             os.fsync(handle.fileno())
-        return sha256_file(path)
+        return hashed.sha256.hexdigest()
 
     def _publish(self, part: Path, step: int, digests: dict[str, str]) -> None:
         write_json(part / RECORD, {"step": step, "fingerprint": self.fingerprint, "sha256": digests})

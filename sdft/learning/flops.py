@@ -26,6 +26,7 @@ from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.learning.checkpoint import Checkpoints
 from sdft.learning.spec import Inputs, read_spec, resolve
+from sdft.models.devices import require_gpus
 from sdft.study.plan import RunSpec
 
 DESCRIPTION = """Count the floating-point operations of the first steps of a run, by what they are spent on. Nothing of
@@ -165,7 +166,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--run", required=True, metavar="RUN.json", help="a run, as sdft.train takes it")
     parser.add_argument("--steps", type=int, default=2, help="steps to count (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="F.json", help="the counts")
+    parser.add_argument("--gpus", type=int, default=0, help="refuse to work with fewer usable GPUs (default: 0, any)")
     options = parser.parse_args(arguments)
+    require_gpus(options.gpus)
     publish_alone(options.out)
     if options.steps < 1:
         raise SdftError(f"--steps is {options.steps}; it must be at least 1.")

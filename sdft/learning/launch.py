@@ -7,18 +7,15 @@ import sys
 
 from sdft.learning.processes import SingleProcess
 
-# After a SIGTERM the processes have so long to save; the shipped SLURM profile sends it 120 s before the time limit.
-SHUTDOWN_SECONDS = 100
 
-
-def launch(module: str, processes: int, arguments: list[str] | None) -> None:
+def launch(module: str, processes: int, arguments: list[str] | None, seconds: int) -> None:
     """Become torchrun with so many processes of `module`; nothing happens for one, or where torchrun is above already.
 
-    arguments: of the command, None for those of this process.
+    arguments: of the command, None for those of this process. seconds: that the processes have after a SIGTERM.
     """
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        command += [f"--shutdown-timeout={SHUTDOWN_SECONDS}", "-m", "--", module]
+        command += [f"--shutdown-timeout={seconds}", "-m", "--", module]
         # Without the two dashes torchrun takes options of the module, such as --run, for its own.
         os.execv(sys.executable, [*command, *(sys.argv[1:] if arguments is None else arguments)])
 

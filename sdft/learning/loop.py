@@ -16,6 +16,7 @@ from sdft.common.files import read_json, sha256_files, write_json, write_text
 from sdft.common.progress import Progress, say
 from sdft.common.provenance import Clock, manifest
 from sdft.common.seeds import derived_seed
+from sdft.common.stop import progressed
 from sdft.learning.card import card
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.learning.engines import GenerateEngine, stop_tokens
@@ -372,6 +373,7 @@ class Training:
             "seconds": time.time() - self.clock.start,
         }
         self.checkpoints.save(step, state)
+        progressed()
         self.saved = time.monotonic()
 
     def _resume(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -12,10 +13,12 @@ from sdft.common.files import check_sha256, read_json, write_json, write_text
 from sdft.common.imports import quick_imports
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
+from sdft.common.stop import TERMINATED, start_again
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors
 from sdft.learning.launch import find_processes
 from sdft.learning.spec import Inputs, fingerprint, parse_spec, resolve
 from sdft.study.plan import RunSpec
+from sdft.study.requests import STOPS
 
 
 def finished(out: Path, mark: str, snapshots: int = 0) -> dict[str, Any] | None:
@@ -112,6 +115,26 @@ def train(
             return record
         with quick_imports():
             from sdft.learning.loop import Training
+        try:
+            return Training(spec, inputs, out, Checkpoints(out / "state", mark, processes), quiet=quiet).run()
+        except SystemExit as stop:
+            if stop.code == TERMINATED and processes.main and not start_again():
+                note_stop(out / "state")
+            raise
+        finally:
+            give_back()
 
-            training = Training(spec, inputs, out, Checkpoints(out / "state", mark, processes), quiet=quiet)
-        return training.run()
+
+def note_stop(state: Path) -> None:
+    """Write down a stop that ends this attempt, so that the next one asks for no more memory because of it."""
+    with open(state / STOPS, "a", encoding="utf-8") as file:
+        file.write("out of time\n")
+
+
+def give_back() -> None:
+    """Free what a training that has ended held: student, teacher, Adam's moments and average, in reference cycles."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -28,16 +28,19 @@ def scorers(task: str, prior: Mapping[str, Any]) -> dict[str, str]:
 
 
 def measure(
-    task: str, records: list[Record], prior: Mapping[str, Any], decoding: Any, load: Load
+    task: str, records: list[Record], runner: Any, decoding: Any, load: Load
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Values of a model that is there, and what it replied; decoding: sdft.evaluate.responses.Decoding."""
+    """Values of a model that is there, and what it replied.
+
+    runner: sdft.evaluate.prior.PriorRunner, which has no model yet; decoding: sdft.evaluate.responses.Decoding.
+    """
     from sdft.evaluate.answers import score
-    from sdft.evaluate.prior import PriorRunner
     from sdft.evaluate.responses import questions_digest, respond
 
     responses = respond(*load(), task, records, decoding)
     found = score(task, records, responses)
-    runner, priors, kept = PriorRunner(load, prior), {}, {}
+    prior, priors, kept = runner.config, {}, {}
+    runner.take(load)
     for name in prior["tasks"]:
         kept[name] = {}
         priors[name] = runner.run(name, kept[name]).value

@@ -80,16 +80,17 @@ def load_tokenizer(folder: str | Path) -> Any:
         ) from None
 
 
-@quick_imports()
 def load_model(folder: str | Path, device: str = "cpu", dtype: str = "auto") -> Any:
     """A causal language model from a local folder, in evaluation mode. `dtype` "auto" keeps that of the weights.
 
     Raises SdftError for a folder that is no such model, and for a truncated or damaged weights file.
     """
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    # Only imports: what is loaded under it is never freed where it is part of a reference cycle.
+    with quick_imports():
+        import torch
+        from safetensors import SafetensorError
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
 
     logging.disable_progress_bar()
     if device.startswith("cuda") and not torch.cuda.is_available():

@@ -14,6 +14,12 @@ GPU_GIB = 141
 VLLM_MEMORY_SHARE = 0.3
 
 
+def checkpoint_gib(size: ModelSize, settings: Any, averages: bool) -> float:
+    """GiB of a checkpoint: the student, Adam's moments, and the average where there is one."""
+    number = BYTES[settings.weights_dtype] + 2 * BYTES[settings.optimizer_dtype]
+    return size.parameters * (number + averages * BYTES[settings.ema_dtype]) / GIB
+
+
 def memory(size: ModelSize, settings: Any, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
     """GiB that training a model of that size takes on each of `gpus`, by arithmetic, a sequence at a time.
 

@@ -22,6 +22,9 @@ LENGTHS = DATA_FOLDER + "/lengths-{model}.json"
 BENCHMARKS_FOLDER = DATA_ROOT + "/benchmarks"
 BENCHMARK_ITEMS = BENCHMARKS_FOLDER + "/{benchmark}.jsonl"
 BENCHMARKS_MANIFEST = BENCHMARKS_FOLDER + "/manifest.json"
+# Data sets of the hub that lm_eval's own tasks read, fetched once.
+PRIOR_DATA_FOLDER = DATA_ROOT + "/prior"
+PRIOR_DATA = PRIOR_DATA_FOLDER + "/manifest.json"
 
 # A model is used through its ready.json, which names its folder and its bytes.
 BASE_FOLDER = ROOT + "/base/{model}"
@@ -34,6 +37,9 @@ RELEASED = RELEASED_FOLDER + "/ready.json"
 # A candidate of a sweep, the winner with the whole ranking, and a final run.
 CANDIDATE_FOLDER = ROOT + "/sweep/{task}/{arm}/{run}"
 CANDIDATE = CANDIDATE_FOLDER + "/run.json"
+# Of one that is trained on several GPUs, until it is scored on one.
+CANDIDATE_TRAINING = CANDIDATE_FOLDER + "/training.json"
+CANDIDATE_MODEL = CANDIDATE_FOLDER + "/model.json"
 VALIDATION = CANDIDATE_FOLDER + "/validation.json"
 REPLIES = CANDIDATE_FOLDER + "/replies.json.gz"
 SELECTED = ROOT + "/selected/{task}/{arm}.json"

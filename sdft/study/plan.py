@@ -348,15 +348,19 @@ class Plan:
     def prior_config(self, *, sweep: bool = False) -> dict[str, Any]:
         """The prior-capability protocol as `sdft.evaluate` takes it; a sweep may look at fewer items."""
         prior = self.scale.prior
-        values = prior.model_dump(mode="json", exclude={"sweep_limit"})
+        values = prior.model_dump(mode="json", exclude={"sweep_limit", "sweep_batch_size", "revisions"})
         for task in values["tasks"].values():
             # A sweep looks at what is compared only.
             if sweep or not task["siblings"]:
                 task.pop("siblings")
         local = values.pop("local_data") or self.scale.data.source == "miniature"
         values["data_dir"] = self.path(paths.BENCHMARKS_FOLDER) if local else None
+        if not local:
+            values["store"] = self.path(paths.PRIOR_DATA_FOLDER)
         if sweep and prior.sweep_limit is not None:
             values["limit"] = prior.sweep_limit
+        if sweep and prior.sweep_batch_size is not None:
+            values["batch_size"] = prior.sweep_batch_size
         return values
 
     def runs(self) -> list[RunSpec]:

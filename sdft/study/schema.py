@@ -10,7 +10,18 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sdft.common.endpoint import EndpointConfig
 from sdft.common.errors import did_you_mean
-from sdft.common.schema import NUMBER, Candidates, FolderName, Names, NonNegative, Positive, Seeds, Strict, Tasks
+from sdft.common.schema import (
+    NUMBER,
+    Candidates,
+    FolderName,
+    Names,
+    NonNegative,
+    Positive,
+    Repository,
+    Seeds,
+    Strict,
+    Tasks,
+)
 from sdft.data.schema import MiniatureData, OfficialData, TaskName
 from sdft.methods import find_method, method_names
 from sdft.methods.hyperparameters import (
@@ -175,7 +186,9 @@ class Prior(Strict):
     batch_size: Positive = 1
     limit: Positive | None = None
     sweep_limit: Positive | None = None
+    sweep_batch_size: Positive | None = None
     local_data: bool = False
+    revisions: dict[Repository, Annotated[str, Field(pattern="^[0-9a-f]{40}$")]] = {}
     generated_code: Literal["sandbox", "bare"] = "sandbox"
 
     @model_validator(mode="after")

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from sdft.common.schema import Positive, Strict
+from sdft.common.schema import NonNegative, Positive, Strict
 from sdft.methods.settings import TrainingSettings
 from sdft.models.schema import Evaluation
 
 MODEL = "model folder, a run's model.json or a base's ready.json"
 PRIOR = "how to run the prior benchmarks: mini (data in DATA_ROOT/benchmarks), paper, a JSON file or JSON text"
 WAIT = "minutes to wait for another process that writes the same result"
+Gpus = Annotated[NonNegative, Field(description="refuse to work with fewer usable GPUs; 0: take what there is")]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Overlong = Annotated[
     Literal["error", "truncate_left"],
@@ -36,6 +37,7 @@ class Drawing(Strict):
     dtype: Annotated[Dtype, Field(description="of the weights; auto: as stored")] = "auto"
     tokenizer: Annotated[str | None, Field(description="tokenizer folder; default: the model's")] = None
     device: Annotated[str, Field(description="auto (a GPU where there is one), cpu, cuda, cuda:1 ...")] = "auto"
+    gpus: Gpus = 0
 
 
 class Shown(Strict):
@@ -137,8 +139,17 @@ class CandidateSpec(Strict):
     overlong: Overlong = "truncate_left"
     dtype: Annotated[Dtype, Field(description="of the weights when scored")] = "auto"
     keep_weights: Annotated[bool, Field(description="leave the weights beside the result")] = False
+    gpus: Gpus = 0
     processes: Annotated[Positive, Field(description="one a GPU; torchrun starts them")] = 1
     wait: Annotated[float, Field(description=WAIT)] = 0
+
+
+class BenchmarkDataSpec(Strict):
+    """`python -m sdft.evaluate.benchmark_data`."""
+
+    prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)] = "paper"
+    revisions: Annotated[dict[str, str], Field(description="commits of data sets by repository, as JSON")] = {}
+    out: Annotated[str, Field(description="folder for the data")]
 
 
 class SelectSpec(Strict):

@@ -7,7 +7,8 @@ import random
 import pytest
 import torch
 
-from sdft.evaluate.generate import end_tokens, generate
+from sdft.evaluate import generate as decoding
+from sdft.evaluate.generate import BATCH_TOKENS, end_tokens, generate, rows_at_once
 
 END = {2}
 
@@ -73,3 +74,28 @@ def test_every_end_token_counts(model, tokenizer):
     assert end_tokens(model, tokenizer) == {2, 7}
     model.generation_config.eos_token_id = None
     assert end_tokens(model, tokenizer) == {2}
+
+
+def test_a_batch_never_holds_more_tokens_than_fit_unless_one_prompt_does():
+    for longest in (1, 7, 1_300, 22_000, 28_000, 70_000):
+        for most in (1, 16, 32, 512):
+            rows = rows_at_once(most, longest)
+            assert 1 <= rows <= most
+            assert rows == 1 or rows * longest <= BATCH_TOKENS
+    # Oracle RAG of nine articles, and the longest questions of the skills.
+    assert rows_at_once(32, 22_000) == 2
+    assert rows_at_once(32, 1_300) == 32
+
+
+def test_fewer_rows_at_a_time_say_the_same(model, prompts, monkeypatch):
+    together, slots = greedy(model, prompts), []
+    decode = decoding.decode
+
+    def seen(*arguments, **options):
+        slots.append(options["slots"])
+        return decode(*arguments, **options)
+
+    monkeypatch.setattr(decoding, "decode", seen)
+    monkeypatch.setattr(decoding, "BATCH_TOKENS", 40)
+    assert greedy(model, prompts) == together
+    assert slots == [40 // max(map(len, prompts))]

@@ -377,4 +377,4 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(render, tmp_path):
     done = render(tmp_path / "report.html", "spce=x")
     assert done.returncode == 2
     assert "did you mean 'spec'" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("[!.]*")) == []

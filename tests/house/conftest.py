@@ -103,7 +103,7 @@ class House:
 
 def build(folder: Path, root: Path, make: bool = True) -> House:
     """The study in a folder of its own, finished unless told otherwise."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for name in OWN:
         if (root / name).is_dir():
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

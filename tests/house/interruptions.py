@@ -295,8 +295,9 @@ def trainings(count: int, seed: int, folder: Path) -> dict[str, Any]:
 def workflows(count: int, seed: int, folder: Path) -> dict[str, Any]:
     """A part of the record: interruptions of the whole workflow, compared with one that nobody interrupted."""
     helpers = conftest("house")
-    whole, cut = helpers.build(folder / "whole", ROOT), helpers.build(folder / "cut", ROOT, make=False)
-    targets = [f"results/house/{name}" for name in (*helpers.ITEMS, *PRODUCTS)]
+    whole, cut = (helpers.build(folder / name, ROOT, make=False) for name in ("whole", "cut"))
+    targets = [f"results/house/{name}" for name in PRODUCTS]
+    interrupt_workflow(0, whole, targets, random.Random(seed))
     found = interrupt_workflow(count, cut, targets, random.Random(seed))
     one, other = products(whole.results), products(cut.results)
     return found | {"compared": sorted(one), "different": sorted(name for name in one if one[name] != other.get(name))}

@@ -81,6 +81,6 @@ def test_the_command_counts_a_run_and_touches_nothing_of_it(world, tmp_path):
     content = read_json(tmp_path / "f.json")
     assert content["steps_of_run"] == 6
     assert content["manifest"]["step"] == "flops"
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["f.json", "run.json"]
+    assert sorted(entry.name for entry in tmp_path.glob("[!.]*")) == ["f.json", "run.json"]
     with pytest.raises(SdftError, match="has 6 steps, fewer than --steps 7"):
         main(["--run", str(path), "--out", str(tmp_path / "f.json"), "--steps", "7"])

@@ -157,14 +157,16 @@ def test_the_command_becomes_torchrun_once_and_only_for_several_processes(monkey
     called = []
     monkeypatch.setattr(os, "execv", lambda program, command: called.append(command))
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    launch("sdft.train", 1, ["--run", "x"])
+    launch("sdft.train", 1, ["--run", "x"], 60)
     assert not called
-    launch("sdft.train", 4, ["--run", "x", "--processes", "4"])
+    launch("sdft.train", 4, ["--run", "x", "--processes", "4"], 300)
     assert called[0][1:3] == ["-m", "torch.distributed.run"]
     assert "--nproc-per-node=4" in called[0]
+    # As long as SLURM gives them before the time limit.
+    assert "--shutdown-timeout=300" in called[0]
     assert called[0][-6:] == ["--", "sdft.train", "--run", "x", "--processes", "4"]
     monkeypatch.setenv("WORLD_SIZE", "4")
-    launch("sdft.train", 4, ["--run", "x", "--processes", "4"])
+    launch("sdft.train", 4, ["--run", "x", "--processes", "4"], 300)
     assert len(called) == 1
 
 

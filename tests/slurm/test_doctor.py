@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
+import re
 import subprocess
 
 import pytest
@@ -71,7 +73,7 @@ def test_a_site_that_wants_gres_gets_the_lines_for_it(monkeypatch):
         # A site's profile replaces the whole of set-resources, so what the shipped one says must be there too.
         assert lines[rule]["gres"] == "'gpu:h200:1'"
         assert lines[rule]["gpu"] == 0
-        assert "attempt" in lines[rule]["mem_mb"]
+        assert lines[rule]["cpus_per_task"] == doctor.profile["set-resources"][rule]["cpus_per_task"]
 
 
 def test_a_node_with_less_memory_gets_smaller_requests(monkeypatch):
@@ -80,27 +82,29 @@ def test_a_node_with_less_memory_gets_smaller_requests(monkeypatch):
     (finding,) = findings(doctor, "GPU request")
     assert finding.status == "warn"
     lines = yaml.safe_load(program.proposed_profile(doctor))["set-resources"]
-    assert "64000" in lines["train"]["mem_mb"]
-    assert "attempt" not in lines["train"]["mem_mb"]
+    assert lines["train"]["mem_mb"] == "64000"
 
 
-@pytest.mark.parametrize(("reserved", "bound"), [(False, 256000), (True, 248320)])
+@pytest.mark.parametrize(("reserved", "bound"), [(False, 512000), (True, 496640)])
 def test_memory_grows_no_further_than_the_largest_node(monkeypatch, reserved, bound):
     monkeypatch.setenv("SDFT_SLURM_PARTITION", "gpu")
-    nodes = "cpu*|900000|(null)\ngpu|128000|gpu:h200:4\ngpu|256000+|gpu:h200:8\ngpu|900000|(null)"
-    rules = [(("--mem=256000",), Answer(1, "", "Memory specification can not be satisfied"))] if reserved else []
-    doctor = Played((("sinfo", "%m"), Answer(0, nodes, "")), *rules)
-    (finding,) = findings(doctor, "memory of later attempts")
+    nodes = "cpu*|900000|(null)\ngpu|128000|gpu:h200:4\ngpu|512000+|gpu:h200:8\ngpu|900000|(null)"
+    rules = [(("--mem=512000",), Answer(1, "", "Memory specification can not be satisfied"))] if reserved else []
+    (finding,) = findings(Played((("sinfo", "%m"), Answer(0, nodes, "")), *rules), "memory of later attempts")
     assert finding.status == "warn"
-    lines = yaml.safe_load(program.proposed_profile(doctor))["set-resources"]
-    assert set(lines) == set(doctor.profile["set-resources"])
-    for rule, wanted in lines.items():
-        shipped = doctor.profile["set-resources"][rule]
-        assert wanted == {**shipped, "mem_mb": f"min({shipped['mem_mb']}, {bound})"}
-    names = {"wildcards": type("Job", (), {"scale": "paper"}), "threads": 1}
-    asked = [eval(lines["train"]["mem_mb"], {**names, "attempt": attempt}) for attempt in (1, 2, 3)]
-    assert asked == [120000, 240000, bound]
-    assert eval(lines["train"]["mem_mb"], {**names, "attempt": 1, "threads": 4}) == bound
+    assert finding.remedy == f"export SDFT_SLURM_MAX_MEMORY={bound}"
+    # A bound that is set already hides nothing.
+    monkeypatch.setenv("SDFT_SLURM_MAX_MEMORY", "1000")
+    (again,) = findings(Played((("sinfo", "%m"), Answer(0, nodes, "")), *rules), "memory of later attempts")
+    assert again == finding
+
+
+def test_a_partition_of_short_jobs_gets_a_bound_for_their_time(monkeypatch):
+    monkeypatch.delenv("SDFT_SLURM_PARTITION", raising=False)
+    doctor = Played((("sinfo", "%P"), Answer(0, "gpu*|2:00:00|gpu:h200:8", "")))
+    (finding,) = findings(doctor, "partition")[1:]
+    assert finding.status == "warn"
+    assert "export SDFT_SLURM_MAX_MINUTES=120" in finding.remedy
 
 
 def test_where_memory_suffices_nothing_is_proposed(monkeypatch):
@@ -129,10 +133,7 @@ def test_a_partition_with_a_short_limit_shortens_the_jobs(monkeypatch):
     monkeypatch.setenv("SDFT_SLURM_PARTITION", "gpu")
     found = findings(doctor, "partition")
     assert found[0].status == "ok"
-    assert (
-        yaml.safe_load(program.proposed_profile(doctor))["set-resources"]["train"]["runtime"]
-        == "min(480 * attempt, 720)"
-    )
+    assert program.proposed_profile(doctor) == ""
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,7 @@ class Here(Played):
 
     def run(self, *command, seconds=30):
         if command[:2] == ("sbatch", "--parsable"):
+            self.submitted = command
             subprocess.run(["sh", "-c", command[-1]], check=False)
             return Answer(0, "1", "")
         return super().run(*command, seconds=seconds)
@@ -166,12 +168,14 @@ def probed(monkeypatch, folder):
     monkeypatch.chdir(folder)
     doctor = Here()
     doctor.probe_seconds = 60
-    return [finding.message for finding in findings(doctor, "one job: shared folder and locks, clock, Python")]
+    title = next(title for group, title, _ in CHECKS if group == "slurm" and title.startswith("one job:"))
+    return [finding.message for finding in findings(doctor, title)]
 
 
 def test_the_probe_sees_whether_locks_are_shared(monkeypatch, tmp_path):
     found = probed(monkeypatch, tmp_path)
     assert any("sees this folder" in message for message in found)
+    assert any("torch can use none" in message for message in found)
     assert not any("locks" in message for message in found)
     # As where each machine has locks of its own: nobody else sees the one that is held here.
     monkeypatch.setattr(fcntl, "flock", lambda *_: None)
@@ -184,3 +188,43 @@ def test_the_probe_tells_of_a_file_system_without_locks(monkeypatch, tmp_path):
 
     monkeypatch.setattr(fcntl, "flock", flock)
     assert any("has no file locks" in message for message in probed(monkeypatch, tmp_path))
+
+
+NODE = {"gpus": [["NVIDIA H200", 139.8]], "reason": None, "driver": "580.1", "cuda": "13.0", "sandbox": True}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "words"),
+    [
+        ({}, {"ok"}, "torch computes on NVIDIA H200"),
+        ({"network": False}, {"ok"}, "jobs need none"),
+        ({"gpus": [], "reason": "driver too old"}, {"fail"}, r"can use none \(driver too old\); driver 580.1"),
+        (
+            {"gpus": [["NVIDIA H100", 79.6]]},
+            {"ok", "fail"},
+            "sdft of Qwen2.5-7B-Instruct does not fit 79.6 GiB",
+        ),
+        ({"sandbox": False}, {"ok", "fail"}, "no sandbox"),
+    ],
+)
+def test_the_probe_judges_what_a_job_found_on_its_node(changed, status, words):
+    found = list(slurm.node_findings(json.dumps(NODE | {"network": True} | changed), ""))
+    assert {finding.status for finding in found} == status
+    assert any(re.search(words, finding.message) for finding in found)
+
+
+def test_a_node_that_says_nothing_is_a_failure():
+    (finding,) = slurm.node_findings("", "ModuleNotFoundError: No module named 'torch'")
+    assert finding.status == "fail"
+    assert "No module named 'torch'" in finding.message
+
+
+def test_the_probe_asks_for_what_a_training_asks_for(monkeypatch):
+    monkeypatch.setenv("SDFT_SLURM_GPU", "a100-sxm4-80gb")
+    monkeypatch.delenv("SDFT_SLURM_MAX_MEMORY", raising=False)
+    asked = slurm.gpu_job(Played())
+    assert asked[:2] == ["--gpus=a100-sxm4-80gb:1", "--cpus-per-task=8"]
+    assert int(asked[2].removeprefix("--mem=")) > 76_000
+    sited = Played()
+    sited.propose("train", {"mem_mb": "64000", "gres": "'gpu:h200:1'"}, under="set-resources")
+    assert slurm.gpu_job(sited) == ["--gres=gpu:h200:1", "--cpus-per-task=8", "--mem=64000"]

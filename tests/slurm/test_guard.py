@@ -117,7 +117,9 @@ def fake_plugin(states):
     async def query_job_status(command, logger):
         return next(states)
 
-    plugin = SimpleNamespace(Executor=Executor, query_job_status=query_job_status, get_min_job_age=lambda: None)
+    plugin = SimpleNamespace(
+        Executor=Executor, query_job_status=query_job_status, get_min_job_age=lambda: None, set_gres_string=str
+    )
     return plugin
 
 
@@ -187,3 +189,28 @@ def test_the_plugin_still_has_what_the_guard_holds_on_to():
         assert name in body
     for name in ("__init__", "check_active_jobs", "run_jobs", "sleep"):
         assert callable(getattr(plugin.Executor, name))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"gpu": 1, "gpu_model": "a100-sxm4-80gb"}, " --gpus=a100-sxm4-80gb:1"),
+        ({"gpu": 0, "gres": "gpu:a100-sxm4-80gb:2"}, " --gres=gpu:a100-sxm4-80gb:2"),
+        ({"gpu": 2, "gpu_model": "h200"}, " --gpus=h200:2"),
+        ({"gpu": 1}, " --gpus=1"),
+        ({}, ""),
+    ],
+)
+def test_types_of_gpus_with_a_hyphen_are_asked_for_as_others_are(asked, said):
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+    assert slurm_guard.gpu_request(set_gres_string, SimpleNamespace(resources=asked)) == said
+
+
+def test_what_is_no_type_of_gpu_is_left_to_the_plugin_to_refuse():
+    from snakemake_executor_plugin_slurm.utils import set_gres_string
+    from snakemake_interface_common.exceptions import WorkflowError
+
+    job = SimpleNamespace(resources={"gpu": 1, "gpu_model": "a-b; rm"})
+    with pytest.raises(WorkflowError):
+        slurm_guard.gpu_request(set_gres_string, job)

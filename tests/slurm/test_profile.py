@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -15,20 +16,24 @@ from snakemake.iocontainers import Wildcards
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
 
 
-def gpu_rules():
-    """Names of the rules that ask for a GPU, as Snakemake reads the Snakefile."""
+def rules():
+    """The rules, as Snakemake reads the Snakefile, each with all resources that it names; and the local ones."""
     code = (
         "from pathlib import Path\nfrom snakemake.api import ResourceSettings, SnakemakeApi\n"
         "with SnakemakeApi() as api:\n"
-        "    found = api.workflow(ResourceSettings(), snakefile=Path('Snakefile'))._workflow.rules\n"
-        "    print(*(rule.name for rule in found if 'gpu' in rule.resources))\n"
+        "    workflow = api.workflow(ResourceSettings(), snakefile=Path('Snakefile'))._workflow\n"
+        "    print(*(f'{rule.name}:' + ','.join(rule.resources) for rule in workflow.rules))\n"
+        "    print(*workflow._localrules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.split()
+    named, local = done.stdout.splitlines()
+    return {name: asked.split(",") for name, _, asked in (one.partition(":") for one in named.split())}, local.split()
 
 
 # Only a miniature base model, which needs none, is trained by the one left out.
-GPU_RULES = tuple(name for name in gpu_rules() if name != "base_trained")
+EVERY, LOCAL = rules()
+ASKED = {name: asked for name, asked in EVERY.items() if "gpu" in asked and name != "base_trained"}
+GPU_RULES = tuple(ASKED)
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def arguments(monkeypatch):
 
     def parse(*more, **environment):
         monkeypatch.chdir(ROOT)
-        for name in ("SDFT_SLURM_ACCOUNT", "SDFT_SLURM_PARTITION", "SDFT_SLURM_GPU"):
+        for name in ("SDFT_SLURM_ACCOUNT", "SDFT_SLURM_PARTITION", "SDFT_SLURM_CPU_PARTITION", "SDFT_SLURM_GPU"):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -79,30 +84,44 @@ def test_its_logs_have_a_folder_of_their_own(arguments):
 
 
 @pytest.mark.parametrize("rule", GPU_RULES)
-def test_a_gpu_job_asks_for_cpus_and_memory_that_grow_with_the_attempt(arguments, rule):
+def test_a_gpu_job_asks_for_cpus_and_leaves_time_and_memory_to_its_rule(arguments, rule):
     wanted = arguments(SDFT_SLURM_GPU="h200").set_resources[rule]
     assert value(wanted["cpus_per_task"]) == 8
     assert value(wanted["gpu_model"]) == "h200"
-    for name in ("mem_mb", "runtime"):
-        assert value(wanted[name], attempt=3) == 3 * value(wanted[name])
-    # A small scale runs without a GPU and fits any node.
+    # A small scale runs without a GPU.
     assert value(wanted["gpu_model"], scale="mini") == ""
-    assert value(wanted["mem_mb"], scale="mini") <= 8000
+    assert not {"mem_mb", "runtime", "slurm_extra"} & set(wanted)
+    assert {"mem_mb", "runtime", "slurm_extra"} <= set(ASKED[rule])
 
 
 @pytest.mark.parametrize("rule", ["candidate", "train"])
-def test_a_training_on_several_gpus_gets_their_share_on_one_node(arguments, rule):
+def test_a_training_on_several_gpus_gets_their_cpus_on_one_node(arguments, rule):
     wanted = arguments().set_resources[rule]
-    for name in ("cpus_per_task", "mem_mb"):
-        assert value(wanted[name], threads=4) == 4 * value(wanted[name])
-    assert value(wanted["runtime"], threads=4) == value(wanted["runtime"])
+    assert value(wanted["cpus_per_task"], threads=4) == 4 * value(wanted["cpus_per_task"])
     assert value(wanted["nodes"]) == 1
+
+
+def test_jobs_without_a_gpu_have_a_partition_of_their_own_where_the_site_wants_it(arguments):
+    one = arguments(SDFT_SLURM_PARTITION="gpu")
+    assert value(one.default_resources["slurm_partition"]) == "gpu"
+    assert "slurm_partition" not in one.set_resources["train"]
+    two = arguments(SDFT_SLURM_PARTITION="gpu", SDFT_SLURM_CPU_PARTITION="cpu")
+    assert value(two.default_resources["slurm_partition"]) == "cpu"
+    assert {value(wanted["slurm_partition"]) for wanted in two.set_resources.values()} == {"gpu"}
 
 
 def test_the_gpu_rules_ask_for_their_gpus_themselves(arguments):
     assert {"candidate", "train", "evaluate_science", "evaluate_context_knowledge", "pass_at_k_base"} <= {*GPU_RULES}
     assert set(GPU_RULES) == set(arguments().set_resources)
     assert "retries:" not in RULES
+
+
+def test_what_needs_a_network_never_becomes_a_job():
+    outside = re.compile(r"base_model|released_model|prior_data|downloads|(prepare|write|official|judge)_.*")
+    found = {name for name in EVERY if outside.fullmatch(name)}
+    assert len(found) > 12
+    assert found <= set(LOCAL)
+    assert not set(GPU_RULES) & set(LOCAL)
 
 
 def test_account_and_partition_come_from_the_environment(arguments):

@@ -38,8 +38,8 @@ def test_a_failed_job_is_tried_again_with_more_and_gets_its_gpu(toy):
     first, second = starts(toy, 0)
     requests = toy.cluster.run("squeue", "--states=all", "--noheader", "--format=%i %m %l %c")
     asked = {fields[0]: fields[1:] for fields in map(str.split, requests.splitlines())}
-    assert asked[first] == ["6000M", "1:00:00", "1"]
-    assert asked[second] == ["12000M", "2:00:00", "1"]
+    assert asked[first] == ["4000M", "1:00:00", "1"]
+    assert asked[second] == ["8000M", "2:00:00", "1"]
     assert (toy.folder / "results/mini/candidate-0.txt.gpu").read_text().strip().isdigit()
 
 

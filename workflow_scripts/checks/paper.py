@@ -11,7 +11,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import re
 import shutil
 import urllib.error
 import urllib.parse
@@ -30,6 +29,7 @@ from sdft.data.knowledge.questions import prompt as question
 from sdft.data.schema import OfficialData, Source, TaskArticles
 from sdft.evaluate.judge import Response, parse_label, rubric
 from sdft.evaluate.judge import prompt as to_judge
+from sdft.evaluate.store import kept, place
 from sdft.models.hub import unpinned as unpinned_model
 from sdft.models.schema import BaseModelSource
 from sdft.study.checks import check_batches
@@ -334,8 +334,8 @@ def benchmarks(doctor: Doctor) -> Iterator[Finding]:
     except LookupError:
         yield Finding(
             "warn",
-            "IFEval's sentence splitter is not here; lm_eval downloads it when it starts",
-            "python -m nltk.downloader punkt_tab, where jobs have no network",
+            "IFEval's sentence splitter is not here",
+            "snakemake --cores 2 --config scale=paper -- downloads fetches it",
         )
 
 
@@ -347,29 +347,14 @@ def benchmark_data(doctor: Doctor) -> Iterator[Finding]:
 
     config = Plan(study(), "paper").prior_config()
     for path, parts in (data_sets(config) if config["data_dir"] is None else {}).items():
-        load = f"[load_dataset({path!r}, name) for name in get_dataset_config_names({path!r})]"
-        prefetch = f'where jobs have no network, run once: python -c "from datasets import *; {load}"'
-        if cached(path, parts):
-            yield Finding("ok", f"{path}: in the Hugging Face cache")
+        prefetch = "snakemake --cores 2 --config scale=paper -- downloads fetches it"
+        folders = [place(Path(config["store"]), path, part, {}) for part in parts or [None]]
+        if all(map(kept, folders)):
+            yield Finding("ok", f"{path}: fetched")
         elif reason := answers(url := DATA_SET.format(repository=path)):
             yield Finding("fail", f"{path}: {url}: {reason}", f"look where there is a network; {prefetch}")
         else:
-            yield Finding("warn", f"{path} is not here yet; lm_eval downloads it when it starts", prefetch)
-
-
-def cached(path: str, parts: list[str]) -> bool:
-    """Whether the datasets library has each of these configurations of a repository in its cache."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    folder = Path(os.environ.get("HF_DATASETS_CACHE") or Path(home) / "datasets").expanduser()
-
-    def plain(name: str) -> str:
-        # The cache spells IFEval as if_eval.
-        return re.sub(r"[^a-z0-9]", "", name.lower())
-
-    here = [entry for entry in folder.glob("*___*") if plain(entry.name) == plain(path)]
-    # Files of the cache's own lie beside the configurations' folders.
-    names = {part.name for entry in here for part in entry.iterdir() if any(part.glob("*/*/dataset_info.json"))}
-    return bool(names) and all(part in names for part in parts if part)
+            yield Finding("warn", f"{path} is not here yet, and can be had", prefetch)
 
 
 @check("paper", "disk and budget")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -9,7 +10,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ from typing import Any
 from sdft.common.errors import SdftError
 from sdft.common.locks import try_lock
 from sdft.config import load_config
+from sdft.study.cards import verdict
+from sdft.study.forecast import model_size
+from sdft.study.plan import Plan
+from sdft.study.steps import requests
 from workflow_scripts.checks import Answer, Doctor, Finding, check
 from workflow_scripts.slurm_guard import CHECKED_VERSION, PLUGIN, poll_seconds
 
@@ -158,10 +164,12 @@ def partition(doctor: Doctor) -> Iterator[Finding]:
         yield Finding("ok", f"partition {name}; with GPUs: {', '.join(with_gpu)}")
     limit = next(row[1] for row in rows if row[0].rstrip("*") == name)
     minutes = limit_minutes(limit)
-    if minutes is not None and minutes < 1440:
-        for rule in doctor.profile["set-resources"]:
-            doctor.propose(rule, {"runtime": f"min(480 * attempt, {minutes})"}, under="set-resources")
-        yield Finding("warn", f"jobs may last {limit} there; a third attempt asks for 24 h", "see the proposed lines")
+    longest = most_asked(requests.training_minutes)
+    if minutes is not None and minutes < longest:
+        remedy = f"export SDFT_SLURM_MAX_MINUTES={minutes}; longer jobs then go back to the queue and continue"
+        yield Finding(
+            "warn", f"jobs may last {limit} there; the longest training asks for {longest / 60:.0f} h", remedy
+        )
 
 
 def limit_minutes(text: str) -> int | None:
@@ -171,6 +179,11 @@ def limit_minutes(text: str) -> int | None:
         return None
     days, hours, mins, _ = (int(part or 0) for part in found.groups())
     return (days * 24 + hours) * 60 + mins
+
+
+def gpu_types(doctor: Doctor) -> list[str]:
+    """The types of GPU that sinfo names."""
+    return sorted(set(re.findall(r"gpu:([A-Za-z][\w.-]*)", doctor.run("sinfo", "--noheader", "--format=%G").out)))
 
 
 @check("slurm", "GPU request")
@@ -194,7 +207,7 @@ def gpu(doctor: Doctor) -> Finding:
                 if lines
                 else Finding("ok", said)
             )
-    types = sorted(set(re.findall(r"gpu:([A-Za-z][\w.-]*)", doctor.run("sinfo", "--noheader", "--format=%G").out)))
+    types = gpu_types(doctor)
     said = would_accept(doctor, f"--gpus={typed}", "--cpus-per-task=8").err
     remedy = f"export SDFT_SLURM_GPU to one of: {', '.join(types)}" if types else "sinfo shows no GPU at all"
     return Finding("fail", f"a job with one GPU and 8 CPUs is refused: {said}", remedy)
@@ -210,10 +223,23 @@ def largest_memory(doctor: Doctor) -> int | None:
     return max(sizes, default=0) or None
 
 
-def gpus_of_a_training() -> int:
-    """The most GPUs that a training of the paper's scale takes."""
-    scale = load_config(ROOT / "config.yaml").scales["paper"]
-    return max(1, *map(scale.training_gpus, scale.every_model()))
+def most_asked(request: Callable[..., int], attempt: int = 1) -> int:
+    """The most that any training of the paper's scale asks for, whatever this site allows."""
+    plan = Plan(load_config(ROOT / "config.yaml"), "paper")
+    with allowing_all():
+        return max(request(plan, run.id, attempt) for run in plan.runs())
+
+
+@contextmanager
+def allowing_all() -> Iterator[None]:
+    """Within, the site's bounds do not count."""
+    before = dict(os.environ)
+    for name in ("SDFT_SLURM_MAX_MINUTES", "SDFT_SLURM_MAX_MEMORY"):
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 @check("slurm", "memory of later attempts")
@@ -222,20 +248,17 @@ def memory(doctor: Doctor) -> Finding:
     if largest is None:
         return Finding("skip", "sinfo shows no node with a GPU in the partition of the jobs")
     attempts = 1 + int(doctor.profile.get("retries", 0))
-    most = GPU_JOB_MEMORY[0] * attempts * gpus_of_a_training()
+    most = most_asked(requests.training_memory, attempts)
     if most <= largest:
         return Finding("ok", f"{largest // 1000} GB on the largest GPU node, and attempt {attempts} asks for less")
     sizes = (int(largest * share) for share in SHARES)
     bound = next((size for size in sizes if would_accept(doctor, f"--mem={size}").ok), int(largest * SHARES[-1]))
-    rules = doctor.proposals.get("set-resources", doctor.profile["set-resources"])
-    for rule, wanted in list(rules.items()):
-        if "attempt" in str(wanted["mem_mb"]):
-            doctor.propose(rule, {"mem_mb": f"min({wanted['mem_mb']}, {bound})"}, under="set-resources")
+    first = most_asked(requests.training_memory)
     return Finding(
-        "warn",
-        f"attempt {attempts} of the largest training asks for {most // 1000} GB, and the largest GPU node has "
-        f"{largest // 1000}: SLURM would refuse it",
-        "see the proposed lines",
+        "warn" if first <= bound else "fail",
+        f"attempt {attempts} of the largest training asks for {most // 1000} GB, the first for {first // 1000}, and "
+        f"the largest GPU node has {largest // 1000}: SLURM would refuse it",
+        f"export SDFT_SLURM_MAX_MEMORY={bound}",
     )
 
 
@@ -253,9 +276,9 @@ def requeue(doctor: Doctor) -> Finding:
     return Finding("ok", f"--requeue is accepted; PreemptMode {found.get('PreemptMode', 'unknown')}; {wait}")
 
 
-@check("slurm", "one job: shared folder and locks, clock, Python")
+@check("slurm", "one job: shared folder and locks, clock, Python, GPU, sandbox, network")
 def probe(doctor: Doctor) -> Iterator[Finding]:
-    """Submits a one-minute job that answers through a file in this directory."""
+    """Submits a job with the request of a training, which answers through files in this directory."""
     if doctor.probe_seconds <= 0:
         yield Finding("skip", "not asked for (--probe-seconds 0)")
         return
@@ -281,6 +304,7 @@ def _submit(doctor: Doctor, folder: Path) -> Iterator[Finding]:
         f"cat {here}/question > {here}/seen 2>&1\n"
         f"{python} -c {shlex.quote(lock)} 2> /dev/null && touch {here}/free\n"
         f"{python} -c 'import snakemake, sdft' > {here}/python 2>&1 && echo ok > {here}/python\n"
+        f"{python} {shlex.quote(str(ROOT / 'workflow_scripts/node.py'))} > {here}/node 2> {here}/node.log\n"
         f"srun -n1 env -u SLURM_CONF hostname > {here}/srun 2>&1\n"
         f'echo "$(hostname) $(date +%s.%N)" > {here}/part\n'
         f"mv {here}/part {here}/answer\n"
@@ -290,7 +314,7 @@ def _submit(doctor: Doctor, folder: Path) -> Iterator[Finding]:
         for option, variable in (("--account", "SDFT_SLURM_ACCOUNT"), ("--partition", "SDFT_SLURM_PARTITION"))
         if os.environ.get(variable)
     ]
-    request = ["--time=2", "--mem=1000", "--job-name=doctor", f"--output={folder}/log", *where]
+    request = ["--time=5", *gpu_job(doctor), "--job-name=doctor", f"--output={folder}/log", *where]
     submitted = doctor.run("sbatch", "--parsable", *request, "--wrap", script)
     if not submitted.ok:
         yield Finding("fail", f"sbatch refused a job: {submitted.err}", "set what the checks above ask for")
@@ -298,6 +322,58 @@ def _submit(doctor: Doctor, folder: Path) -> Iterator[Finding]:
     job = submitted.out.split(";")[0]
     yield from _judge(doctor, folder, job)
     doctor.run("scancel", job)
+
+
+def gpu_job(doctor: Doctor) -> list[str]:
+    """What a training of the paper's first arm asks sbatch for, with the lines that this site was proposed."""
+    plan = Plan(load_config(ROOT / "config.yaml"), "paper")
+    run = plan.candidates(plan.tasks[0], plan.arms[-1])[0].id
+    proposed = doctor.proposals.get("set-resources", {}).get("train", {})
+    memory = proposed.get("mem_mb") or requests.training_memory(plan, run)
+    kind = os.environ.get("SDFT_SLURM_GPU", "")
+    gpus = f"--gres={proposed['gres'].strip(chr(39))}" if "gres" in proposed else f"--gpus={f'{kind}:' * bool(kind)}1"
+    return [gpus, "--cpus-per-task=8", f"--mem={memory}"]
+
+
+def node_findings(said: str, log: str) -> Iterator[Finding]:
+    """What a job with a GPU found on its node (workflow_scripts/node.py)."""
+    try:
+        found = json.loads(said.splitlines()[-1])
+    except (ValueError, IndexError):
+        yield Finding("fail", f"the job could not look at its node: {log[-300:] or 'it said nothing'}", "mend that")
+        return
+    if found["gpus"]:
+        name, gib = found["gpus"][0]
+        yield Finding("ok", f"torch computes on {name} with {gib} GiB (driver {found['driver']}, CUDA {found['cuda']})")
+        yield from card_findings(gib)
+    else:
+        yield Finding(
+            "fail",
+            f"the job asked for a GPU and torch can use none ({found['reason'] or 'no reason given'}); driver "
+            f"{found['driver'] or 'not found'}, and torch is built for CUDA {found['cuda'] or '(none)'}",
+            "CUDA 13 needs driver 580: install the same torch for an older one (README), or name another partition",
+        )
+    if not found["sandbox"]:
+        yield Finding(
+            "fail",
+            "there is no sandbox for HumanEval's programs on the node",
+            "have user namespaces allowed there, or set prior.generated_code: bare",
+        )
+    if not found["network"]:
+        yield Finding("ok", "the node has no network, and jobs need none: downloads are made on this machine")
+
+
+def card_findings(gib: float) -> Iterator[Finding]:
+    """Whether the runs of Table 5 fit a card."""
+    plan = Plan(load_config(ROOT / "config.yaml"), "paper")
+    for arm in plan.arms:
+        run = plan.candidates(plan.tasks[0], arm)[0]
+        size, gpus = model_size(plan, run.base), max(1, plan.scale.training_gpus(run.base))
+        said = verdict(run.method, run.settings, size, gib, gpus) if size else "fits"
+        if said != "fits":
+            yield Finding(
+                "fail", f"{arm} of {run.base} does not fit {gib} GiB: it {said}", "set that, or SDFT_SLURM_GPU"
+            )
 
 
 def _judge(doctor: Doctor, folder: Path, job: str) -> Iterator[Finding]:
@@ -347,6 +423,7 @@ def _judge(doctor: Doctor, folder: Path, job: str) -> Iterator[Finding]:
         yield Finding(
             "fail", f"this Python does not work on {host}: {said[-200:]}", f"install {sys.prefix} where nodes see it"
         )
+    yield from node_findings((folder / "node").read_text(), (folder / "node.log").read_text())
     if not (folder / "srun").read_text().strip() or "error" in (folder / "srun").read_text():
         said = " ".join((folder / "srun").read_text().split())[:200]
         yield Finding(

@@ -66,6 +66,9 @@ STATEMENTS = (
 
 def critics(results: Results) -> dict[str, Any]:
     """A value of each arm with its interval in percent, by metric; the base model's; and the claims."""
+    if not results.tasks:
+        # Of a scale that does not have this study.
+        return {"claims": conclude_all(results, STATEMENTS, {})}
     task = results.tasks[0]
 
     def value(cell: Any, metric: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from sdft.study.forecast.disk import disk
 from sdft.study.forecast.fits import Comparison, Fit, comparisons, fit, forecast
 from sdft.study.forecast.jobs import Job, jobs, rollout_engine, trainings
 from sdft.study.forecast.sizes import model_size
-from sdft.study.forecast.totals import check_budget, device_hours, devices, hours_of, makespan, study_hours
+from sdft.study.forecast.totals import check_budget, device_hours, devices, every_job, hours_of, makespan, study_hours
 
 __all__ = [
     "Comparison",
@@ -20,6 +20,7 @@ __all__ = [
     "device_hours",
     "devices",
     "disk",
+    "every_job",
     "fit",
     "forecast",
     "hours_of",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from sdft.models.memory import BYTES, GIB, memory
+from sdft.methods import find_method
+from sdft.models.memory import BYTES, GIB, checkpoint_gib
 from sdft.study.forecast.jobs import jobs
 from sdft.study.forecast.sizes import model_size
 from sdft.study.plan import Plan
+
+# Two are kept while a third is written.
+CHECKPOINTS = 3
 
 
 def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] | None:
@@ -29,8 +33,10 @@ def disk(plan: Plan, devices: int, target: str = "table5") -> dict[str, float] |
             continue
         kept = max(1, run.settings.snapshots)
         room["final weights"] += kept * sizes[run.base].parameters * BYTES[run.settings.weights_dtype] / GIB
-        state = memory(sizes[run.base], run.settings)
-        checkpoint = state["weights"] + state["optimizer"] + state["teacher"]
+        averages = find_method(run.method).averages and run.settings.teacher == "ema"
+        checkpoint = CHECKPOINTS * checkpoint_gib(sizes[run.base], run.settings, averages)
+        # A candidate's weights are there until it is scored.
+        weights = sizes[run.base].parameters * BYTES[run.settings.weights_dtype] / GIB
         under_way = max(1, devices // job.devices)
-        room["checkpoints under way"] = max(room["checkpoints under way"], under_way * checkpoint)
+        room["checkpoints under way"] = max(room["checkpoints under way"], under_way * (checkpoint + weights))
     return room

@@ -18,16 +18,20 @@ def device_hours(found: Sequence[Job]) -> float:
     return sum(job.forecast * job.devices for job in found if not job.done) / 3600
 
 
-def hours_of(plan: Plan, outputs: Collection[str]) -> float:
+def every_job(plan: Plan) -> list[Job]:
+    """The forecast of every job with a device that the scale can have."""
+    found = forecast(plan, "all")[0]
+    return [*found, *forecast(plan, "released_checkpoints")[0]] if plan.scale.released else found
+
+
+def hours_of(plan: Plan, outputs: Collection[str], found: Sequence[Job] | None = None) -> float:
     """Device-hours of the jobs that make these outputs, also of those that are there and are made again.
 
-    None of them counts with `partial`, where no rule makes a result.
+    None of them counts with `partial`, where no rule makes a result. found: `every_job`, where that is known.
     """
     if plan.config.partial:
         return 0.0
-    known = {job.output: job for job in forecast(plan, "all")[0]}
-    if plan.scale.released:
-        known |= {job.output: job for job in forecast(plan, "released_checkpoints")[0]}
+    known = {job.output: job for job in found or every_job(plan)}
     return device_hours([replace(job, done=False) for output, job in known.items() if output in outputs])
 
 

@@ -6,6 +6,6 @@ the step's result. As parameters of the rule they rerun the step when they chang
 nothing that decides no result.
 """
 
-from sdft.study.steps import code, measures, runs, shown, sources
+from sdft.study.steps import code, measures, requests, runs, shown, sources
 
-__all__ = ["code", "measures", "runs", "shown", "sources"]
+__all__ = ["code", "measures", "requests", "runs", "shown", "sources"]

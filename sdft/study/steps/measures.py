@@ -16,13 +16,15 @@ from sdft.study.specs import (
     TrajectorySpec,
     as_text,
 )
+from sdft.study.steps.runs import candidate_gpus
 from sdft.tasks import find_task, tested
 from sdft.tasks.benchmarks import BENCHMARKS
 
 
 def _drawing(plan: Plan, base: str) -> dict[str, Any]:
     """How responses of a base model, and of what is trained from it, are drawn."""
-    return plan.scale.evaluation_of(base).model_dump()
+    promised = {"gpus": 1} if plan.scale.gpus else {}
+    return plan.scale.evaluation_of(base).model_dump() | promised
 
 
 def _shown(plan: Plan, task: str, context: str) -> dict[str, Any]:
@@ -31,9 +33,9 @@ def _shown(plan: Plan, task: str, context: str) -> dict[str, Any]:
 
 
 def benchmark_files(plan: Plan, **_: str) -> list[str]:
-    """Local benchmark files, where the scale makes its own."""
+    """The prior benchmarks' data: local files where the scale makes its own, else the record of what was fetched."""
     if plan.prior_config()["data_dir"] is None:
-        return []
+        return [plan.path(paths.PRIOR_DATA)]
     return [plan.path(paths.BENCHMARK_ITEMS, benchmark=name) for name in BENCHMARKS]
 
 
@@ -170,6 +172,7 @@ def divergence_spec(plan: Plan, taken: str, **wildcards: str) -> str:
 def candidate_spec(plan: Plan, run: str, **_: str) -> str:
     """A candidate of a sweep, with how it is scored."""
     found = plan.find(run)
+    promised = {"gpus": candidate_gpus(plan, run)} if plan.scale.gpus else {}
     return as_text(
         CandidateSpec(
             run=f"{plan.run_folder(found)}/run.json",
@@ -177,7 +180,7 @@ def candidate_spec(plan: Plan, run: str, **_: str) -> str:
             out=plan.validation_path(found),
             prior_config=plan.prior_config(sweep=True),
             keep_weights=plan.config.keep_sweep_weights,
-            **_drawing(plan, found.base),
+            **_drawing(plan, found.base) | promised,
         )
     )
 

@@ -8,15 +8,14 @@ from typing import Any
 
 from sdft.common.files import digest, read_json
 from sdft.data.fetch import local_path
+from sdft.methods import find_method
 from sdft.miniature.schema import DataSpec, PretrainSpec, size_and_seed
 from sdft.models.schema import ORIGIN, BaseModelSource, ModelSpec
 from sdft.study import paths
 from sdft.study.plan import Plan
 from sdft.study.schema import Config
-from sdft.study.specs import (
-    LengthsSpec,
-    as_text,
-)
+from sdft.study.specs import BenchmarkDataSpec, LengthsSpec, as_text
+from sdft.study.steps.measures import benchmark_files
 
 
 def data_scales(config: Config, source: str) -> str:
@@ -88,6 +87,30 @@ def lengths_spec(plan: Plan, task: str, model: str, **_: str) -> str:
             out=plan.lengths_path(task, model),
         )
     )
+
+
+def prior_data_scales(config: Config) -> str:
+    """A wildcard pattern of the scales whose prior benchmarks read data sets of the hub."""
+    return _pattern(name for name in config.scales if Plan(config, name).prior_config()["data_dir"] is None)
+
+
+def prior_data_spec(plan: Plan, **_: str) -> str:
+    """The data sets of the hub that a scale's prior benchmarks read, and the commits at which they are pinned."""
+    config = {key: value for key, value in plan.prior_config().items() if key != "store"}
+    out = plan.path(paths.PRIOR_DATA_FOLDER)
+    return as_text(BenchmarkDataSpec(prior_config=config, revisions=plan.scale.prior.revisions, out=out))
+
+
+def download_files(plan: Plan) -> list[str]:
+    """What Table 5 needs of the outside: base models, rows of its tasks and benchmarks, and general prompts.
+
+    A scale that makes its own data has these here too.
+    """
+    files = [plan.base_path(model) for model in plan.bases]
+    files += [plan.data_path(task, "train") for task in plan.tasks]
+    if any(find_method(plan.arm(arm).method).rows == "prompts" for arm in plan.arms):
+        files.append(plan.data_path("general", "train"))
+    return [*files, *benchmark_files(plan)]
 
 
 def released_model_folder(plan: Plan, model: str, **_: str) -> str:

@@ -1,0 +1,72 @@
+"""Memory of a training against memory of a card, and what every job at paper scale is promised."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sdft.common.errors import SdftError
+from sdft.config import load_config
+from sdft.methods.settings import TrainingSettings
+from sdft.models.devices import Gpu
+from sdft.models.size import ModelSize
+from sdft.study import steps
+from sdft.study.cards import CARDS, check_cards, needed, verdict
+from sdft.study.forecast import assumptions
+from sdft.study.plan import Plan
+
+SEVEN = ModelSize(**assumptions()["models"]["Qwen2.5-7B-Instruct"])
+
+
+@pytest.fixture(scope="module")
+def plan(root):
+    return Plan(load_config(root / "config.yaml"), "paper")
+
+
+def test_a_run_is_refused_on_a_card_that_cannot_hold_it_and_told_what_would(plan):
+    run = plan.candidates("science", "sdft")[0]
+    with pytest.raises(SdftError) as refused:
+        check_cards(run, SEVEN, [Gpu("NVIDIA H100 80GB HBM3", 79.6)])
+    for word in (run.id, "optimizer", "79.6", "gpus: 2", "SDFT_SLURM_GPU"):
+        assert word in str(refused.value)
+    check_cards(run, SEVEN, [Gpu("NVIDIA H200", 139.8)])
+    # Two halves fit where one whole does not.
+    check_cards(run, SEVEN, [Gpu("NVIDIA H100 80GB HBM3", 79.6)] * 2)
+    check_cards(run, None, [Gpu("unknown model", 1.0)])
+
+
+def test_what_is_proposed_for_a_card_fits_it():
+    settings = TrainingSettings(weights_dtype="bfloat16", optimizer_dtype="bfloat16")
+    for method in ("sft", "sdft"):
+        for card in CARDS:
+            said = verdict(method, settings, SEVEN, card)
+            assert (said == "fits") == (needed(method, settings, SEVEN)["total"] <= 0.95 * card)
+            if "gpus: " in said:
+                gpus = int(said.split("gpus: ")[1].split()[0])
+                assert verdict(method, settings, SEVEN, card, gpus) == "fits"
+    # Without a teacher and its average.
+    assert needed("sft", settings, SEVEN)["total"] < 0.7 * needed("sdft", settings, SEVEN)["total"]
+
+
+def test_every_job_with_a_gpu_says_so_to_its_step(plan, root):
+    for run in plan.runs():
+        assert json.loads(steps.measures.candidate_spec(plan, run.id))["gpus"] == 1
+    assert json.loads(steps.measures.evaluate_base_spec(plan, "Qwen2.5-7B-Instruct"))["gpus"] == 1
+    mini = Plan(plan.config, "mini")
+    assert "gpus" not in json.loads(steps.measures.candidate_spec(mini, mini.runs()[0].id))
+
+
+def test_scoring_a_candidate_that_took_several_gpus_holds_one(plan):
+    several = next(run for run in plan.runs() if run.arm == "sdft.14b" and run.study == "sweep")
+    one = plan.candidates("science", "sdft")[0]
+    (trained,) = steps.runs.trained_before(plan, several.id)
+    assert trained == f"{plan.run_folder(several)}/model.json"
+    assert steps.runs.training_gpus(plan, several.id) == 4
+    assert steps.runs.candidate_gpus(plan, several.id) == 1
+    assert steps.requests.candidate_memory(plan, several.id) < steps.requests.training_memory(plan, several.id) / 2
+    # What one GPU holds is trained and scored in one job.
+    assert steps.runs.trained_before(plan, one.id) == []
+    assert steps.runs.candidate_gpus(plan, one.id) == 1
+    assert steps.requests.candidate_memory(plan, one.id) == steps.requests.training_memory(plan, one.id)
+    assert steps.runs.candidate_gpus(Plan(plan.config, "mini"), Plan(plan.config, "mini").runs()[0].id) == 0
