@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sdft.common.errors import SdftError
 from sdft.common.files import read_json
 from sdft.methods import find_method
 from sdft.study import exhibits, paths
@@ -207,6 +208,14 @@ def _job(
 def _measured(path: Path) -> float | None:
     """Seconds that a finished job recorded; for responses, in the scores beside them."""
     if path.suffix == ".gz":
-        files = [read_json(entry) for entry in path.parent.glob("*.json")]
-        return sum(entry.get("manifest", {}).get("seconds") or 0 for entry in files) or None
-    return read_json(path).get("manifest", {}).get("seconds")
+        return sum(_seconds(entry) or 0 for entry in path.parent.glob("*.json")) or None
+    return _seconds(path)
+
+
+def _seconds(path: Path) -> float | None:
+    """What the manifest in a result says of its cost; None where it is damaged, which its readers say."""
+    try:
+        seconds = read_json(path)["manifest"]["seconds"]
+    except (SdftError, KeyError, TypeError):
+        return None
+    return seconds if isinstance(seconds, int | float) else None
