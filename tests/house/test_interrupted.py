@@ -1,6 +1,7 @@
 """A hundred interruptions in random order change no byte of weights, tables and figures, and stop nothing for good.
 
-`SDFT_INTERRUPTIONS=400,100` sets how many of the training command and of the workflow.
+`SDFT_INTERRUPTIONS=450,50` sets how many of the training command and of the workflow. Of the workflow there are none by
+default, since each costs a start of Snakemake; tests/workflow/test_smoke.py kills one of each there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
-TRAININGS, WORKFLOWS = map(int, os.environ.get("SDFT_INTERRUPTIONS", "94,6").split(","))
+TRAININGS, WORKFLOWS = map(int, os.environ.get("SDFT_INTERRUPTIONS", "100,0").split(","))
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,7 @@ def test_trainings_that_are_interrupted_end_with_the_same_weights_and_metrics(in
     assert found["trainings"] > 2
 
 
+@pytest.mark.skipif(WORKFLOWS == 0, reason="SDFT_INTERRUPTIONS names no number of interruptions of the workflow")
 def test_a_workflow_that_is_interrupted_ends_with_the_same_results(interruptions, house):
     before = interruptions.products(house.results)
     for part in ("runs", "scores", "tables", "figures", "claims"):
