@@ -3,8 +3,11 @@ PYTHON ?= python3
 CORES ?= 2
 VENV := .venv
 RUN := $(VENV)/bin
+TOOLS := .tools
+LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-deps --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header --no-strip-extras --default-index https://pypi.org/simple
 
-.PHONY: table5 smoke quick test lint schema docs
+.PHONY: table5 smoke quick test lint schema docs lock audit sbom
 
 table5: $(VENV)/ready
 	$(RUN)/snakemake --cores $(CORES) table5
@@ -33,6 +36,24 @@ docs: $(VENV)/ready
 schema: $(VENV)/ready
 	$(RUN)/python -m sdft.config --schema config > config.schema.json
 	$(RUN)/python -m sdft.config --schema scale > config/scale.schema.json
+
+# The hashes of what requirements.txt names; locks/README.md says which file is for whom.
+lock: $(TOOLS)/ready
+	(grep -v '^torch==' requirements.txt | $(LOCK) -; $(LOCK) locks/extras.txt) > locks/packages.lock
+	(echo '-r packages.lock'; $(LOCK) locks/cuda.txt) > locks/cuda.lock
+
+# Known vulnerabilities of the locked versions; needs a network.
+audit: $(TOOLS)/ready
+	$(TOOLS)/bin/pip-audit --disable-pip --require-hashes -r locks/cuda.lock
+
+# What is installed, as a CycloneDX bill of materials.
+sbom: $(VENV)/ready $(TOOLS)/ready
+	$(TOOLS)/bin/cyclonedx-py environment --output-reproducible --output-file sbom.json $(VENV)
+
+$(TOOLS)/ready: locks/tools.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet -r locks/tools.txt
+	touch $@
 
 # torch is installed first: another package's range would otherwise take whatever build is newest.
 $(VENV)/ready: requirements.txt

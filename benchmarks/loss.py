@@ -156,9 +156,9 @@ def _measure_peak(sender: Any, form: str, tokens: int, width: int, options: argp
     if options.device == "cpu":
         # Starts the peak afresh. getrusage would go on from the parent's.
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-        before = _resident("VmRSS")
+        before = resident("VmRSS")
         step(form, "forward_kl", inputs)
-        peak = _resident("VmHWM")
+        peak = resident("VmHWM")
     else:
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
@@ -167,7 +167,7 @@ def _measure_peak(sender: Any, form: str, tokens: int, width: int, options: argp
     sender.send((peak - before - gradients) / MIB)
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
     """Bytes of this process in memory: now (VmRSS), or at most so far (VmHWM)."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))

@@ -18,7 +18,7 @@ rule base_released:
         folder=planned(steps.sources.released_model_folder),
         sha256=planned(steps.sources.released_digest),
     shell:
-        "python -m sdft.models.record --model {wildcards.model} --folder {params.folder} --digests {input.digests} "
+        "python -m sdft.models.record --model {wildcards.model} --folder {params.folder:q} --digests {input.digests:q} "
         "--out {output} > {log} 2>&1"
 
 

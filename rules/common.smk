@@ -12,10 +12,10 @@ from sdft.common.code import step_code
 from sdft.common.errors import SdftError
 from sdft.config import parse_config
 from sdft.study import exhibits, paths, steps
-from sdft.study.checks import check_batches, check_files
+from sdft.study.checks import check_batches, check_files, check_sizes
 from sdft.study.plan import Plan
 from sdft.study.schema import STUDIES
-from sdft.study.values import beside
+from sdft.study.values import beside, read_yaml
 from sdft.tasks import find_task, task_names, tested
 from sdft.tasks.benchmarks import BENCHMARKS
 from workflow_scripts import internals, warm
@@ -31,12 +31,17 @@ container: "envs/sdft.sif"
 
 
 try:
+    # Snakemake has read these files, and takes the last of a key that stands in one twice.
+    for path in workflow.configfiles:
+        read_yaml(path)
     # The keys of config.yaml and of the command line; the scales' own keys stand in config/ beside it.
     CONFIG = parse_config(config, "the configuration (config.yaml and --config)", beside("config.yaml"))
     check_files(CONFIG)
     PLAN = Plan(CONFIG)
     # Refuses a sweep that the scale has no recipe for too, before a rule asks for its runs.
     check_batches(PLAN)
+    if workflow.is_main_process:
+        check_sizes(PLAN)
 except SdftError as error:
     raise WorkflowError(str(error)) from None
 

@@ -64,7 +64,7 @@ rule candidate:
 
 
 # Of seconds: as a SLURM job it would wait longer than it works. What a changed scorer would score otherwise is scored
-# again here, from what the candidates replied.
+# again here, from what the candidates replied; with a judge, the judge reads these replies, which needs a network.
 rule select:
     input:
         validation=expand(paths.DATA, split="validation", allow_missing=True),
@@ -76,7 +76,7 @@ rule select:
         paths.log("select/{task}/{arm}"),
     localrule: True
     conda:
-        "../envs/analysis.yaml"
+        "../envs/evaluate.yaml"
     params:
         spec=planned(steps.measures.select_spec),
         code=planned(steps.code.select_code),

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.study.checks import check_batches, check_files
+from sdft.study.checks import check_batches, check_files, check_sizes
 from sdft.study.load import json_schema as json_schema
 from sdft.study.load import load_config as load_config
 from sdft.study.load import parse_config as parse_config
@@ -58,6 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     plan = Plan(config, options.scale)
     check_files(config)
     check_batches(plan)
+    check_sizes(plan)
     print("\n".join([f"{options.path} is valid; scale {plan.name}, seeds {plan.seeds}", *summary(plan)]))
 
 

@@ -26,6 +26,7 @@ from sdft.study.forecast import (
     jobs,
     makespan,
 )
+from sdft.study.forecast.phases import training_phases
 from sdft.study.plan import Plan
 from sdft.study.rows import sequences
 from sdft.study.schema import Budget, Judge
@@ -40,7 +41,7 @@ def plan(root, tmp_path, monkeypatch):
 
 def test_every_job_of_the_study_is_counted_once_and_after_what_it_needs(plan):
     found = jobs(plan)
-    assert len({job.output for job in found}) == len(found) == 1 + 3 * (18 + 18 + 54 + 3) + 2 * 3 * 4 * 3
+    assert len({job.output for job in found}) == len(found) == 1 + 3 * (18 + 18 + 54 + 3) + 2 * 3 * 5 * 3
     seen = set()
     for job in found:
         assert set(job.needs) <= seen
@@ -51,7 +52,7 @@ def test_a_target_counts_what_is_behind_it_and_no_more(plan):
     table2, figure5, table5 = (jobs(plan, name) for name in ("table2", "figure5", "table5"))
     assert {job.model for job in table2} == {"Olmo-3-7B-Think"}
     # Two sweeps, three final runs each with their scores, and the base model.
-    assert len(table2) == (18 + 54) + 2 * 3 * 2 + 1
+    assert len(table2) == (6 + 6) + 2 * 3 * 2 + 1
     assert {job.model for job in figure5} == {f"Qwen2.5-{size}-Instruct" for size in ("3B", "7B", "14B")}
     assert sum(job.kind == "measure:passk" for job in figure5) == 2 * 3 + 1
     # 7B's runs on science are Table 5's.
@@ -67,20 +68,27 @@ def test_a_target_counts_what_is_behind_it_and_no_more(plan):
 
 @pytest.mark.slow
 def test_larger_models_and_longer_rollouts_cost_more_and_several_devices_share_the_time(plan):
-    def units(target, output):
-        (job,) = (job for job in jobs(plan, target) if job.output == output)
-        return job.units * job.devices, job.devices
+    def find(target, run):
+        (job,) = (job for job in jobs(plan, target) if job.output == plan.validation_path(run))
+        return job
 
     first = {arm: plan.candidates("science", arm)[0] for arm in ("sdft", "sdft.3b", "sdft.14b")}
     sizes = {arm: assumptions()["models"][run.base]["parameters"] for arm, run in first.items()}
-    cost = {arm: units("figure5", plan.validation_path(run)) for arm, run in first.items()}
-    assert {arm: devices for arm, (_, devices) in cost.items()} == {"sdft": 1, "sdft.3b": 1, "sdft.14b": 4}
+    cost = {arm: find("figure5", run) for arm, run in first.items()}
+    assert {arm: job.devices for arm, job in cost.items()} == {"sdft": 1, "sdft.3b": 1, "sdft.14b": 4}
     for arm in ("sdft.3b", "sdft.14b"):
-        assert cost[arm][0] / cost["sdft"][0] == pytest.approx(sizes[arm] / sizes["sdft"])
-    # Rollouts of up to 8,192 tokens in the place of 2,048; SFT samples none.
+        larger = sizes[arm] / sizes["sdft"]
+        # Devices share the operations; each of them waits for the longest completion.
+        ratio = {name: cost[arm].phases[name] / cost["sdft"].phases[name] for name in ("rollout", "update")}
+        assert ratio == pytest.approx({"rollout": larger, "update": larger / cost[arm].devices})
+        assert sum(cost[arm].phases.values()) == cost[arm].units
+    # Rollouts of a model that thinks are as long as they may be: 8,192 tokens in the place of 1,000. SFT samples none.
     olmo = {arm: plan.candidates("medical", f"{arm}.answer_only")[0] for arm in ("sft", "sdft")}
-    cost = {arm: units("table2", plan.validation_path(run))[0] for arm, run in olmo.items()}
-    assert cost["sdft"] == pytest.approx(4 * cost["sft"])
+    cost = {arm: find("table2", run) for arm, run in olmo.items()}
+    assert "rollout" not in cost["sft"].phases
+    usual = find("table5", plan.candidates("medical", "sdft")[0])
+    each = [job.phases["rollout"] / job.phases["update"] for job in (cost["sdft"], usual)]
+    assert each[0] / each[1] == pytest.approx(8192 / 1000 * cost["sdft"].devices)
 
 
 @pytest.mark.slow
@@ -118,7 +126,8 @@ def test_without_measurements_the_forecast_is_a_declared_assumption():
     assumed = assumptions()["gpu"]
     found = fit("candidate:sdft", [], "gpu")
     assert found.n == 0
-    assert found.per_unit == assumed["training"]["sdft"]["per_unit"]
+    # Units are seconds by phases.
+    assert (found.start, found.per_unit) == (assumed["phases"]["start"], 1)
     assert found.error == assumed["factor"] - 1
 
 
@@ -127,7 +136,7 @@ def test_what_was_measured_replaces_the_assumption_and_what_is_done_costs_nothin
     for run in plan.candidates("science", "sft")[:4]:
         path = tmp_path / plan.validation_path(run)
         path.parent.mkdir(parents=True)
-        units = sequences(plan, run, run.hyperparameters)
+        (units,) = (job.units for job in before if job.output == plan.validation_path(run))
         path.write_text(json.dumps({"manifest": {"seconds": 1000 + 0.1 * units}}))
     after, fits = forecast(plan)
     assert fits["candidate:sft"].n == 4
@@ -151,11 +160,16 @@ def test_the_seconds_of_every_kind_of_finished_job_are_found(plan, tmp_path, tar
 
 def test_finished_runs_of_another_plan_are_measurements_too(plan, tmp_path):
     folder = tmp_path / plan.root / "runs/table5"
-    for number, steps in enumerate((100, 200, 400)):
+    units = {}
+    for number, epochs in enumerate((1, 2, 4)):
         path = folder / f"science-sft-{number}" / "model.json"
         path.parent.mkdir(parents=True)
-        run = {"method": "sft", "hyperparameters": {"batch_size": 32}}
-        path.write_text(json.dumps({"run": run, "steps": steps, "manifest": {"seconds": 50 + 3.2 * steps}}))
+        sample = plan.candidates("science", "sft")[0]
+        values = sample.hyperparameters.model_copy(update={"epochs": epochs})
+        run = sample.model_copy(update={"study": "table5", "hyperparameters": values})
+        units[number] = sum(training_phases(plan, run, values).values())
+        record = {"run": run.model_dump(mode="json"), "steps": 79, "manifest": {"seconds": 50 + units[number] / 10}}
+        path.write_text(json.dumps(record))
     broken = folder / "science-sft-9" / "model.json"
     broken.parent.mkdir()
     broken.write_text("{}")
@@ -163,6 +177,31 @@ def test_finished_runs_of_another_plan_are_measurements_too(plan, tmp_path):
     assert (fits["sft"].n, fits["sft"].start) == (3, pytest.approx(50))
     assert fits["sft"].per_unit == pytest.approx(0.1)
     assert fits["dft"].n == 0
+
+
+def test_three_finished_runs_replace_the_constants_of_their_phases_in_every_other_run(plan, tmp_path):
+    before = {job.output: job for job in jobs(plan)}
+    runs = plan.candidates("science", "sdft")[:3]
+    for number, run in enumerate(runs):
+        path = tmp_path / plan.validation_path(run)
+        path.parent.mkdir(parents=True)
+        phases = before[plan.validation_path(run)].phases
+        # Rollouts take three times what was assumed, and the rest what was.
+        measured = {name: seconds * (3 if name == "rollout" else 1) for name, seconds in phases.items()}
+        path.write_text(json.dumps({"manifest": {"seconds": sum(measured.values())}, "phases": measured}))
+        after = {job.output: job for job in jobs(plan)}
+        other = plan.validation_path(plan.candidates("medical", "sdft")[7])
+        factor = 3 if number == 2 else 1
+        assert after[other].phases["rollout"] == pytest.approx(factor * before[other].phases["rollout"])
+        assert after[other].phases["gradient"] == pytest.approx(before[other].phases["gradient"])
+
+
+@pytest.mark.slow
+def test_the_papers_study_costs_what_is_promised_with_the_defaults(plan):
+    """The forecast of Table 5 and of everything, and the shares of the phases, as docs/paper-scale.md has them."""
+    hours = {target: device_hours(forecast(plan, target)[0]) for target in ("table5", "all")}
+    assert 400 < hours["table5"] < 700
+    assert 2000 < hours["all"] < 4000
 
 
 def test_a_finished_job_is_set_against_the_forecast_that_the_others_give():

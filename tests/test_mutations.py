@@ -1,51 +1,24 @@
-"""Whatever one changes in the shipped configuration, it is a plan or a paragraph, and never a traceback."""
+"""Whatever one changes in the shipped configuration, it is a plan or a paragraph, and never a traceback.
+
+SDFT_MUTATIONS is the number of changes that each test tries; without it a few, which take seconds.
+"""
 
 from __future__ import annotations
 
 import copy
+import os
 import random
 
+import mutations
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.config import parse_config
-from sdft.study.checks import check_batches, check_files
-from sdft.study.plan import Plan
-from sdft.study.values import read_values
+from sdft.study.values import read_values, read_yaml
 
-WRONG = [None, True, -1, 0, 1.5, float("inf"), float("nan"), "", "x y", "..", "sftü", [], {}, [[]], [None], 10**9]
-
-
-def leaves(node, path=()):
-    """The path of every key and entry of a configuration."""
-    parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in parts:
-        yield (*path, key)
-        yield from leaves(value, (*path, key))
-
-
-def mutate(values, rng):
-    """One key deleted, renamed, or given a wrong value or that of another key; what was done, in words."""
-    paths = list(leaves(values))
-    depth = rng.randint(1, max(map(len, paths)))
-    path = rng.choice([path for path in paths if len(path) == depth])
-    *above, key = path
-    node = values
-    for part in above:
-        node = node[part]
-    kind = rng.choice(["delete", "rename", "wrong", "wrong", "other"])
-    if kind == "delete":
-        del node[key]
-    elif kind == "rename" and isinstance(node, dict):
-        node[f"{key}x"] = node.pop(key)
-    elif kind == "other":
-        other = values
-        for part in rng.choice(list(leaves(values))):
-            other = other[part]
-        node[key] = copy.deepcopy(other)
-    else:
-        node[key] = rng.choice(WRONG)
-    return f"{kind} {'.'.join(map(str, path))}: {node.get(key) if isinstance(node, dict) else node!r:.60}"
+TRIED = int(os.environ.get("SDFT_MUTATIONS", "12"))
+# Of these scales all is planned, down to what each step is told.
+LAUGHS = "a0: &a0 [1]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(8))
+WALKED = ("smoke",) if TRIED <= 12 else ("smoke", "rehearsal")
 
 
 @pytest.fixture(scope="module")
@@ -53,25 +26,81 @@ def shipped(request):
     return read_values(request.config.rootpath / "config.yaml")
 
 
-def refusal(values):
-    """What is said of a configuration; None where it is one."""
-    try:
-        config = parse_config(values)
-        check_files(config)
-        for scale in config.scales:
-            check_batches(Plan(config, scale))
-        for scale in {"smoke", "rehearsal"} & config.scales.keys():
-            Plan(config, scale).runs()
-    except SdftError as error:
-        return str(error)
-    return None
+def check(make, done):
+    said = mutations.refusal(make, WALKED)
+    assert said is None or ("\n" not in said and 20 < len(said) < 1500), f"{done}: {said}"
 
 
-@pytest.mark.parametrize("seed", range(15))
-def test_a_mutation_is_planned_or_refused_in_one_paragraph(root, monkeypatch, shipped, seed):
-    monkeypatch.chdir(root)
-    for number in range(10):
+@pytest.mark.parametrize("part", range(5))
+def test_a_changed_value_is_planned_or_refused_in_one_paragraph(root, shipped, part):
+    for number in range(part, TRIED, 5):
         values = copy.deepcopy(shipped)
-        done = mutate(values, random.Random(f"{seed}.{number}"))
-        said = refusal(values)
-        assert said is None or ("\n" not in said and 20 < len(said) < 1500), done
+        done = mutations.mutate(values, random.Random(f"values.{number}"))
+        check(mutations.of_values(values, root / "config"), done)
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_a_changed_file_is_planned_or_refused_in_one_paragraph(root, tmp_path, part):
+    names = ["config.yaml", *(f"config/{path.name}" for path in sorted((root / "config").glob("*.yaml")))]
+    for number in range(part, TRIED, 5):
+        rng, path = random.Random(f"text.{number}"), mutations.copied(root, tmp_path)
+        name = rng.choice(names)
+        content, done = mutations.mutate_text((root / name).read_text(encoding="utf-8"), rng)
+        (tmp_path / name).write_bytes(content)
+        check(mutations.of_file(path), f"{name} {done}")
+
+
+@pytest.mark.parametrize("part", range(5))
+def test_a_change_on_the_command_line_is_planned_or_refused_in_one_paragraph(root, shipped, part):
+    plain = read_yaml(root / "config.yaml")
+    for number in range(part, TRIED, 5):
+        arguments = mutations.overrides(shipped, random.Random(f"override.{number}"))
+        check(mutations.of_values(mutations.of_command_line(plain, arguments), root / "config"), arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seeds: [0]\nscale: smoke\nseeds: [1]\n", "the key 'seeds' is given twice, the second time in line 3"),
+        ("training: &a {betas: *a}\n", "training.betas holds itself"),
+        (LAUGHS, "more entries than"),
+        ("seeds: [1000000000000000000000]\n", "seeds.0: Input should be less than or equal to 2147483647"),
+        ("scales: {mini: {prior: {tasks: {mmlu: {task: ' mini_mmlu'}}}}}\n", "scales.mini.prior.tasks.mmlu.task"),
+        ("scales: {mini: {arms: {sft: {grid: {null: 1}}}}}\n", "scales.mini.arms.sft: grid: "),
+        ("scales: {mini: {judge: {model: x, api_key_variable: sk-abcdef0123456789}}}\n", "environment variable"),
+    ],
+)  # fmt: skip
+def test_a_surprise_of_yaml_names_its_key(root, tmp_path, text, words):
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    said = mutations.refusal(mutations.of_file(path))
+    assert said is not None
+    assert words in said
+    assert "sk-abcdef0123456789" not in said
+
+
+def test_half_of_a_surrogate_pair_on_the_command_line_is_refused_by_its_key(root):
+    values = mutations.of_command_line({}, ['scales={paper: {notice: "\\ud800"}}'])
+    with pytest.raises(SdftError, match=r"'scales.paper.notice' holds half of a surrogate pair"):
+        mutations.of_values(values, root / "config")()
+
+
+def test_a_name_without_end_is_cut_in_a_message():
+    assert len(str(SdftError("there is no " + "x" * 5000 + "\nhere"))) < 100
+
+
+def test_a_scale_without_the_arms_of_a_table_plans_the_others(root):
+    values = read_yaml(root / "config.yaml") | {"scales": {"mine": {"like_scale": "smoke", "arms": {}}}}
+    smoke = read_yaml(root / "config/smoke.yaml")
+    entry = {**smoke, "arms": {name: arm for name, arm in smoke["arms"].items() if name != "sdft"}}
+    values["scales"] = {"mine": entry}
+    assert mutations.refusal(mutations.of_values(values, root / "config"), ["mine"]) is None
+
+
+def test_a_scale_with_more_questions_than_its_world_has_is_refused(root, tmp_path):
+    from sdft.config import main
+
+    path = tmp_path / "config.yaml"
+    path.write_text("scale: smoke\nscales: {smoke: {data: {sizes: {medical: {test: 256000}}}}}\n", encoding="utf-8")
+    with pytest.raises(SdftError, match=r"scales.smoke.data.sizes.medical: the world has too few distinct questions"):
+        main([str(path)])

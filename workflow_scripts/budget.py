@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -22,6 +22,7 @@ from sdft.models.size import ModelSize
 from sdft.study.cards import CARDS, verdict
 from sdft.study.exhibits import names
 from sdft.study.forecast import (
+    assumptions,
     check_budget,
     comparisons,
     device_hours,
@@ -34,6 +35,7 @@ from sdft.study.forecast import (
     rollout_engine,
     setting_of,
 )
+from sdft.study.forecast.phases import ENOUGH, rollout_hours
 from sdft.study.plan import Plan
 
 LEAN = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16"}
@@ -69,6 +71,30 @@ def kinds(found: list, fits: dict) -> list[str]:
         )
         done = sum(job.done for job in group)
         lines.append(f"{kind:24} {len(group):5} {done:5} {device_hours(group):18.2f}   {origin}")
+    return lines
+
+
+def phase_lines(plan: Plan, found: list) -> list[str]:
+    """Device-hours of the trainings by phase, what they rest on, and the rollouts with the other engine."""
+    trained = [job for job in found if job.phases]
+    if not trained:
+        return []
+    sums = Counter()
+    for job in trained:
+        for name, seconds in job.phases.items():
+            sums[name] += seconds * job.devices / 3600
+    listed = ", ".join(f"{name} {hours:.0f} h" for name, hours in sums.items())
+    measured = sum(bool(job.measured) for job in trained)
+    constants = assumptions()["gpu"]["phases"]
+    origin = (
+        f"{measured} finished runs"
+        if measured >= ENOUGH
+        else f"assumptions: {constants['token_ms']['transformers']} ms a token of the longest completion of a batch, "
+        f"{constants['teraflops']} TFLOP/s, tokens by task (sdft/study/forecast/assumptions.yaml)"
+    )
+    lines = [f"phases of the {len(trained)} trainings, done or not: {listed}", f"  from {origin}"]
+    engines = rollout_hours(plan, {job.output for job in trained})
+    lines.append("  rollouts by engine: " + ", ".join(f"{name} {hours:.0f} h" for name, hours in engines.items()))
     return lines
 
 
@@ -109,6 +135,7 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
     left = device_hours(found)
     lines = [f"{target} at scale {plan.name}, sweep {plan.config.sweep}", "", *kinds(found, fits), ""]
     lines.append(f"left: {sum(not job.done for job in found)} of {len(found)} jobs, {left:.1f} device-hours")
+    lines += phase_lines(plan, found)
     wall = makespan(found, at_a_time, job_start(plan))
     lines.append(f"wall-clock with {at_a_time} {'GPUs' if plan.scale.gpus else 'cores'} at a time: {hours(wall)}")
     room = disk(plan, at_a_time, target)

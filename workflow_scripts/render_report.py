@@ -49,6 +49,9 @@ def execute(notebook: Path, executed: Path, values: dict[str, str]):
     # The kernel finds the library from any folder, and leaves nothing in a home directory that may be read-only.
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    # The kernel python3 is this interpreter's, whatever kernels a user has elsewhere under that name.
+    os.environ.pop("JUPYTER_PATH", None)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR"):
             os.environ[name] = str(Path(scratch) / name.lower())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -12,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from sdft.common.errors import SdftError
-from sdft.common.files import read_json
+from sdft.common.files import parse_json, read_json
+from sdft.common.secrets import given
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
@@ -39,24 +39,21 @@ def parse_spec(
     parser.add_argument("--spec", metavar="JSON", help="the other options as one JSON object, as text or a file")
     for field, info in kind.model_fields.items():
         parser.add_argument(f"--{field.replace('_', '-')}", **_option(info))
-    given = vars(parser.parse_args(arguments))
-    text = given.pop("spec", None)
-    for field, value in given.items():
+    options = vars(parser.parse_args(arguments))
+    text = options.pop("spec", None)
+    for field, value in options.items():
         if str(value).lstrip().startswith("{"):
-            given[field] = _mapping(value, f"--{field.replace('_', '-')}")
-    return validated(kind, (_mapping(text, "--spec") if text else {}) | given, f"python -m {name}")
+            options[field] = _mapping(value, f"--{field.replace('_', '-')}")
+    return validated(kind, (_mapping(text, "--spec") if text else {}) | options, f"python -m {name}")
 
 
 def _mapping(text: str, option: str) -> dict[str, Any]:
+    if not text.lstrip().startswith("{"):
+        return read_json(Path(text), f"{option} takes a JSON object, as text or in a file")
     try:
-        found = json.loads(text) if text.lstrip().startswith("{") else read_json(Path(text))
-    except json.JSONDecodeError as error:
-        raise SdftError(
-            f"{option} is not valid JSON ({error.msg}); give an object, or a file that holds one."
-        ) from None
-    if not isinstance(found, dict):
-        raise SdftError(f"{option}: {text} is not a JSON object of options.")
-    return found
+        return parse_json(text)
+    except ValueError as error:
+        raise SdftError(f"{option} is not valid JSON ({error}); give an object, or a file that holds one.") from None
 
 
 def validated(kind: type[Spec], values: dict[str, Any], what: str) -> Spec:
@@ -67,9 +64,9 @@ def validated(kind: type[Spec], values: dict[str, Any], what: str) -> Spec:
         said = []
         for problem in error.errors()[:3]:
             key = ".".join(map(str, problem["loc"]))
-            shown = problem["type"] != "missing" and not isinstance(problem["input"], dict | list)
-            given = f" (given: {problem['input']!r:.80})" if shown else ""
-            said.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}{given}" if key else problem["msg"])
+            message = problem["msg"].removeprefix("Value error, ")
+            shown = "" if problem["type"] == "missing" else given(key, problem["input"])
+            said.append(f"{key}: {message}{shown}" if key else message)
         options = ", ".join(name.replace("_", "-") for name in kind.model_fields)
         raise SdftError(f"{what} is not right: {'; '.join(said)}. It takes {options}.") from None
 

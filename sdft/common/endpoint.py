@@ -18,6 +18,7 @@ from pydantic import AfterValidator
 from sdft.common.errors import SdftError
 from sdft.common.files import digest, read_json, write_json
 from sdft.common.schema import Positive, Strict
+from sdft.common.secrets import masked
 
 # How often an unreadable reply is asked for again.
 TRIES = 3
@@ -81,7 +82,11 @@ class Endpoint:
     def __init__(self, config: EndpointConfig, model: str, role: str, seconds: float = SECONDS) -> None:
         import openai
 
-        self.config, self.model, self.role, self.base_url = config, model, role, base_url(config)
+        self.config, self.model, self.role = config, model, role
+        self.key = os.environ.get(config.api_key_variable)
+        address = base_url(config)
+        # As it may be shown and recorded.
+        self.address = address and masked(address)
         if missing_key(config):
             raise SdftError(
                 f"the {role} {model} needs an API key: set the environment variable {config.api_key_variable}, or give "
@@ -89,8 +94,8 @@ class Endpoint:
             )
         # The client waits longer after each refusal (429, 5xx, no connection), or as long as the server says.
         self.client = openai.OpenAI(
-            base_url=self.base_url,
-            api_key=os.environ.get(config.api_key_variable) or "none",
+            base_url=address,
+            api_key=self.key or "none",
             max_retries=config.attempts - 1,
             timeout=seconds,
         )
@@ -107,9 +112,10 @@ class Endpoint:
         """
         path = self.path(messages, draw)
         if path.is_file():
-            reply = read_json(path)["reply"]
-            value = read(reply)
-            if value is not None or keep_all:
+            # A damaged reply is asked for again.
+            reply = self._kept(path)
+            value = None if reply is None else read(reply)
+            if reply is not None and (value is not None or keep_all):
                 return reply, value
         for _ in range(TRIES):
             reply = self.reply(messages)
@@ -132,6 +138,14 @@ class Endpoint:
                 pool.shutdown(cancel_futures=True)
                 raise
 
+    @staticmethod
+    def _kept(path: Path) -> str | None:
+        try:
+            reply = read_json(path).get("reply")
+        except SdftError:
+            return None
+        return reply if isinstance(reply, str) else None
+
     def path(self, messages: Messages, draw: int = 0) -> Path:
         """Where the reply to a conversation is kept."""
         effort = self.config.reasoning_effort
@@ -153,8 +167,8 @@ class Endpoint:
                 answer = self._create(messages)
         except openai.OpenAIError as error:
             raise SdftError(
-                f"the {self._who} failed after {self.config.attempts} attempts: {_reason(error)}. Replies so far are "
-                f"kept in {self.config.cache}; mend this and repeat the command."
+                f"the {self._who} failed after {self.config.attempts} attempts: {self._reason(error)}. Replies so far "
+                f"are kept in {self.config.cache}; mend this and repeat the command."
             ) from None
         except ValueError:
             # The client reads the body as JSON without a net.
@@ -163,12 +177,12 @@ class Endpoint:
 
     @property
     def _who(self) -> str:
-        return f"{self.role} {self.model} at {self.base_url or 'its default address'}"
+        return f"{self.role} {self.model} at {self.address or 'its default address'}"
 
     def _content(self, answer: Any) -> str:
         """The text of an answer; the client hands on whatever a server sends with status 200."""
         if isinstance(answer, str):
-            raise self._foreign(f"the reply is {' '.join(answer.split())[:80]!r}")
+            raise self._foreign(f"the reply is {self._short(answer, 80)!r}")
         choices = getattr(answer, "choices", None)
         if choices == []:
             return ""
@@ -193,8 +207,10 @@ class Endpoint:
             limit["reasoning_effort"] = self.config.reasoning_effort
         return self.client.chat.completions.create(model=self.model, messages=messages, **limit)
 
+    def _short(self, text: str, characters: int) -> str:
+        """The beginning of what a server said, on one line; it may have said the key that it was sent."""
+        return " ".join(masked(text, self.key).split())[:characters]
 
-def _reason(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    text = " ".join(str(error).split())[:200]
-    return f"{REASONS[status]} ({text})" if status in REASONS else text
+    def _reason(self, error: Exception) -> str:
+        status, text = getattr(error, "status_code", None), self._short(str(error), 200)
+        return f"{REASONS[status]} ({text})" if status in REASONS else text

@@ -10,19 +10,31 @@ import textwrap
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from sdft.common.secrets import masked
+
+# A longer word is no name that a reader has to see in full.
+LONGEST_WORD = 300
+
 
 class SdftError(Exception):
-    """Something the user can mend. The message is one paragraph: what is wrong, where, and the remedy."""
+    """Something the user can mend. The message is one paragraph: what is wrong, where, and the remedy.
+
+    Line breaks in it become blanks, and what it quotes without end is cut.
+    """
+
+    def __init__(self, message: str) -> None:
+        words = (word if len(word) <= LONGEST_WORD else f"{word[:60]}..." for word in message.split())
+        super().__init__(" ".join(words))
 
 
 class DivergedError(SdftError):
     """A training whose loss, gradient or distribution is no longer a number: of a sweep, a candidate that lost."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[object]) -> str:
     """Return a phrase that names the nearest valid name to `name`, or lists all of them when none is near."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    known = sorted(map(str, known))
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     if near:
         return f"did you mean {near[0]!r}?"
     return f"valid names: {', '.join(known)}." if known else "there is none to name."
@@ -102,5 +114,7 @@ def _report(paragraph: str) -> int:
         # So that in a log of both streams the error stands last.
         sys.stdout.flush()
     with suppress(OSError):
-        print(textwrap.fill(f"error: {paragraph}", width=110, break_long_words=False), file=sys.stderr, flush=True)
+        print(
+            textwrap.fill(f"error: {masked(paragraph)}", width=110, break_long_words=False), file=sys.stderr, flush=True
+        )
     return 2

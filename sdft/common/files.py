@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import math
 import os
 import secrets
 import socket
@@ -54,17 +55,54 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file. Raises SdftError naming the file when it is missing or not JSON."""
+def parse_json(text: str | bytes) -> Any:
+    """The value of JSON text.
+
+    Raises ValueError, in words for a reader, for bytes that are not UTF-8, for what is no JSON, for a number that is
+    none or infinite, for brackets nested beyond reason, and for half of a surrogate pair, which no file can hold.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is not UTF-8 text") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair") from None
+    except RecursionError:
+        raise ValueError("its brackets are nested too deep") from None
+    return value
+
+
+def _finite(text: str) -> float:
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"{text} is not a finite number")
+
+
+AGAIN = "if you wrote it, mend it; if the workflow did, delete it and run the same command again"
+
+
+def read_json(path: str | Path, remedy: str = AGAIN) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises SdftError naming the file when it is missing or holds anything else; the `remedy` ends what it says of a
+    damaged file.
+    """
+    try:
+        value = parse_json(Path(path).read_bytes())
     except FileNotFoundError:
         raise SdftError(f"{path} does not exist; ask snakemake for it, or check the path.") from None
-    except json.JSONDecodeError as error:
-        raise SdftError(
-            f"{path} is not valid JSON (line {error.lineno}: {error.msg}). If you wrote it, correct that line; if the "
-            "workflow did, delete it and run the same command again, which makes it anew."
-        ) from None
+    except OSError as error:
+        raise SdftError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from None
+    except ValueError as error:
+        raise SdftError(f"{path} is not valid JSON ({error}); {remedy}.") from None
+    if not isinstance(value, dict):
+        raise SdftError(f"{path} holds no JSON object; {remedy}.")
+    return value
 
 
 def write_packed(path: str | Path, value: Any) -> None:
@@ -77,8 +115,8 @@ def read_packed(path: str | Path) -> Any:
     """Read compressed JSON. Raises SdftError naming the file when it is missing or damaged."""
     try:
         return json.loads(gzip.decompress(Path(path).read_bytes()))
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise SdftError(f"{path} cannot be read ({error}); delete it and run the same command again.") from None
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+        raise SdftError(f"{path} cannot be read ({error}); {AGAIN}.") from None
 
 
 def sha256_file(path: str | Path) -> str:
@@ -123,6 +161,26 @@ def check_sha256(folder: str | Path, expected: dict[str, str]) -> None:
                 f"{path} has sha256 {found} but {digest} was recorded, so the file is truncated or was changed; "
                 "restore the file (git checkout, or download it again), or delete it and run the same command again."
             )
+
+
+def listed(path: str | Path) -> dict[str, Any]:
+    """What the manifest.json beside a file says of it: its `sha256` and `rows`; empty where it says nothing.
+
+    Raises SdftError for a damaged manifest.
+    """
+    path = Path(path)
+    manifest = path.with_name("manifest.json")
+    entry = read_json(manifest).get("files", {}) if manifest.is_file() else {}
+    entry = entry.get(path.name, {}) if isinstance(entry, dict) else None
+    if not isinstance(entry, dict):
+        raise SdftError(f"{manifest} does not list its files by name; {AGAIN}.")
+    return entry
+
+
+def check_listed(path: str | Path) -> None:
+    """Raise SdftError where a file is not the one that the manifest.json beside it lists."""
+    if digest := listed(path).get("sha256"):
+        check_sha256(Path(path).parent, {Path(path).name: digest})
 
 
 def digest(value: Any, length: int = 8) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import (
@@ -10,10 +11,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
     create_model,
     field_validator,
 )
+
+from sdft.common.errors import SdftError
+from sdft.common.files import AGAIN, read_json
 
 
 def _number(value: Any) -> Any:
@@ -26,8 +31,10 @@ Dtype = Literal["float32", "bfloat16"]
 # Stands last among what is said of a type, so that bounds are the number's own.
 NUMBER = BeforeValidator(_number)
 Rate = Annotated[float, Field(gt=0, le=1), NUMBER]
-Positive = Annotated[int, Field(gt=0), NUMBER]
-NonNegative = Annotated[int, Field(ge=0), NUMBER]
+# Larger than anything that is counted here, and small enough for a seed or an index of any library.
+LARGEST = 2**31 - 1
+Positive = Annotated[int, Field(gt=0, le=LARGEST), NUMBER]
+NonNegative = Annotated[int, Field(ge=0, le=LARGEST), NUMBER]
 # Names that become folders, and parts of commands.
 FolderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Repository = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
@@ -58,6 +65,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Written(BaseModel):
+    """What is read of a file that a step wrote; it holds more. Numbers are not read from text."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, strict=True)
+
+
 class Overrides(Strict):
     """Keys that replace those of another block, with the bounds they have there; null only where null is a value.
 
@@ -80,3 +93,19 @@ def overrides(name: str, model: type[BaseModel], description: str) -> type[Overr
     made = create_model(name, __base__=Overrides, __doc__=description, **fields)
     made.nullable = frozenset(k for k, field in model.model_fields.items() if type(None) in get_args(field.annotation))
     return made
+
+
+def read_checked(path: str | Path, kind: type[BaseModel], remedy: str = AGAIN) -> dict[str, Any]:
+    """The JSON object in a file that a step of the project wrote, checked against what is read of it.
+
+    Raises SdftError naming the file and the first field that is missing or wrong, and the remedy.
+    """
+    record = read_json(path, remedy)
+    try:
+        kind.model_validate(record)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"])) or "the whole"
+        said = problem["msg"].removeprefix("Value error, ")
+        raise SdftError(f"{path} is damaged ({place}: {said}); {remedy}.") from None
+    return record

@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     common = {"dtype": options.dtype, "tokenizer": options.tokenizer, "limit": options.limit}
     context = {"context": options.context, "template": options.template} if options.context else {}
-    subject = [found.sha256, device, options.dtype, options.tokenizer]
+    subject = [found.sha256, device, options.dtype, cli.tokenizer_digest(options.tokenizer)]
     state, finished = State(Path(options.out) / "state"), []
 
     @cache

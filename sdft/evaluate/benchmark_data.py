@@ -18,6 +18,7 @@ from typing import Any
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import digest, read_json, sha256_file, write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.evaluate.prior import PriorRunner, prior_config
 from sdft.evaluate.store import MANIFEST, NLTK, kept, place
@@ -27,13 +28,18 @@ DESCRIPTION = """Fetch the data of the prior benchmarks into the folder OUT, eac
 or else at its newest one, which OUT/manifest.json records. What is there already is not fetched again, so that an
 interrupted command continues, at the same commits."""
 
+EXAMPLES = """example:
+  python -m sdft.evaluate.benchmark_data --prior-config paper --out results/paper/data/prior
+"""
+
 # The hub counts requests in windows of five minutes.
 ATTEMPTS, SECONDS = 6, 60.0
 COMMITS = "commits.json"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parse_spec(BenchmarkDataSpec, "sdft.evaluate.benchmark_data", DESCRIPTION, arguments)
+    options = parse_spec(BenchmarkDataSpec, "sdft.evaluate.benchmark_data", DESCRIPTION, arguments, EXAMPLES)
+    publish_alone(Path(options.out) / MANIFEST)
     os.environ.pop("HF_HUB_OFFLINE", None)
     os.environ.pop("HF_DATASETS_OFFLINE", None)
     clock, out = Clock(), Path(options.out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sdft.common.files import sha256_file, sha256_files
+from sdft.models.files import deciding_digests
 
 
 def chosen_device(name: str) -> str:
@@ -14,6 +15,11 @@ def chosen_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name
+
+
+def tokenizer_digest(folder: str | None) -> dict[str, str] | None:
+    """SHA-256 of the files of a tokenizer that is not the model's own; None where none is named."""
+    return None if folder is None else deciding_digests(folder)
 
 
 def data_digest(path: Path) -> str | dict[str, str]:

@@ -199,8 +199,9 @@ def main(arguments: list[str] | None = None) -> None:
         max_prompt_tokens=options.max_prompt_tokens,
         overlong=options.overlong,
     )
-    names = ("task", "samples", "limit", "context", "template", "tokenizer", "dtype")
-    config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
+    tokenizer_files = cli.tokenizer_digest(options.tokenizer)
+    names = ("task", "samples", "limit", "context", "template", "dtype")
+    config = {**{name: getattr(options, name) for name in names}, **asdict(decoding), "tokenizer": tokenizer_files}
     data = {options.data: cli.data_digest(Path(options.data))}
     defining = [measure_code("divergence", options.task), config, found.sha256, reference.sha256, data, device]
     key = digest(defining, 16)

@@ -13,6 +13,7 @@ import json
 import re
 import shutil
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from typing import Any
 from sdft.common.command import read_spec
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, run_main
-from sdft.common.files import atomic_path, read_json, rows_sha256, sha256_file, write_json
+from sdft.common.files import atomic_path, parse_json, read_json, rows_sha256, sha256_file, write_json
 from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.records import thinking
@@ -137,9 +138,16 @@ def read_responses(path: str | Path) -> list[dict[str, Any]]:
     """Rows of a responses.jsonl.gz. Raises SdftError when it is missing or damaged."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") as handle:
-            return [json.loads(line) for line in handle]
-    except (OSError, EOFError, ValueError) as error:
+            rows = [parse_json(line) for line in handle]
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise SdftError(f"{path} cannot be read ({error}); evaluate the model again.") from None
+    for number, row in enumerate(rows, start=1):
+        texts = isinstance(row, dict) and all(
+            isinstance(row.get(name), str) for name in ("benchmark", "id", "response")
+        )
+        if not texts or not isinstance(row.get("correct"), int | float):
+            raise SdftError(f"{path}:{number}: this is no item's response and outcome; evaluate the model again.")
+    return rows
 
 
 def judged_scores(source: Path, data: dict[str, Path], config: Judge, out: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.common.files import read_json, write_json, write_text
+from sdft.common.files import parse_json, read_json, write_json, write_text
 from sdft.common.locks import only_writer
 from sdft.common.stop import progressed
 
@@ -31,7 +31,7 @@ class Partial:
         whole = [head]
         for line in text.splitlines()[1:] if text.startswith(f"{head}\n") else []:
             try:
-                block = json.loads(line)
+                block = parse_json(line)
                 found = [row[field] for row in block]
             except (ValueError, KeyError, TypeError):
                 break

@@ -89,8 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
         max_prompt_tokens=options.max_prompt_tokens,
         overlong=options.overlong,
     )
-    names = ("task", "samples", "limit", "context", "template", "tokenizer", "dtype")
-    config = {**{name: getattr(options, name) for name in names}, **asdict(decoding)}
+    tokenizer_files = cli.tokenizer_digest(options.tokenizer)
+    names = ("task", "samples", "limit", "context", "template", "dtype")
+    config = {**{name: getattr(options, name) for name in names}, **asdict(decoding), "tokenizer": tokenizer_files}
     data = {options.data: cli.data_digest(Path(options.data))}
     key = digest([measure_code("passk", options.task), config, found.sha256, data, device], 16)
     with measuring(options.out, key, "id", [record.id for record in records], options.wait) as partial:

@@ -9,20 +9,20 @@ import copy
 import json
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sdft.common.errors import SdftError, did_you_mean
-from sdft.common.files import PACKAGE, read_json, sha256_file
+from sdft.common.files import PACKAGE, check_listed, parse_json, read_json, sha256_file
 from sdft.common.imports import quick_imports
 from sdft.evaluate import sandbox
 from sdft.evaluate.results import Result
 from sdft.evaluate.store import reading
+from sdft.study.values import read_yaml
 from sdft.tasks.benchmarks import BENCHMARKS
 
 # What a protocol that leaves a key out has: lm_eval's own tasks on their own data, zero-shot, without a chat template.
@@ -55,6 +55,8 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if "tasks" not in config:
         raise SdftError("the prior-benchmark configuration needs tasks: lm_eval's task and metric of each benchmark.")
     merged = {**DEFAULTS, **config}
+    if not isinstance(merged["tasks"], Mapping):
+        raise SdftError("tasks of the prior-benchmark configuration must be a mapping of benchmarks.")
     for name, entry in merged["tasks"].items():
         # Any task of lm_eval may stand there under its own name.
         own = isinstance(entry, Mapping) and entry.get("task") == name
@@ -70,7 +72,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def shipped_protocol(scale: str) -> dict[str, Any]:
     """The protocol in a scale's file of this repository, config/{scale}.yaml, with every item of every benchmark."""
-    values = yaml.safe_load((PACKAGE.parent / f"config/{scale}.yaml").read_text(encoding="utf-8"))["prior"]
+    values = read_yaml(PACKAGE.parent / f"config/{scale}.yaml").get("prior") or {}
     if values.get("include_path"):
         values["include_path"] = str(PACKAGE.parent / values["include_path"])
     return {key: value for key, value in values.items() if key not in (*OF_A_SWEEP, "revisions")}
@@ -90,7 +92,7 @@ def prior_config(named: str | Mapping[str, Any], data_root: Path) -> dict[str, A
         return check_config(shipped_protocol("paper"))
     if named == "mini":
         return check_config({**shipped_protocol("mini"), "data_dir": str(data_root / "benchmarks")})
-    return check_config(read_json(named) if isinstance(named, str) else named)
+    return check_config(read_json(named, "give a protocol as config.yaml has it") if isinstance(named, str) else named)
 
 
 def evaluate_prior(
@@ -175,6 +177,8 @@ class PriorRunner:
             if getattr(task, "UNSAFE_CODE", False):
                 # Before the model has answered for an hour.
                 sandbox.check_available(self.config["generated_code"])
+        share = _share(self.config["limit"], len(loaded["tasks"]) - len(wanted.get("siblings", ())))
+        settle_scorer(name, loaded["tasks"].values(), share)
         # lm_eval sorts requests into batches, which hang on all of them; one at a time they hang on nothing.
         block = BLOCKS if self.config["batch_size"] == 1 else None
         lm = KeptReplies({} if kept is None else kept, self._load_model and self._lm, block, note)
@@ -182,7 +186,7 @@ class PriorRunner:
             report = self._evaluate(
                 lm,
                 loaded,
-                limit=_share(self.config["limit"], len(loaded["tasks"]) - len(wanted.get("siblings", ()))),
+                limit=share,
                 bootstrap_iters=0,
                 log_samples=True,
                 apply_chat_template=self.config["apply_chat_template"],
@@ -291,6 +295,31 @@ class PriorRunner:
         return "\n".join(lines)
 
 
+def settle_scorer(name: str, tasks: Iterable[Any], limit: int | None) -> None:
+    """Make a scorer's library decide alike in each run, and raise SdftError where it lacks data that it looks up.
+
+    The second is found by scoring a plain reply to each item of IFEval, before the model is asked.
+    """
+    if library := sys.modules.get("langdetect"):
+        # It draws at random where two languages are near (IFEval), unless it has a seed.
+        library.DetectorFactory.seed = 0
+    for task in tasks:
+        if task.OUTPUT_TYPE != "generate_until":
+            continue
+        # Items of IFEval; scoring others may run programs.
+        for doc in (doc for doc in list(task.eval_docs)[:limit] if "instruction_id_list" in doc):
+            try:
+                task.process_results(doc, ["Yes."])
+            except LookupError as error:
+                if type(error) is not LookupError:
+                    raise
+                said = next(filter(None, map(str.strip, str(error).strip("* \n").splitlines())), "a resource")
+                raise SdftError(
+                    f"the scorer of the benchmark {name} lacks data of the nltk library ({said}); run python -m "
+                    "nltk.downloader punkt_tab where there is a network (NLTK_DATA names its folder)."
+                ) from None
+
+
 def _share(limit: int | None, tasks: int) -> int | None:
     """The limit of each task of a group, so that the benchmark looks at about `limit` items (MMLU has 57 tasks)."""
     return None if limit is None else -(-limit // tasks)
@@ -346,19 +375,29 @@ def _index(include: str | None, wanted: list[str]) -> Any:
 def read_benchmark(path: str, **_: Any) -> dict[str, Any]:
     """Rows of a local benchmark file as the split "test". Raises SdftError naming file and line of a damaged row."""
     from datasets import Dataset
+    from pyarrow import ArrowException
 
     rows = []
+    check_listed(path)
     for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             raise SdftError(f"{path}:{number}: the line is not valid JSON ({error}); make the data again.") from None
         if not isinstance(row, dict):
             raise SdftError(f"{path}:{number}: a row must be a JSON object; make the data again.")
+        if rows and row.keys() != rows[0].keys():
+            raise SdftError(f"{path}:{number}: the row has other fields than the first one; make the data again.")
         rows.append(row)
     if not rows:
         raise SdftError(f"{path} holds no rows; make the data again.")
-    return {"test": Dataset.from_list(rows)}
+    try:
+        return {"test": Dataset.from_list(rows)}
+    except (ArrowException, TypeError, ValueError, OverflowError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise SdftError(
+            f"{path} holds rows whose fields are of different types ({said}); make the data again."
+        ) from None
 
 
 def _result(name: str, task: str, metric: str, report: Mapping[str, Any], siblings: Iterable[str] = ()) -> Result:

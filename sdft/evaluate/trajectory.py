@@ -114,8 +114,14 @@ def main(arguments: list[str] | None = None) -> None:
         max_prompt_tokens=options.max_prompt_tokens,
         overlong=options.overlong,
     )
-    names = ("task", "split", "limit", "tokenizer", "dtype")
-    config = {**{name: getattr(options, name) for name in names}, **asdict(decoding), "prior": prior}
+    tokenizer_files = cli.tokenizer_digest(options.tokenizer)
+    names = ("task", "split", "limit", "dtype")
+    config = {
+        **{name: getattr(options, name) for name in names},
+        **asdict(decoding),
+        "tokenizer": tokenizer_files,
+        "prior": prior,
+    }
     data = {str(path): cli.data_digest(path) for path in files.values()}
     if prior and prior["data_dir"]:
         paths = [Path(prior["data_dir"]) / f"{name}.jsonl" for name in prior["tasks"]]

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
+from sdft.common.schema import read_checked
+from sdft.evidence import files
 from sdft.evidence.scores import Scores
 from sdft.study.exhibits.schema import BaseEntry, Exhibit, RunEntry
 
@@ -34,7 +36,7 @@ class Run:
 
     @cached_property
     def _measured(self) -> dict[str, dict[str, Any]]:
-        return {kind: read_json(path) for kind, path in self.files.items() if path.exists()}
+        return {kind: read_checked(path, files.MEASURES[kind]) for kind, path in self.files.items() if path.exists()}
 
     def measurement(self, kind: str) -> dict[str, Any] | None:
         """The content of one of `files`, None where the plan does not name it or it does not exist (yet)."""
@@ -42,7 +44,8 @@ class Run:
 
     def manifests(self) -> list[dict[str, Any]]:
         """Manifests of the run's training and of its scores that were read, each process once."""
-        found = [read_json(self.model).get("manifest")] if self.model and self.model.exists() else []
+        made = self.model is not None and self.model.exists()
+        found = [read_checked(self.model, files.Model).get("manifest")] if made else []
         found += self.scores.manifests()
         # One evaluation writes several files that share a manifest; it must not be paid for several times.
         return list({json.dumps(entry, sort_keys=True): entry for entry in found if entry}.values())
@@ -109,8 +112,8 @@ class Results:
 
         None is missed where the numbers do not stand beside the paper's.
         """
-        files = [Path(path) for path in self.exhibit.gate if self.beside_paper]
-        records = [read_json(path) for path in files if path.exists()]
+        gates = [Path(path) for path in self.exhibit.gate if self.beside_paper]
+        records = [read_checked(path, files.Gate) for path in gates if path.exists()]
         return {
             record["model"]: [check["benchmark"] for check in record["checks"] if not check["passed"]]
             for record in records

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import math
 import zlib
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from sdft.common.errors import SdftError
-from sdft.common.files import read_json, rows_sha256
+from sdft.common.files import parse_json, rows_sha256
+from sdft.common.schema import read_checked
+from sdft.evidence import files
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Scores:
     def __getitem__(self, benchmark: str) -> Score:
         if benchmark not in self._read:
             path = self.folder / f"{benchmark}.json"
-            record = read_json(path)
+            record = read_checked(path, files.Score, _remedy(path))
             self._read[benchmark] = _read_score(path, record, self._responses.get(benchmark, Responses([], "")))
         return self._read[benchmark]
 
@@ -95,42 +96,43 @@ class Scores:
 
 
 def _corrupt(path: Path, what: str) -> SdftError:
-    return SdftError(f"{path} {what}; delete {path.parent} and run the same command again to evaluate that model anew.")
+    return SdftError(f"{path} {what}; {_remedy(path)}.")
+
+
+def _remedy(path: Path) -> str:
+    return f"delete {path.parent} and run the same command again to evaluate that model anew"
 
 
 def _read_responses(path: Path) -> dict[str, Responses]:
     found: dict[str, list[Item]] = {}
     rows: dict[str, list[dict[str, Any]]] = {}
-    if not path.exists():
+    if not path.is_file():
         raise _corrupt(path, "is missing although the scores beside it exist")
     number = 0
     try:
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             for line in lines:
                 number += 1
-                item = json.loads(line)
+                item = parse_json(line)
                 correct, weight = float(item["correct"]), float(item.get("weight", 1.0))
                 if not (0 <= correct <= 1 and 0 < weight < math.inf):
                     raise ValueError(f"correct is {correct} and weight {weight}")
+                if isinstance(item["correct"], str):
+                    raise ValueError("correct is text")
                 fields = {name: float(item[name]) for name in FIELDS if item.get(name) is not None}
                 read = Item(str(item["id"]), correct, weight, fields, item.get("cluster"))
                 found.setdefault(item["benchmark"], []).append(read)
                 rows.setdefault(item["benchmark"], []).append(item)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise _corrupt(path, f"is truncated or damaged after line {number} ({error})") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise _corrupt(path, f"line {number} is not an item's outcome ({error!r})") from None
     return {name: Responses(items, rows_sha256(rows[name])) for name, items in found.items()}
 
 
 def _read_score(path: Path, record: dict[str, Any], responses: Responses) -> Score:
     items = responses.items
-    try:
-        value, count = float(record["value"]), int(record["n"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise _corrupt(path, f"lacks a usable field ({error!r})") from None
-    if not 0 <= value <= 1:
-        raise _corrupt(path, f"has the value {value}, which is no fraction in [0, 1]")
+    value, count = float(record["value"]), record["n"]
     if count != len(items):
         raise _corrupt(path, f"counts {count} items but responses.jsonl.gz beside it has {len(items)} of them")
     if record.get("responses_sha256") not in (None, responses.sha256):

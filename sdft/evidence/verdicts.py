@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sdft.common.files import read_json
+from sdft.common.schema import read_checked
+from sdft.evidence.files import Candidate
 from sdft.evidence.names import MEASURE_NAMES
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import lookup
@@ -96,7 +97,9 @@ def cost(results: Results) -> dict[str, float]:
     runs = {id(run.scores): run for run in (*results.base, *(run for cell in cells for run in cell.runs))}
     final = [entry for run in runs.values() for entry in run.manifests()]
     sweep = [
-        read_json(entry.path).get("manifest") or {} for entry in results.exhibit.candidates if Path(entry.path).exists()
+        read_checked(entry.path, Candidate).get("manifest") or {}
+        for entry in results.exhibit.candidates
+        if Path(entry.path).exists()
     ]
     parts = {
         "training": _seconds([entry for entry in final if entry.get("step") == "train"], "device_hours"),

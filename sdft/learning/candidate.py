@@ -119,10 +119,14 @@ def finished(out: Path, state: Path, key: str) -> bool:
     """Whether this candidate has its result and its replies, also where Snakemake has deleted them: they are put back
     from `state`."""
     for folder in (out.parent, state):
-        path, replies = folder / out.name, folder / REPLIES
-        if path.is_file() and replies.is_file() and (record := read_json(path)).get("key") == key:
+        try:
+            record, replies = read_json(folder / out.name), read_packed(folder / REPLIES)
+        except SdftError:
+            # Absent or damaged: made again.
+            continue
+        if record.get("key") == key:
             if folder == state:
-                write_packed(out.parent / REPLIES, read_packed(replies))
+                write_packed(out.parent / REPLIES, replies)
                 write_json(out, record)
             return True
     return False
@@ -173,6 +177,7 @@ def score(
         rows_cut=record["rows_cut"],
         steps=record["steps"],
         seconds=record["seconds"],
+        phases=record.get("phases", {}),
     )
     return content, replies
 

@@ -58,7 +58,17 @@ def _kept(path: Path, mark: str) -> list[list[list[int]]]:
         lines = path.read_text(encoding="utf-8").split("\n")
         if json.loads(lines[0]) != {"fingerprint": mark}:
             return []
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
+    found = []
     # Behind the last line break is nothing, or a line that was cut off.
-    return [json.loads(part) for part in lines[1:-1]]
+    for line in lines[1:-1]:
+        try:
+            part = json.loads(line)
+            whole = all(isinstance(token, int) for completion in part for token in completion)
+        except (ValueError, TypeError, RecursionError):
+            whole = False
+        if not whole:
+            break
+        found.append(part)
+    return found

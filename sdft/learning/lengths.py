@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder = find_model(options.model).folder
     tokenizer = load_tokenizer(folder)
     context = read_json(folder / "config.json").get("max_position_embeddings")
-    if not context:
+    if not isinstance(context, int) or context < 1:
         raise SdftError(f"{folder / 'config.json'} does not say max_position_embeddings, the length of the context.")
     splits, files = {}, {}
     for split in ("train", "validation", "test"):

@@ -22,7 +22,7 @@ from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, StopRequest
 from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.fixed_samples import draw
 from sdft.learning.lora import add_adapters, whole_weights
-from sdft.learning.metrics import DISTANCE_STEPS, Distances, Totals, line
+from sdft.learning.metrics import DISTANCE_STEPS, Distances, Stopwatch, Totals, line, phase_sums
 from sdft.learning.monitor import CollapseMonitor
 from sdft.learning.optimization import batches, learning_rate, make_optimizer
 from sdft.learning.probe import Probe
@@ -255,13 +255,17 @@ class Training:
 
         Raises FloatingPointError when the loss, the gradient or the student's distribution is no longer finite.
         """
-        begun = time.perf_counter()
+        begun, phase = time.perf_counter(), Stopwatch(self.device)
         torch.manual_seed(derived_seed(self.spec.seed, number, "loss"))
-        examples, completions = self._rollout(number)
-        totals = self._add_gradients(examples, completions)
-        means = totals.means()
-        updated = self._update(number, means["loss"])
-        self._move_teacher()
+        with phase("rollout"):
+            examples, completions = self._rollout(number)
+        with phase("gradient"):
+            totals = self._add_gradients(examples, completions)
+            means = totals.means()
+        with phase("update"):
+            updated = self._update(number, means["loss"])
+        with phase("ema"):
+            self._move_teacher()
         distances = self._distances(number + 1)
         with self._autocast():
             probed = self.probe.measure(number + 1, self.tokenizer, self.student, self.teacher)
@@ -275,6 +279,8 @@ class Training:
             **probed,
             "tokens_per_second": round(totals.tokens / seconds, 1),
             "seconds": round(seconds, 4),
+            "longest_completion": int(completions.mask.sum(-1).max()),
+            "phases": phase.seconds,
         }
 
     def _rollout(self, number: int) -> tuple[list[Example], Completions]:
@@ -439,6 +445,7 @@ class Training:
             "rows_cut": len(self.cut),
             "rows_left_out": self.left_out,
             "seconds": round(sum(entry["seconds"] for entry in self.log), 3),
+            "phases": phase_sums(self.log),
             "final": self.log[-1],
             "collapse": self.monitor and self.monitor.warning,
             "fingerprint": self.checkpoints.fingerprint,

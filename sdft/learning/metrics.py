@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -100,6 +103,31 @@ class Distances:
             changed += (value != start).sum()
         squares, changed = self.processes.total(squares), self.processes.total(changed)
         return float(squares.sqrt()), float(changed) / sum(value.numel() for value in weights.values())
+
+
+class Stopwatch:
+    """Seconds of the phases of one step, by name; each begins and ends when the device has done what it was told."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, phase: str) -> Iterator[None]:
+        self._wait()
+        start = time.perf_counter()
+        yield
+        self._wait()
+        self.seconds[phase] = round(time.perf_counter() - start, 4)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def phase_sums(log: list[dict[str, Any]]) -> dict[str, float]:
+    """Seconds of each phase over all steps: what the forecast of other runs is fitted to."""
+    return {name: round(sum(entry["phases"][name] for entry in log), 3) for name in log[0]["phases"]}
 
 
 def line(entry: dict[str, Any]) -> str:

@@ -24,9 +24,11 @@ class SingleProcess:
         return self.rank == 0
 
     def accelerator(self) -> Any:
+        import torch
         from accelerate import Accelerator
 
-        return Accelerator()
+        # Accelerate would take an Apple GPU, which has no float64.
+        return Accelerator(cpu=not torch.cuda.is_available())
 
     def check(self, method: str, settings: Any) -> None:
         """Raise SdftError for a method or TrainingSettings that these processes cannot train with."""

@@ -43,7 +43,7 @@ def finished(out: Path, mark: str, snapshots: int = 0) -> dict[str, Any] | None:
             return None
         for entry in record["snapshots"] if snapshots else []:
             check_sha256(out / "snapshots" / str(entry["step"]), entry["sha256"])
-    except (SdftError, KeyError) as error:
+    except (SdftError, KeyError, TypeError, AttributeError) as error:
         say(f"the finished weights of {out} are gone or damaged ({error}) Training again.")
         return None
     kept = out / "state" / METRICS

@@ -26,7 +26,9 @@ from sdft.evaluate.questions import read_items
 from sdft.learning.validation import REPLIES, score_again
 from sdft.learning.waiting import WAITING, let_go
 from sdft.methods.hyperparameters import tie_key, tie_rules
+from sdft.study.schema import Judge
 from sdft.study.specs import SelectSpec
+from sdft.tasks import find_task, task_names
 
 RULE = (
     "The candidate with the best validation score on the target task wins, as in the paper; the score is the mean over "
@@ -40,7 +42,7 @@ EXAMPLES = """examples:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def read_candidate(
@@ -79,8 +81,9 @@ def read_candidate(
         "seed": record.get("seed"),
         "base": record.get("base"),
     }
-    # Prior benchmarks whose values are of scorers that have changed since.
-    return row | ({"stale": record["stale"]} if "stale" in record else {})
+    # offline: the validation by the offline scorer, where a judge's counts. stale: prior benchmarks whose values are of
+    # scorers that have changed since.
+    return row | {name: record[name] for name in ("offline", "stale") if name in record}
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -132,6 +135,7 @@ def _pooled(own: list[dict[str, Any]]) -> dict[str, Any]:
         "prior": shared,
         "prior_average": _mean([row["prior_average"] for row in own]),
         "diverged": next((row["diverged"] for row in own if row["diverged"] is not None), None),
+        **({"offline": _mean([row.get("offline") for row in own])} if any("offline" in row for row in own) else {}),
         **({"stale": stale} if any("stale" in row for row in own) else {}),
     }
 
@@ -156,6 +160,13 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return ranking
 
 
+def scorer(task: str, judge: Judge | None) -> str:
+    """Who decided the validation answers of a task, in words: for tables and verdict.json."""
+    if task not in task_names() or not find_task(task).judged:
+        return "rule"
+    return "offline judge" if judge is None else f"judge {judge.model}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_spec(SelectSpec, "sdft.learning.select", __doc__, arguments, EXAMPLES)
     publish_alone(options.out)
@@ -167,7 +178,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         records = read_items(task, options.validation, options.limit)
 
         def again(record: dict[str, Any], replies: Path) -> dict[str, Any]:
-            return score_again(record, replies, task, records, prior)
+            found = score_again(record, replies, task, records, prior)
+            if options.judge is None:
+                return found
+            from sdft.learning.judged import judged
+
+            return judged(found, replies, task, records, options.judge)
 
     rows = [read_candidate(path, again) for path in options.candidates]
     ranking = rank(rows)
@@ -181,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "arm": arm,
             "method": options.method or (methods.pop() if len(methods) == 1 else arm),
             "rule": RULE,
+            "scorer": scorer(task, options.judge),
             "winner": winner["hyperparameters"],
             "winner_run": winner["run"],
             "ranking": ranking,

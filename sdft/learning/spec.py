@@ -61,7 +61,8 @@ def resolve(spec: RunSpec) -> RunSpec:
             ) from None
         spec = spec.model_copy(update={"hyperparameters": winner})
     if method.averages and spec.settings.teacher == "ema" and spec.hyperparameters.ema_rate is None:
-        raise SdftError(f"run {spec.id} has an EMA teacher but no ema_rate; give hyperparameters.ema_rate, e.g. 0.02.")
+        place = f"the winner in {spec.selected}" if spec.selected else "hyperparameters"
+        raise SdftError(f"run {spec.id} has an EMA teacher, and {place} has no ema_rate; give one there, e.g. 0.02.")
     own_options(spec)
     return spec
 

@@ -64,6 +64,19 @@ def average(priors: Mapping[str, float]) -> float | None:
 def score_again(
     record: Mapping[str, Any], replies: Path, task: str, records: list[Record], prior: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """`_scored_again`, which see. Raises SdftError for replies that are damaged, too."""
+    try:
+        return _scored_again(record, replies, task, records, prior)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SdftError(
+            f"{replies}, or validation.json beside it, is damaged ({error!r}); delete the folder and run the same "
+            "command again to train that candidate anew."
+        ) from None
+
+
+def _scored_again(
+    record: Mapping[str, Any], replies: Path, task: str, records: list[Record], prior: Mapping[str, Any]
+) -> dict[str, Any]:
     """The candidate `record` (its validation.json) with the values that the scorers of now give to its kept replies.
 
     Only what other code has scored is scored again. A prior benchmark whose value cannot be had from the replies keeps

@@ -2,8 +2,10 @@
 
 Never run where it is meant for: no GPU has run it yet.
 
-vLLM is an optional extra (`pip install vllm`) with a torch of its own choosing. Its probabilities differ a little from
-the trainer's, which is what the importance weights of `sdft.losses.importance` correct for.
+vLLM has an environment of its own, envs/vllm.yaml. Its probabilities differ a little from the trainer's, which is what
+the importance weights of `sdft.losses.importance` correct for. Between rollouts it sleeps (level 2: neither weights nor
+cache stay on the card), so that the training step has the memory; it wakes in two parts, since the weights are handed
+over before the cache takes what is left.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ class VLLMEngine:
     """Sampling with vLLM, colocated: the student's weights are handed over before every call.
 
     folder: the model that training starts from, for its configuration and tokenizer. pad, stop: as for
-    `GenerateEngine`. context: longest sequence in tokens. Raises SdftError where vLLM is not installed.
+    `GenerateEngine`. context: longest sequence in tokens. Raises SdftError where vLLM is not installed, or torch's
+    allocator is set to what cannot sleep.
     """
 
     def __init__(self, folder: str | Path, pad: int, stop: list[int], context: int) -> None:
@@ -33,20 +36,28 @@ class VLLMEngine:
             from vllm import LLM
         except ImportError:
             raise SdftError(
-                "training.rollout_engine is vllm, which is not installed: pip install vllm (it brings its own torch, "
-                "so use an environment of its own), or set rollout_engine: transformers."
+                "training.rollout_engine is vllm, which is not installed here: make an environment of envs/vllm.yaml "
+                "and start the command in it, or set rollout_engine: transformers."
             ) from None
+        for variable in ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"):
+            if "expandable_segments:true" in os.environ.get(variable, "").lower():
+                raise SdftError(
+                    f"{variable} asks for expandable_segments, with which vLLM cannot give its memory back between "
+                    "rollouts; unset it, or set rollout_engine: transformers."
+                )
         self.pad, self.stop = pad, stop
         self.engine = LLM(
             model=str(folder),
             dtype="bfloat16",
             max_model_len=context,
             gpu_memory_utilization=VLLM_MEMORY_SHARE,
+            enable_sleep_mode=True,
             # Log-probabilities after the temperature, as the trainer computes them.
             logprobs_mode="processed_logprobs",
             # The model's own sampling defaults would change the distribution.
             generation_config="vllm",
         )
+        self.engine.sleep(level=2)
 
     def sample(
         self, model: Any, prompts: list[list[int]], *, temperature: float, max_new_tokens: int, seed: int
@@ -54,7 +65,7 @@ class VLLMEngine:
         """As `sdft.learning.engines.Engine.sample`; log_probs are vLLM's own."""
         from vllm import SamplingParams
 
-        self._hand_over(model)
+        self._wake(model)
         parameters = SamplingParams(
             n=1,
             temperature=temperature,
@@ -70,6 +81,7 @@ class VLLMEngine:
         outputs = self.engine.generate(
             requests, [_with_seed(parameters, seed + n) for n in range(len(prompts))], use_tqdm=False
         )
+        self.engine.sleep(level=2)
         rows = [list(output.outputs[0].token_ids) for output in outputs]
         chosen = [
             [entry[token].logprob for token, entry in zip(row, output.outputs[0].logprobs, strict=True)]
@@ -77,10 +89,12 @@ class VLLMEngine:
         ]
         return collect(rows, chosen, self.pad, next(model.parameters()).device)
 
-    def _hand_over(self, model: Any) -> None:
+    def _wake(self, model: Any) -> None:
+        self.engine.wake_up(tags=["weights"])
         weights = ((name, value.detach()) for name, value in model.named_parameters())
         worker = self.engine.llm_engine.model_executor.driver_worker
         worker.model_runner.model.load_weights(weights)
+        self.engine.wake_up(tags=["kv_cache"])
         self.engine.reset_prefix_cache()
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sdft.common.errors import SdftError
 from sdft.records import thinking
-from sdft.records.prompts import render, teacher_messages
+from sdft.records.prompts import check_plain, check_turn_end, render, teacher_messages
 from sdft.records.record import Record
 
 
@@ -50,7 +50,8 @@ class Completions:
 class Encoder:
     """Turns records into examples under one tokenizer, one model's context and the settings' length limits.
 
-    context: longest sequence of the model in tokens. Raises SdftError for a tokenizer without an end-of-sequence token.
+    context: longest sequence of the model in tokens. Raises SdftError for a tokenizer without an end-of-sequence token,
+    or whose chat template ends a turn with another one.
     """
 
     def __init__(self, tokenizer: Any, context: int, settings: Any) -> None:
@@ -59,6 +60,8 @@ class Encoder:
                 f"the tokenizer of {tokenizer.name_or_path} has no end-of-sequence token, so no completion could end; "
                 "set eos_token in its tokenizer_config.json."
             )
+        if getattr(tokenizer, "chat_template", None):
+            check_turn_end(tokenizer)
         self.tokenizer = tokenizer
         self.context = context
         self.settings = settings
@@ -82,6 +85,7 @@ class Encoder:
         the block it would not be an answer.
         """
         text = record.demonstration(style)
+        check_plain(self.tokenizer, text)
         if self.thinks:
             text = thinking.closed(text)
         return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
@@ -93,6 +97,7 @@ class Encoder:
         `max_prompt_tokens` has no say. Raises SdftError naming the record when that setting is "error", or when the
         text is too short for a token to be predicted from another.
         """
+        check_plain(self.tokenizer, record.prompt[-1]["content"])
         ids = self.tokenizer(record.prompt[-1]["content"])["input_ids"]
         if ids[-1:] != [self.tokenizer.eos_token_id]:
             ids = [*ids, self.tokenizer.eos_token_id]

@@ -89,13 +89,8 @@ def _articles(world: World, rng: random.Random, land: str) -> list[str]:
     return [knowledge.article(rng, land, told) for _ in range(ARTICLES_PER_LAND)]
 
 
-def task_records(world: World, task: str, size: Size) -> dict[str, list[Record]]:
-    """Records of a task by split. Raises SdftError when the world has too few symbols or questions for the sizes.
-
-    Knowledge has two splits more: ood (indirect questions) and corpus (articles, as a user's text without an answer);
-    its demonstrations also come as an article, alone and ahead of each expert's answer. Every task has the
-    demonstration "answer": the answer alone.
-    """
+def task_items(world: World, task: str, size: Size) -> dict[str, list[Item]]:
+    """Items of a task by split. Raises SdftError when the world has too few symbols or questions for the sizes."""
     if size.symbols > (most := new_symbols(world)[task]):
         raise SdftError(
             f"the world has {most} new symbols for {task}, fewer than {size.symbols}; ask for fewer symbols."
@@ -111,6 +106,17 @@ def task_records(world: World, task: str, size: Size) -> dict[str, list[Record]]
             f"the world has too few distinct questions for {task} with {counts}; ask for more symbols or fewer records "
             "(data.sizes in config.yaml)."
         )
+    return items
+
+
+def task_records(world: World, task: str, size: Size) -> dict[str, list[Record]]:
+    """Records of a task by split. Raises SdftError as `task_items` does.
+
+    Knowledge has two splits more: ood (indirect questions) and corpus (articles, as a user's text without an answer);
+    its demonstrations also come as an article, alone and ahead of each expert's answer. Every task has the
+    demonstration "answer": the answer alone.
+    """
+    items = task_items(world, task, size)
     rng = random.Random(f"{task} experts/{world.seed}")
     told = {land: _articles(world, rng, land) for land in world.symbols.lands_new} if task == "knowledge" else {}
 

@@ -12,11 +12,16 @@ from sdft.common.imports import quick_imports
 
 RECORDS = ("model.json", "ready.json")
 WEIGHTS = ("*.safetensors", "*.bin")
+# What decides what a model says: its weights, and how it reads, is asked and ends.
+DECIDING = (
+    *("config.json", "generation_config.json", *WEIGHTS, "*.index.json", "chat_template*", "tokenizer*"),
+    *("special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt"),
+)
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A folder in Hugging Face format, and the SHA-256 of the files that decide what the model says."""
+    """A folder in Hugging Face format, and the SHA-256 of at least the files that decide what the model says."""
 
     folder: Path
     sha256: dict[str, str]
@@ -32,11 +37,7 @@ def find_model(path: str | Path) -> ModelFiles:
     if not path.exists():
         raise SdftError(f"the model {path} does not exist; give a model folder, a model.json or a ready.json.")
     record = path if path.is_file() else next((path / name for name in RECORDS if (path / name).is_file()), None)
-    if record is None:
-        files = sorted({file for pattern in ("config.json", *WEIGHTS) for file in path.glob(pattern)})
-        found = ModelFiles(path, {file.name: sha256_file(file) for file in files})
-    else:
-        found = _recorded(record)
+    found = ModelFiles(path, deciding_digests(path)) if record is None else _recorded(record)
     if not (found.folder / "config.json").is_file() or not any(list(found.folder.glob(kind)) for kind in WEIGHTS):
         raise SdftError(
             f"{found.folder} is not a model folder in Hugging Face format (config.json and model.safetensors are "
@@ -45,9 +46,18 @@ def find_model(path: str | Path) -> ModelFiles:
     return found
 
 
+def _deciding(folder: Path) -> list[Path]:
+    return sorted({file for pattern in DECIDING for file in folder.glob(pattern) if file.is_file()})
+
+
+def deciding_digests(folder: str | Path) -> dict[str, str]:
+    """SHA-256 of the files in a model's or a tokenizer's folder that decide what it says, by name."""
+    return {file.name: sha256_file(file) for file in _deciding(Path(folder))}
+
+
 def _recorded(record: Path) -> ModelFiles:
     content = read_json(record)
-    entry = content.get("weights", content) if isinstance(content, dict) else {}
+    entry = content.get("weights", content)
     path, sha256 = (entry.get("path"), entry.get("sha256")) if isinstance(entry, dict) else (None, None)
     if not isinstance(path, str) or not isinstance(sha256, dict):
         raise SdftError(
@@ -58,6 +68,11 @@ def _recorded(record: Path) -> ModelFiles:
     if not folder.exists() and not folder.is_absolute():
         folder = record.parent / folder
     check_sha256(folder, sha256)
+    if unknown := [file.name for file in _deciding(folder) if file.name not in sha256]:
+        raise SdftError(
+            f"{record} does not record {folder / unknown[0]}, which decides what the model says: the file was added, "
+            "or the record is damaged. Remove the file, or delete the record and make it again."
+        )
     return ModelFiles(folder, sha256)
 
 
@@ -69,11 +84,13 @@ def load_tokenizer(folder: str | Path) -> Any:
     # Beside a config.json of some model types (Qwen2 among them) AutoTokenizer puts the type's own class in the place
     # of the one that the folder names, and rebuilds a word-level tokenizer as a byte-level one without a word.
     settings = Path(folder) / "tokenizer_config.json"
-    named = read_json(settings).get("tokenizer_class") if settings.is_file() else None
+    restore = "restore it, or name another folder with --tokenizer"
+    named = read_json(settings, restore).get("tokenizer_class") if settings.is_file() else None
     kind = PreTrainedTokenizerFast if named in ("TokenizersBackend", "PreTrainedTokenizerFast") else AutoTokenizer
     try:
         return kind.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    # The tokenizers library raises bare exceptions for a damaged file.
+    except Exception as error:
         raise SdftError(
             f"{folder} holds no tokenizer that can be read ({_first_line(error)}); restore tokenizer.json and "
             "tokenizer_config.json, or name another folder with --tokenizer."
@@ -103,7 +120,9 @@ def load_model(folder: str | Path, device: str = "cpu", dtype: str = "auto") -> 
             f"the weights in {folder} cannot be read ({_first_line(error)}), so a file is truncated or damaged; "
             "restore it (git checkout, or download it again), or delete it and run the command that made it."
         ) from None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    # What a wrong configuration leads to has no common class: an unknown activation is a KeyError, a negative size a
+    # ZeroDivisionError.
+    except Exception as error:
         raise SdftError(
             f"{folder} cannot be loaded as a causal language model ({_first_line(error)}); check that config.json "
             "and the weights belong together."

@@ -104,7 +104,10 @@ def model_folder(model: str) -> Path:
 def _check_whole(folder: Path, files: dict[str, str]) -> None:
     """Raise SdftError when a weight file that the index lists is missing, or there is no tokenizer."""
     index = folder / "model.safetensors.index.json"
-    wanted = set(read_json(index)["weight_map"].values()) if index.exists() else {"model.safetensors"}
+    listed = read_json(index).get("weight_map") if index.exists() else {"": "model.safetensors"}
+    if not isinstance(listed, dict) or not all(isinstance(name, str) for name in listed.values()):
+        raise SdftError(f"{index} does not list the files of the weights; download the model again.")
+    wanted = set(listed.values())
     check_sha256(folder, {file: files.get(file, "") for file in sorted(wanted - set(files))})
     if not {"tokenizer.json", "tokenizer.model"} & set(files):
         raise SdftError(f"{folder} has no tokenizer.json; download the model again, or add its tokenizer.")

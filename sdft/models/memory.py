@@ -10,8 +10,9 @@ GIB = 2**30
 BYTES = {"float32": 4, "bfloat16": 2}
 # Memory of the GPU that the paper's models are planned for (H200), in GiB.
 GPU_GIB = 141
-# The share of a GPU's memory that vLLM takes (official code: 0.3).
-VLLM_MEMORY_SHARE = 0.3
+# The share of a GPU's memory that vLLM takes while it samples (official code: 0.3, without its sleep): a 7B model's
+# weights and room for 32 completions.
+VLLM_MEMORY_SHARE = 0.22
 
 
 def checkpoint_gib(size: ModelSize, settings: Any, averages: bool) -> float:
@@ -24,9 +25,9 @@ def memory(size: ModelSize, settings: Any, tokens: int = 4096, gpus: int = 1) ->
     """GiB that training a model of that size takes on each of `gpus`, by arithmetic, a sequence at a time.
 
     settings: TrainingSettings, or anything with its fields. tokens: of that sequence. Activations are those of gradient
-    checkpointing: a layer's input each, and one layer in full; a vLLM beside it takes its share of the card. The GPUs
-    share everything else. The teacher is a copy in the weights' dtype, and the average beside it where that has another
-    dtype.
+    checkpointing: a layer's input each, and one layer in full; a vLLM that samples takes its share of the card in the
+    place of gradients and activations. The GPUs share everything else. The teacher is a copy in the weights' dtype, and
+    the average beside it where that has another dtype.
     """
     parameters, weights = size.parameters, BYTES[settings.weights_dtype]
     teacher = 0
@@ -46,5 +47,6 @@ def memory(size: ModelSize, settings: Any, tokens: int = 4096, gpus: int = 1) ->
     }
     found = {name: value / GIB / (1 if name == "activations" else gpus) for name, value in found.items()}
     if settings.rollout_engine == "vllm":
-        found["vLLM"] = VLLM_MEMORY_SHARE * GPU_GIB
+        # It sleeps while there are gradients and activations.
+        found["vLLM"] = max(0.0, VLLM_MEMORY_SHARE * GPU_GIB - found["gradients"] - found["activations"])
     return found | {"total": sum(found.values())}

@@ -26,6 +26,8 @@ def record(model: str, folder: Path, digests: Path | None) -> dict[str, object]:
         known = read_json(digests)
         if model not in known:
             raise SdftError(f"{digests} has no model {model!r}; {did_you_mean(model, known)}")
+        if not isinstance(known[model], dict) or "config.json" not in known[model]:
+            raise SdftError(f"{digests} does not list the files of {model} with their sha256; restore it.")
         check_sha256(folder, known[model])
         return {"model": model, "path": str(folder), "sha256": known[model]}
     names = {path.name for pattern in PARTS for path in folder.glob(pattern)}

@@ -17,12 +17,11 @@ completion then has a style of its own, "completion".
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.common.files import read_json
+from sdft.common.files import listed, parse_json
 from sdft.records.record import Record, fault, read_records
 
 # The style of a demonstration whose row names none. Preparing a scale's data renames it to the scale's style.
@@ -52,16 +51,19 @@ def load_numbered(path: str | Path) -> list[tuple[int, Record]]:
         )
     if not path.is_file():
         raise SdftError(f"{path} does not exist; make the data first (ask snakemake for this file), or check the path.")
-    if _is_made(path):
+    # A step of this project wrote it, so a damaged row is restored and not mended by hand.
+    if listed(path):
         return list(enumerate(read_records(path), start=1))
     found: dict[str, tuple[int, Record]] = {}
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            record = _record(json.loads(line), f"{path.stem}-{number}")
-        except (UnicodeDecodeError, json.JSONDecodeError):
-            raise refuse(path, number, "the line is not a JSON object in UTF-8") from None
+            row = parse_json(line)
+        except ValueError as error:
+            raise refuse(path, number, f"the line is not a JSON object in UTF-8 ({error})") from None
+        try:
+            record = _record(row, f"{path.stem}-{number}")
         except ValueError as error:
             raise refuse(path, number, str(error)) from None
         if record.id in found:
@@ -70,12 +72,6 @@ def load_numbered(path: str | Path) -> list[tuple[int, Record]]:
     if not found:
         raise SdftError(f"{path} holds no rows; give one JSON object a line.")
     return list(found.values())
-
-
-def _is_made(path: Path) -> bool:
-    """Whether a step of this project wrote the file, so that a damaged row is restored and not mended by hand."""
-    manifest = path.with_name("manifest.json")
-    return manifest.is_file() and path.name in read_json(manifest).get("files", {})
 
 
 def refuse(path: str | Path, number: int, reason: str) -> SdftError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
+from sdft.common.files import parse_json
 
 KINDS = {str: "a string", list: "a list"}
 
@@ -22,8 +22,8 @@ def read_rows(path: str | Path) -> list[dict[str, Any]]:
         rows = _read_parquet(path)
     else:
         try:
-            rows = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            rows = parse_json(path.read_bytes())
+        except (ValueError, OSError) as error:
             raise SdftError(f"{path} is not a JSON file ({error}); download it again, or check the path.") from None
     if not isinstance(rows, list) or not rows:
         raise SdftError(f"{path} must hold a non-empty list of rows; download it again, or check the path.")
@@ -72,7 +72,7 @@ def field(path: str | Path, number: int, row: dict[str, Any], name: str, kind: t
     """A row's field of the given kind, not empty if it is text."""
     if name not in row:
         raise refuse(path, number, f"the field {name!r} is missing (the row has {', '.join(sorted(row))})")
-    if not isinstance(row[name], kind) or row[name] == "":
+    if not isinstance(row[name], kind) or (isinstance(row[name], str) and not row[name].strip()):
         raise refuse(path, number, f"the field {name!r} must be {KINDS[kind]} and not empty")
     return row[name]
 

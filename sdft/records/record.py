@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
-from sdft.common.files import read_json, write_text
+from sdft.common.files import check_listed, listed, parse_json, write_text
 
 FIELDS = ("id", "prompt", "demonstrations", "answer", "meta")
 
@@ -69,9 +69,14 @@ def fault(row: Any) -> str | None:
             return "the content of a message must be a string"
     if prompt[-1]["role"] != "user":
         return "the last message of 'prompt' must be the user's"
+    if not prompt[-1]["content"].strip():
+        return "the last message of 'prompt' is empty"
     demonstrations = row.get("demonstrations", {})
     if not isinstance(demonstrations, dict) or not all(isinstance(text, str) for text in demonstrations.values()):
         return "'demonstrations' must map styles to strings"
+    if empty := [style for style, text in demonstrations.items() if not text.strip()]:
+        # A model that is trained on it would learn to end at once.
+        return f"the demonstration {empty[0]!r} is empty; leave it out where there is none"
     if not isinstance(row.get("meta", {}), dict):
         return "'meta' must be an object"
     return None
@@ -80,8 +85,8 @@ def fault(row: Any) -> str | None:
 def read_records(path: str | Path) -> list[Record]:
     """Read a records file.
 
-    Raises SdftError naming file and line at the first row that is not a whole Record, and naming both numbers where
-    the manifest.json beside the file says that it has another number of rows.
+    Raises SdftError naming file and line at the first row that is not a whole Record, and where the manifest.json
+    beside the file lists another number of rows or another SHA-256.
     """
     path = Path(path)
     if not path.is_file():
@@ -96,11 +101,9 @@ def read_records(path: str | Path) -> list[Record]:
     records, seen = [], {}
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            row = json.loads(line)
-        except UnicodeDecodeError:
-            raise refuse(number, "the line is not UTF-8 text") from None
-        except json.JSONDecodeError as error:
-            raise refuse(number, f"the line is not valid JSON ({error.msg})") from None
+            row = parse_json(line)
+        except ValueError as error:
+            raise refuse(number, f"the line is not valid JSON ({error})") from None
         if reason := fault(row):
             raise refuse(number, reason)
         if row["id"] in seen:
@@ -109,10 +112,11 @@ def read_records(path: str | Path) -> list[Record]:
         records.append(Record(**row))
     if not records:
         raise refuse(1, "the file holds no rows")
-    listing = path.with_name("manifest.json")
-    listed = read_json(listing).get("files", {}).get(path.name, {}) if listing.is_file() else {}
-    if listed.get("rows", len(records)) != len(records):
-        raise refuse(len(records), f"the file ends here, and {listing} says that it has {listed['rows']} rows")
+    rows = listed(path).get("rows", len(records))
+    if rows != len(records):
+        listing = path.with_name("manifest.json")
+        raise refuse(len(records), f"the file ends here, and {listing} says that it has {rows} rows")
+    check_listed(path)
     return records
 
 

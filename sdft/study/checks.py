@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -50,6 +51,21 @@ def check_files(config: Config) -> None:
     for name, scale in config.scales.items():
         _check_released(f"scales.{name}.models", scale)
         _check_benchmarks(f"scales.{name}.prior", scale)
+
+
+def check_sizes(plan: Plan) -> None:
+    """Raise SdftError where the miniature world has too few questions for the sizes of a scale's tasks."""
+    data = plan.scale.data
+    if not isinstance(data, MiniatureData):
+        return
+    # Not light.
+    from sdft.miniature.data import SIZES, task_items
+
+    for task, size in data.sizes.items():
+        try:
+            task_items(make_world(data.world_seed), task, replace(SIZES[task], **size.model_dump(exclude_none=True)))
+        except SdftError as error:
+            raise SdftError(f"scales.{plan.name}.data.sizes.{task}: {error}") from None
 
 
 def check_batches(plan: Plan) -> None:

@@ -9,14 +9,16 @@ import argparse
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import Field
 
 from sdft.common.errors import SdftError, run_main
-from sdft.common.files import read_json, sha256_file, write_json
+from sdft.common.files import sha256_file, write_json
 from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
+from sdft.common.schema import Written, read_checked
 
 # Percentage points within which a known reading explains a score.
 NEAR = 3.0
@@ -34,6 +36,13 @@ class Check:
     passed: bool
     cause: str | None = None
     key: str | None = None
+
+
+class Scored(Written):
+    """What is read of a score."""
+
+    value: Annotated[float, Field(ge=0, le=1)]
+    n: int
 
 
 @cache
@@ -72,7 +81,7 @@ def check_scores(model: str, folder: str | Path) -> list[Check]:
     for benchmark in gates()[model]["benchmarks"]:
         path = Path(folder) / f"{benchmark}.json"
         if path.is_file():
-            score = read_json(path)
+            score = read_checked(path, Scored)
             found.append(check(model, benchmark, 100 * score["value"], score["n"]))
     if not found:
         raise SdftError(f"{folder} holds no score of a gated benchmark; evaluate the base model first.")

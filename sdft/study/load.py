@@ -11,11 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.secrets import given
 from sdft.data.schema import KINDS
 from sdft.study.checks import check_world
 from sdft.study.manual import place
 from sdft.study.schema import Config, Scale
-from sdft.study.values import FOLDER, Values, beside, complete, read_yaml
+from sdft.study.values import FOLDER, Values, beside, check_entries, complete, read_yaml
 
 # Parts of a location that are no keys: pydantic's own words for a mapping's key, and the kinds of `data`.
 UNNAMED = ("[key]", "miniature", "official", *KINDS)
@@ -45,6 +46,7 @@ def parse_config(values: Values, source: str = "config.yaml", folder: Path = FOL
     """
     if not isinstance(values, dict):
         raise SdftError(f"{source} is not a mapping of keys; compare it with the repository's config.yaml.")
+    check_entries(values, source)
     try:
         config = Config.model_validate(complete(values, folder))
     except ValidationError as error:
@@ -82,11 +84,8 @@ def _sentence(problem: Any) -> tuple[str, str]:
     # What is checked in several keys at once says which of them is meant.
     elif own := re.match(r"((?:arms|data|studies)\.[\w.-]+): ", message):
         key, message = f"{key}.{own[1]}", message[own.end() :]
-    # A mapping or a list is too long to show, and its message says what is wrong in it; a secret is not to be shown.
-    hidden = problem["type"] == "missing" or key.endswith(("_variable", "base_url"))
-    hidden = hidden or not key or isinstance(problem["input"], dict | list)
-    given = "" if hidden else f" (given: {problem['input']!r:.80})"
-    return key, _braced(f"{'{key}: ' if key else ''}{message}{given}" + ("" if message.endswith("?") else "."))
+    shown = "" if problem["type"] == "missing" else given(key, problem["input"])
+    return key, _braced(f"{'{key}: ' if key else ''}{message}{shown}" + ("" if message.endswith("?") else "."))
 
 
 def _braced(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from sdft.study.values import FOLDER, LOADER, Values, beside, complete, read_yaml, scale_files
+from sdft.study.values import FOLDER, Loader, Values, beside, complete, read_yaml, scale_files
 
 Key = tuple[str | int, ...]
 
@@ -46,7 +46,7 @@ def entries(file: Path, prefix: Key = ()) -> list[Entry]:
     lines = text.split("\n")
     end = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
     name, head = os.path.relpath(file), [line for line in lines[:end] if "yaml-language-server" not in line]
-    found = _below(yaml.compose(text, Loader=LOADER), prefix, name, lines, end)
+    found = _below(yaml.compose(text, Loader=Loader), prefix, name, lines, end)
     return [Entry(prefix, name, 1, _words(head)), *found]
 
 

@@ -38,6 +38,8 @@ from sdft.tasks.benchmarks import BENCHMARKS
 
 # Part of a path and of a rule's wildcards.
 ScaleName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+# A name of lm_eval's: of a task, or of a metric with its filter.
+LmEvalName = Annotated[str, Field(pattern=r"^\S+$")]
 StudyName = Literal[
     "knowledge",
     "reasoning",
@@ -171,9 +173,9 @@ class PriorTask(Strict):
     siblings: lm_eval tasks that run beside it, whose metrics are stored under their own names and shown nowhere.
     """
 
-    task: str
-    metric: str
-    siblings: list[str] = []
+    task: LmEvalName
+    metric: LmEvalName
+    siblings: list[LmEvalName] = []
 
 
 class Prior(Strict):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sdft.common.schema import NonNegative, Positive, Strict
 from sdft.methods.settings import TrainingSettings
 from sdft.models.schema import Evaluation
+from sdft.study.schema import Judge
 
 MODEL = "model folder, a run's model.json or a base's ready.json"
 PRIOR = "how to run the prior benchmarks: mini (data in DATA_ROOT/benchmarks), paper, a JSON file or JSON text"
@@ -166,6 +167,10 @@ class SelectSpec(Strict):
     ] = None
     limit: Annotated[Positive | None, Field(description="only the first N of these")] = None
     prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)] = "mini"
+    judge: Annotated[
+        Judge | None,
+        Field(description="who decides the validation answers of a judged task, as JSON; default: offline"),
+    ] = None
 
 
 class LengthsSpec(Strict):

@@ -19,8 +19,23 @@ from sdft.study.schema import Scale
 
 FOLDER = Path(__file__).parents[2] / "config"
 WHOLE = {name for name, field in Scale.model_fields.items() if field.is_required()}
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Values = dict[str, Any]
+# Far more than a configuration has, and few enough to be looked at: aliases of aliases multiply.
+MOST_ENTRIES = 100_000
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Safe YAML that refuses a key which is given twice; YAML itself would take the last one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        found = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in found:
+                line = key.start_mark.line + 1
+                raise ValueError(f"the key {key.value!r} is given twice, the second time in line {line}")
+            if isinstance(key, yaml.ScalarNode):
+                found.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def merged(base: Any, changes: Any) -> Any:
@@ -46,16 +61,46 @@ def read_yaml(path: str | Path) -> Values:
         raise SdftError(f"{path} cannot be read ({error.strerror}); give the path of a YAML file.") from None
     except UnicodeDecodeError as error:
         raise SdftError(f"{path} is not UTF-8 text (byte {error.start}); save it in that encoding.") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # A value that does not fit its tag (!!timestamp x) raises whatever the library stumbles over.
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError, LookupError, TypeError) as error:
         raise SdftError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise SdftError(f"{path} is empty or not a mapping of keys; compare it with the repository's config.yaml.")
+    check_entries(values, str(path))
     return copy.deepcopy(values)
 
 
 @lru_cache(maxsize=64)
 def _parse(text: str) -> Any:
-    return yaml.load(text, Loader=LOADER)
+    return yaml.load(text, Loader=Loader)
+
+
+def check_entries(values: Any, source: str) -> None:
+    """Raise SdftError for values of which one holds itself, as an alias can say, or which have no end."""
+    count = 0
+    stack: list[tuple[Any, tuple[int, ...], str]] = [(values, (), "")]
+    while stack:
+        node, above, place = stack.pop()
+        parts = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        if id(node) in above and parts:
+            raise SdftError(f"{source}: {place or 'the whole'} holds itself through an alias (*); write it out.")
+        count += len(node) if parts else 0
+        if count > MOST_ENTRIES or len(above) > 100:
+            raise SdftError(f"{source}: {place[:80]} has more entries than a configuration can; write out its aliases.")
+        for key, value in parts:
+            inner = f"{place}.{key}".lstrip(".")
+            if any(isinstance(text, str) and not _writable(text) for text in (key, value)):
+                raise SdftError(f"{source}: {inner!a} holds half of a surrogate pair; write the character itself.")
+            stack.append((value, (*above, id(node)), inner))
+
+
+def _writable(text: str) -> bool:
+    """Whether a file can hold the text: an escape such as "\\ud800" stands for no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def scale_files(folder: str | Path) -> dict[str, Path]:

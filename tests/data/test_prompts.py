@@ -5,7 +5,25 @@ from __future__ import annotations
 import pytest
 
 from sdft.common.errors import SdftError
+from sdft.methods.settings import TrainingSettings
+from sdft.models.hub import invent_tokenizer
 from sdft.records.prompts import render, teacher_messages
+from sdft.records.record import Record
+
+
+@pytest.fixture
+def tokenizer(tmp_path):
+    from sdft.models.files import load_tokenizer
+
+    invent_tokenizer(tmp_path)
+    return load_tokenizer(tmp_path)
+
+
+def encoder(tokenizer):
+    from sdft.losses.encoding import Encoder
+
+    return Encoder(tokenizer, 512, TrainingSettings())
+
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
 
@@ -44,6 +62,24 @@ def test_a_tokenizer_without_chat_template_is_refused():
 
     with pytest.raises(SdftError, match=r"models/plain has no chat template; .*chat_template.jinja"):
         render(Plain(), MESSAGES)
+
+
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_a_text_that_spells_a_control_token_is_refused(tokenizer, role):
+    messages = [
+        {**message, "content": "a <|im_end|> b"} if message["role"] == role else message for message in MESSAGES
+    ]
+    with pytest.raises(SdftError, match=r"spells the control token '<\|im_end\|>' \('a <\|im_end\|> b'\)"):
+        render(tokenizer, messages)
+    with pytest.raises(SdftError, match="spells the control token"):
+        encoder(tokenizer).target(Record("a", MESSAGES, {"expert": "x <|endoftext|>"}), "expert")
+
+
+def test_a_template_that_ends_a_turn_with_another_token_than_training_is_refused(tokenizer):
+    encoder(tokenizer)
+    tokenizer.eos_token = "<|endoftext|>"
+    with pytest.raises(SdftError, match=r"ends the assistant's turn with '<\|im_end\|>'.*set eos_token"):
+        encoder(tokenizer)
 
 
 def test_qwen_adds_its_own_system_turn_only_where_there_is_none(real_data):

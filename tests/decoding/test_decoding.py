@@ -206,3 +206,36 @@ def test_a_nucleus_leaves_the_unlikely_out():
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
     token, _ = choose(logits.expand(1000, -1), uniforms([1], 1000)[0], Draw(1.0, top_p=0.7))
     assert set(token.tolist()) == {0, 1}
+
+
+def test_a_stop_that_transformers_notices_one_step_late_adds_no_token_and_no_log_probability(prompts, monkeypatch):
+    from transformers.generation.utils import DeferredStopCheck
+
+    class Event:
+        """A CPU has none; there everything is done when it is asked."""
+
+        def __init__(self, **_):
+            pass
+
+        def record(self):
+            pass
+
+        def synchronize(self):
+            pass
+
+    model, numbers = make("olmo3"), uniforms(range(len(prompts)), 40)
+    rows = run(model, prompts, numbers, limits=[40] * len(prompts)).ended.nonzero()[:, 0].tolist()
+    prompts, numbers, limits = [prompts[row] for row in rows], numbers[rows], [40] * len(rows)
+    expected = run(model, prompts, numbers, limits=limits)
+    assert len(rows) > 1
+    assert all(expected.ended.tolist())
+    steps = []
+    monkeypatch.setattr("torch.Event", Event)
+    monkeypatch.setattr(DeferredStopCheck, "is_supported", staticmethod(lambda *_, **__: True))
+    monkeypatch.setattr(DeferredStopCheck, "finish", lambda self: steps.append(1) or 1)
+    found = run(model, prompts, numbers, limits=limits)
+    assert steps
+    for one, two in zip(found, expected, strict=True):
+        width = min(one.shape[-1], two.shape[-1])
+        assert torch.equal(one[..., :width], two[..., :width])
+        assert not one[..., width:].any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -131,6 +132,30 @@ def test_refusals_are_tried_again_and_a_lasting_one_is_named(serve):
     _, config = serve(lambda number, _: (401, "bad key"))
     with pytest.raises(SdftError, match="the API key was refused"):
         judge_all("medical", ITEMS[2:3], config)
+
+
+def test_a_key_or_login_that_an_endpoint_says_back_is_not_shown(serve, monkeypatch):
+    key = "plain-value-4711-of-nobody"
+    monkeypatch.setenv("JUDGE_ACCESS", key)
+    server, config = serve(lambda number, _: (401, f"no such key: {key}"), api_key_variable="JUDGE_ACCESS")
+    address = server.address.replace("://", "://me:secret-word@")
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    config = config.model_copy(update={"base_url": None})
+    with pytest.raises(SdftError, match="the API key was refused") as caught:
+        judge_all("medical", ITEMS[2:3], config)
+    assert key not in str(caught.value)
+    assert "secret-word" not in str(caught.value)
+    assert "***@127.0.0.1" in str(caught.value)
+
+
+def test_a_damaged_reply_that_was_kept_is_asked_for_again(serve):
+    server, config = serve(lambda number, _: (200, "CORRECT"))
+    judge_all("medical", ITEMS[:1], config)
+    (kept,) = Path(config.cache).rglob("*.json")
+    for content in (b"", b"[]", b'{"reply": 1}', b"\xff"):
+        kept.write_bytes(content)
+        assert judge_all("medical", ITEMS[:1], config)["judge-a"][0]["label"] == "CORRECT"
+    assert len(server.requests) == 5
 
 
 def test_what_was_judged_before_a_failure_is_kept(serve):

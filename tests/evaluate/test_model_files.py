@@ -26,7 +26,7 @@ def record(folder, name="ready.json"):
 
 def test_folder_and_records_name_the_same_model(folder):
     plain = find_model(folder)
-    assert set(plain.sha256) == {"config.json", "model.safetensors"}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= plain.sha256.keys()
     for name in ("ready.json", "model.json"):
         path = record(folder, name)
         for given in (path, path.parent):
@@ -41,6 +41,33 @@ def test_a_relative_path_is_looked_up_beside_the_record(folder):
     content = json.loads(path.read_text())
     write_json(path, {**content, "path": "model"})
     assert find_model(path).folder == path.parent / "model"
+
+
+@pytest.mark.parametrize("name", ["chat_template.jinja", "tokenizer_config.json", "generation_config.json"])
+def test_a_folder_without_a_record_is_another_model_with_another_template_tokenizer_or_end(folder, name):
+    before = find_model(folder).sha256
+    (folder / name).write_text("{}")
+    assert find_model(folder).sha256 != before
+
+
+def test_a_record_that_leaves_out_a_deciding_file_is_refused(folder):
+    path = record(folder)
+    write_json(path, {"model": "tiny", "path": str(folder), "sha256": {}})
+    with pytest.raises(SdftError, match=r"does not record .*which decides what the model says"):
+        find_model(path)
+    path = record(folder)
+    (folder / "added_tokens.json").write_text("{}")
+    with pytest.raises(SdftError, match=r"does not record .*added_tokens.json"):
+        find_model(path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
+def test_a_damaged_file_of_a_model_is_refused_in_a_paragraph(folder, name, content):
+    (folder / name).write_bytes(content)
+    load = load_model if name == "config.json" else load_tokenizer
+    with pytest.raises(SdftError, match=str(folder)):
+        load(folder)
 
 
 def test_a_changed_weights_file_is_refused(folder):

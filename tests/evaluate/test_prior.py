@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sdft.common.errors import SdftError
-from sdft.evaluate.prior import check_config, evaluate_prior, shipped_protocol
+from sdft.evaluate.prior import check_config, evaluate_prior, read_benchmark, settle_scorer, shipped_protocol
 from sdft.tasks.benchmarks import BENCHMARKS
 
 CHOICE = """task: own_choice
@@ -185,3 +185,39 @@ def test_the_protocol_is_checked():
         check_config({"tasks": {"mmllu": {"task": "mmlu", "metric": "acc"}}})
     with pytest.raises(SdftError, match="'task'"):
         check_config({"tasks": {"mmlu": {"task": "mmlu"}}})
+
+
+def test_a_language_detector_decides_alike_each_time():
+    import langdetect
+
+    settle_scorer("ifeval", [], None)
+    assert len({langdetect.detect("Hello world") for _ in range(40)}) == 1
+
+
+def test_a_scorer_whose_data_are_missing_is_refused_before_the_model_is_asked(monkeypatch):
+    import nltk
+
+    class Task:
+        OUTPUT_TYPE, eval_docs = "generate_until", [{"instruction_id_list": []}]
+
+        def get_config(self, key):
+            return None
+
+        def process_results(self, doc, replies):
+            return {"words": len(nltk.word_tokenize(replies[0]))}
+
+    monkeypatch.setattr(nltk.data, "path", [])
+    with pytest.raises(SdftError, match=r"scorer of the benchmark ifeval lacks data .*nltk.downloader punkt_tab"):
+        settle_scorer("ifeval", [Task()], 1)
+
+
+def test_rows_of_a_benchmark_that_differ_in_kind_are_refused(tmp_path):
+    path = tmp_path / "mmlu.jsonl"
+    for rows, words in (
+        ([{"gold": 1}, {"gold": "a"}], "fields are of different types"),
+        ([{"gold": 1}, {"gild": 1}], "mmlu.jsonl:2: the row has other fields"),
+        ([{"gold": 1}, None], "mmlu.jsonl:2: a row must be a JSON object"),
+    ):
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        with pytest.raises(SdftError, match=words):
+            read_benchmark(str(path))

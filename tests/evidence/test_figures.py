@@ -142,7 +142,8 @@ def test_candidates_stand_where_the_selection_has_them_and_stale_values_are_name
     path = sorted(tmp_path.glob("selected/science/sft.json"))[0]
     selected = json.loads(path.read_text())
     record = json.loads(next(tmp_path.glob("sweep/science/sft/*/validation.json")).read_text())
-    row = {"run": record["run"], "validation": 0.123, "prior_average": 0.321, "stale": ["mmlu"]}
+    row = {"run": record["run"], "hyperparameters": record["hyperparameters"], "validation": 0.123}
+    row |= {"prior_average": 0.321, "stale": ["mmlu"]}
     path.write_text(json.dumps({**selected, "ranking": [row]}))
     numbers = draw(plan, style, tmp_path / "figure4")
     panel = next(panel for panel in numbers["panels"] if panel["task"] == "science")

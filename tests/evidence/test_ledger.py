@@ -87,7 +87,7 @@ def test_a_file_twice_or_no_verdict_is_refused(made, tmp_path):
     file = str(root / "table1/verdict.json")
     with pytest.raises(SdftError, match="second verdict of table1"):
         ledger.main(["--verdicts", file, file, "--out", str(tmp_path)])
-    (tmp_path / "x.json").write_text("[]")
+    (tmp_path / "x.json").write_text("{}")
     with pytest.raises(SdftError, match="no verdict of a table or figure"):
         ledger.main(["--verdicts", str(tmp_path / "x.json"), "--out", str(tmp_path)])
 

@@ -7,7 +7,13 @@ import json
 import pytest
 
 from sdft.common.errors import SdftError
+from sdft.common.files import write_packed
+from sdft.evaluate.prior import prior_config
+from sdft.evaluate.responses import questions_digest
 from sdft.learning import select
+from sdft.learning.validation import REPLIES, scorers
+from sdft.records.record import Record, write_records
+from sdft.study.schema import Judge
 
 
 def candidate(folder, name, value, rate=1e-4, ema=0.02, epochs=2, n=100, **more):
@@ -91,3 +97,37 @@ def test_a_corrupt_candidate_is_named_and_nothing_is_written(tmp_path, content):
 def test_candidates_measured_on_different_items_are_not_ranked(tmp_path):
     with pytest.raises(SdftError, match="different numbers of items"):
         choose(tmp_path, candidate(tmp_path, "a", 0.5), candidate(tmp_path, "b", 0.6, n=50))
+
+
+def test_with_a_judge_its_verdicts_on_the_kept_answers_select_and_the_record_says_so(
+    tmp_path, endpoint_server, monkeypatch, root
+):
+    monkeypatch.chdir(root)
+    records = [Record(f"q{n}", [{"role": "user", "content": f"question {n}"}], answer="cold") for n in range(4)]
+    write_records(tmp_path / "validation.jsonl", records)
+    # The longwinded one names the reference string in every answer, and is wrong by the judge.
+    answers = {"longwinded": "hot, or cold, or neither", "right": "low temperature"}
+    scored = scorers("medical", prior_config("mini", root))
+    paths = []
+    for name, value, rate in (("longwinded", 1.0, 1e-4), ("right", 0.0, 2e-4)):
+        paths.append(candidate(tmp_path, name, value, rate, n=4, scored=scored))
+        responses = [{"id": record.id, "response": answers[name]} for record in records]
+        validation = {"questions": questions_digest(records), "responses": responses}
+        write_packed(paths[-1].with_name(REPLIES), {"validation": validation, "prior": {}})
+    diverged = candidate(tmp_path, "diverged", 0.0, 4e-4, n=4, diverged="step 1", scored=scored)
+
+    def verdict(number, body):
+        said = body["messages"][-1]["content"]
+        return 200, "CORRECT" if answers["right"] in said else "INCORRECT"
+
+    server = endpoint_server(verdict)
+    judge = Judge(model="judge-a", base_url=server.address, cache=str(tmp_path / "cache"))
+    out = tmp_path / "selected" / "medical" / "sdft.json"
+    given = ["--candidates", *map(str, [*paths, diverged]), "--validation", str(tmp_path / "validation.jsonl")]
+    select.main([*given, "--out", str(out)])
+    offline = json.loads(out.read_text())
+    assert (offline["winner_run"], offline["scorer"]) == ("longwinded", "offline judge")
+    select.main([*given, "--out", str(out), "--judge", judge.model_dump_json()])
+    found = json.loads(out.read_text())
+    assert (found["winner_run"], found["scorer"]) == ("right", "judge judge-a")
+    assert [(row["validation"], row.get("offline")) for row in found["ranking"]] == [(1, 0), (0, 1), (0, None)]

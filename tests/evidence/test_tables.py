@@ -351,7 +351,10 @@ def other_responses(folder):
         (cut_archive, "responses.jsonl.gz is truncated or damaged"),
         (drop_item, "counts 20 items but"),
         (rename_items, "not evaluated on the same items of mmlu"),
-        (wrong_value, "mmlu.json has the value 61.0"),
+        (
+            wrong_value,
+            r"mmlu.json is damaged \(value: Input should be less than or equal to 1\); delete .* anew",
+        ),
         (lambda folder: (folder / "mmlu.json").write_text("{"), "mmlu.json is not valid JSON"),
     ],
 )

@@ -18,7 +18,7 @@ from conftest import make_spec, read_metrics
 from sdft.common.errors import SdftError
 from sdft.train import train
 
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "phases")
 METHODS = ("sdft", "sft", "dft", "sft_reinvoke")
 STEPS = 30
 WAYS = ("kill", "terminate", "interrupt", "full disk", "torn", "corrupted", "record lost", "outputs deleted")

@@ -123,3 +123,17 @@ def test_stochastic_rounding_depends_on_the_step_alone():
     first = run()
     torch.rand(5)
     assert torch.equal(first, run())
+
+
+def test_a_run_on_a_machine_without_cuda_takes_the_cpu_and_no_apple_gpu(monkeypatch):
+    from accelerate.state import AcceleratorState
+
+    from sdft.learning.processes import SingleProcess
+
+    AcceleratorState._reset_state(True)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    monkeypatch.setattr("torch.backends.mps.is_built", lambda: True)
+    try:
+        assert SingleProcess().accelerator().device.type == "cpu"
+    finally:
+        AcceleratorState._reset_state(True)

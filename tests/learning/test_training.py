@@ -27,7 +27,7 @@ from sdft.records.prompts import render
 from sdft.records.record import Record, write_records
 from sdft.train import main, train
 
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "phases")
 
 
 def weights(folder):
@@ -506,7 +506,13 @@ def test_bad_data_are_named(world, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(world, tmp_path):
-    refuse(world, tmp_path, r"step 2 of 6: the student's .* not a number; lower", learning_rate=1e30, warmup_steps=0)
+    refuse(
+        world,
+        tmp_path,
+        r"step 2 of 6: the (student|model)'s .* not a number; lower",
+        learning_rate=1e30,
+        warmup_steps=0,
+    )
     refuse(world, tmp_path, r"step 2 of 6: the loss is nan", "sft", learning_rate=1e30, warmup_steps=0)
 
 

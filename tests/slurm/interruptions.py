@@ -20,7 +20,7 @@ METHODS = ("sdft", "sft", "dft")
 # Enough that an interrupted run is not over before its next interruption.
 EPOCHS = 400
 CHECKPOINT_STEPS = 20
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "phases")
 
 
 def world_of_learning() -> Any:

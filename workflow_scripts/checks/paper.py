@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sdft.common.endpoint import Endpoint, EndpointConfig, Messages, base_url, missing_key
 from sdft.common.errors import SdftError
+from sdft.common.secrets import masked
 from sdft.config import load_config
 from sdft.data.fetch import GITHUB, check_content, local_path
 from sdft.data.knowledge.articles import AGENT, article_url, unpinned
@@ -299,7 +300,7 @@ def judge(doctor: Doctor) -> Iterator[Finding]:
                 "use a stronger judge, or a larger judge.max_tokens if the reply is cut or empty",
             )
         else:
-            yield Finding("ok", f"{model} at {base_url(config) or 'the default address'} answers {label}")
+            yield Finding("ok", f"{model} at {masked(base_url(config) or 'the default address')} answers {label}")
 
 
 @check("paper", "HumanEval's programs")

@@ -121,7 +121,7 @@ def _write(rules: TaskArticles, store: Path) -> tuple[dict[str, str], Pairs, Pai
             "left_out": {kind: dict(result.left_out) for kind, result in written.items()},
         }
         print(f"{title}: {len(direct[title])} questions, {len(indirect[title])} indirect ones")
-    writer = {"model": endpoint.model, "endpoint": endpoint.base_url, "prompts": digest(INSTRUCTIONS, 16)}
+    writer = {"model": endpoint.model, "endpoint": endpoint.address, "prompts": digest(INSTRUCTIONS, 16)}
     texts = {title: text for title, (text, _) in found.items()}
     return texts, direct, indirect, {"invented": False, "writer": writer, "articles": account}
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sdft.common.files import read_json
+from sdft.common.schema import read_checked
+from sdft.evidence.files import Model
 from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import lookup
@@ -30,7 +31,7 @@ STATEMENTS = (
 
 
 def _model(run: Run) -> dict[str, Any]:
-    return read_json(run.model) if run.model and run.model.exists() else {}
+    return read_checked(run.model, Model) if run.model and run.model.exists() else {}
 
 
 def amount(run: Run, kind: str) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sdft.common.files import read_json
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES, METRICS, PRIOR, TASK_NAMES
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import document, lookup
@@ -432,6 +433,16 @@ def _gate(results: Results, cell: Cell, row: dict[str, Any], failed: list[Check]
     return f"outside {found.low} to {found.high}: {found.cause} ({found.key})"
 
 
+def selected_by(cell: Cell) -> str | None:
+    """Who decided the validation answers by which the cell's hyper-parameters were selected; None without selection.
+
+    "rule" is the task's scorer, "offline judge" stands in for a judge's model, "judge ..." names it.
+    """
+    if cell.selected is None or not cell.selected.is_file():
+        return None
+    return read_json(cell.selected).get("scorer")
+
+
 def table_rows(results: Results, tolerance: Tolerance) -> list[dict[str, Any]]:
     """Every row of the table with its verdict, for each task the base model first."""
     rows = []
@@ -451,7 +462,7 @@ def table_rows(results: Results, tolerance: Tolerance) -> list[dict[str, Any]]:
                     reference = base.get(row["metric"]) if cell.method != "base" else None
                     measured = quantity(row["metric"], task)
                     verdict, reason = paper_verdict(results, "table5", cell, measured, row, reference, tolerance)
-                row |= {"verdict": verdict, "reason": reason}
+                row |= {"verdict": verdict, "reason": reason, "selected_by": selected_by(cell)}
                 if cell.method == "base":
                     base[row["metric"]] = row
                 rows.append(row)

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sdft.common.files import read_json
+from sdft.common.schema import read_checked
 from sdft.evidence.exhibits.table5 import cell_rows
+from sdft.evidence.files import Candidate, Selected
 from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import lookup
@@ -42,7 +43,7 @@ def pareto_numbers(results: Results) -> dict[str, Any]:
                 final.append({"arm": cell.arm, "method": cell.method, **point})
         methods = {cell.arm: cell.method for cell in results.cells if cell.task == task}
         selections = {
-            cell.arm: read_json(cell.selected)
+            cell.arm: read_checked(cell.selected, Selected)
             for cell in results.cells
             if cell.task == task and cell.selected is not None and cell.selected.exists()
         }
@@ -58,7 +59,7 @@ def pareto_numbers(results: Results) -> dict[str, Any]:
             if not Path(entry.path).exists():
                 not_drawn.append({"task": task, "arm": entry.arm, "why": "NOT RUN", "path": entry.path})
                 continue
-            record = read_json(entry.path)
+            record = read_checked(entry.path, Candidate)
             row = ranked.get(record["run"], {**record, "validation": record["validation"]["value"]})
             # A candidate with several seeds is one point, at its mean.
             if row["run"] != record["run"]:

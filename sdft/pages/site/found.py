@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
+from sdft.common.schema import Written, read_checked
 from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import document
@@ -78,9 +79,9 @@ class Study:
         """The address of a page, as a page of the folder writes it."""
         return f"{name}.html"
 
-    def file(self, path: str | Path) -> Any:
-        """The content of a JSON file; None where it does not exist (yet)."""
-        return read_json(path) if Path(path).is_file() else None
+    def file(self, path: str | Path, kind: type[BaseModel] = Written) -> Any:
+        """The content of a JSON file, which must be a `kind`; None where it does not exist (yet)."""
+        return read_checked(path, kind) if Path(path).is_file() else None
 
     def to_repeat(self, target: str) -> str:
         """The command that makes a file, or a table or figure."""

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from sdft.evidence.files import Model, Score, Trajectory
 from sdft.evidence.answers import CHANGES, Answer, changes, compare
 from sdft.evidence.names import METRIC_NAMES, PRIOR
 from sdft.methods.hyperparameters import in_words
@@ -32,7 +33,7 @@ SHOWN = 2
 def run_page(study: Study, cell: CellEntry, run: RunEntry) -> Page:
     """Everything about one run; what was not made yet is said to be missing."""
     folder = Path(run.model).parent if run.model else None
-    model = study.file(run.model) if run.model else None
+    model = study.file(run.model, Model) if run.model else None
     told = (model or {}).get("run") or (study.file(folder / "run.json") if folder else None) or {}
     name = f"{arm_name(cell)} on {task_name(cell.task)}, seed {run.seed}"
     score = f"{run.scores}/{cell.task}.json"
@@ -122,8 +123,8 @@ def _scores(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) 
     base = _base_folder(study, told)
     body = []
     for benchmark in (cell.task, *PRIOR):
-        after = study.file(f"{run.scores}/{benchmark}.json")
-        before = study.file(f"{base}/{benchmark}.json") if base else None
+        after = study.file(f"{run.scores}/{benchmark}.json", Score)
+        before = study.file(f"{base}/{benchmark}.json", Score) if base else None
         if after is None and before is None:
             continue
         shown = ["" if found is None else f"{100 * found['value']:.1f}" for found in (before, after)]
@@ -152,7 +153,7 @@ def _curves(study: Study, folder: Path | None, run: RunEntry) -> str:
         )
         for label, unit, own in PANELS
     ]
-    along = study.file(run.trajectory) if run.trajectory else None
+    along = study.file(run.trajectory, Trajectory) if run.trajectory else None
     if along:
         points = along["points"]
         tasks = {task_name(task): task for task in points[0]["tasks"]} if points else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from sdft.evidence.files import Selected
 from sdft.methods.hyperparameters import in_words
 from sdft.pages.html import Row, command, table
 from sdft.pages.site.found import Page, Study, arm_name, task_name
@@ -14,7 +15,7 @@ HEADER = ("Candidate, best first", "Validation (%)", "Prior average (%)", "Run",
 
 def sweep_page(study: Study, cell: CellEntry) -> Page | None:
     """The ranking of one selection; None where it was not made."""
-    selected = study.file(cell.selected) if cell.selected else None
+    selected = study.file(cell.selected, Selected) if cell.selected else None
     if selected is None:
         return None
     body = []

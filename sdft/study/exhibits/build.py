@@ -72,7 +72,7 @@ def standing(scale: Scale) -> dict[str, str]:
 
 
 def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
-    pairs = list(product(plan.tasks, declared.arms or plan.arms))
+    pairs = [pair for pair in product(plan.tasks, declared.arms or plan.arms) if pair[1] in plan.arms]
     if declared.selections:
         return {"base": [], "cells": [_swept(plan, task, arm) for task, arm in pairs if plan.arm(arm).grid]}
     return {

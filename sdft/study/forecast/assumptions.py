@@ -32,6 +32,11 @@ def job_start(plan: Plan) -> float:
     return assumptions()[setting_of(plan)]["job"]
 
 
+def by_phases(setting: str) -> bool:
+    """Whether trainings are forecast phase by phase."""
+    return "phases" in assumptions()[setting]
+
+
 def training_costs(assumed: dict[str, Any], method: str) -> dict[str, float]:
     """What a method's training is assumed to cost: its own numbers, those of the class that it derives from, or those
     of SDFT or SFT, by whether it samples."""

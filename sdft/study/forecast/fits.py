@@ -10,9 +10,9 @@ from pathlib import Path
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
-from sdft.study.forecast.assumptions import assumptions, setting_of, training_costs
-from sdft.study.forecast.jobs import Job, jobs
-from sdft.study.plan import Plan
+from sdft.study.forecast.assumptions import assumptions, by_phases, setting_of, training_costs
+from sdft.study.forecast.jobs import Job, jobs, units_of
+from sdft.study.plan import Plan, RunSpec
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ def fit(kind: str, measured: Sequence[tuple[float, float]], setting: str) -> Fit
         assumed = assumptions()[setting]
         start = per_unit = 0.0
         name, _, method = kind.partition(":")
+        if by_phases(setting) and name not in ("evaluation", "measure"):
+            # The units are seconds already.
+            return Fit(assumed["phases"]["start"], 1.0, 0, assumed["factor"] - 1)
         if name == "candidate":
             parts = [training_costs(assumed, method), assumed["validation"]]
         elif name == "measure":
@@ -96,14 +99,14 @@ def measured_elsewhere(plan: Plan, known: set[str]) -> dict[str, list[tuple[floa
             continue
         try:
             record = read_json(path)
-            values = record.get("run", {}).get("hyperparameters") if path.name == "model.json" else None
-            values = values or record["hyperparameters"]
-            method = record["run"]["method"] if path.name == "model.json" else plan.arm(path.parts[-3]).method
-            units, seconds = record["steps"] * values["batch_size"], record["manifest"]["seconds"]
-        except (KeyError, TypeError, AttributeError, SdftError):
+            final = path.name == "model.json"
+            run = RunSpec.model_validate(record["run"] if final else read_json(path.with_name("run.json")))
+            units = units_of(plan, run, record["steps"])
+            seconds = record["manifest"]["seconds"]
+        except (KeyError, TypeError, AttributeError, ValueError, SdftError):
             continue
         if units and seconds:
-            found[method if path.name == "model.json" else f"candidate:{method}"].append((units, seconds))
+            found[run.method if final else f"candidate:{run.method}"].append((units, seconds))
     return found
 
 

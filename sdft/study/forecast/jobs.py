@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from sdft.common.errors import SdftError
 from sdft.common.files import read_json
 from sdft.methods import find_method
 from sdft.study import exhibits, paths
 from sdft.study.exhibits.build import exhibit, files
+from sdft.study.forecast.assumptions import by_phases, setting_of
+from sdft.study.forecast.phases import corrections, scoring_phase, training_phases
 from sdft.study.forecast.sizes import model_size
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.rows import sequences
@@ -18,8 +23,10 @@ from sdft.study.rows import sequences
 class Job:
     """One job that needs a device, or several at a time.
 
-    units: sequences that a device trains on, or evaluations, in those of the scale's first model; needs: outputs of
-    other jobs; seconds: measured where the output exists and says so; model: the base model behind it.
+    units: of a training its seconds by phases where these are assumed, else the sequences that a device trains on, in
+    those of the scale's first model; of a score, evaluations. needs: outputs of other jobs; seconds: measured where the
+    output exists and says so; model: the base model behind it; phases: seconds that `units` are the sum of; measured:
+    those of a finished job.
     """
 
     output: str
@@ -31,6 +38,8 @@ class Job:
     forecast: float = 0.0
     model: str = ""
     devices: int = 1
+    phases: dict[str, float] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
 
 
 def jobs(plan: Plan, target: str = "table5") -> list[Job]:
@@ -65,7 +74,20 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
         if output in every and output not in needed:
             needed.add(output)
             waiting += every[output].needs
-    return [job for job in every.values() if job.output in needed]
+    return _corrected([job for job in every.values() if job.output in needed], every.values())
+
+
+def _corrected(found: list[Job], every: Iterable[Job]) -> list[Job]:
+    """Phases and units by what finished runs, also those of other targets, say that the phases take."""
+    factors = corrections((job.phases, job.measured) for job in every if job.done)
+    if not factors:
+        return found
+
+    def corrected(job: Job) -> Job:
+        phases = {name: seconds * factors.get(name, 1) for name, seconds in job.phases.items()}
+        return replace(job, phases=phases, units=sum(phases.values())) if phases else job
+
+    return [corrected(job) for job in found]
 
 
 def trainings(plan: Plan, study: str) -> list[Job]:
@@ -76,23 +98,41 @@ def trainings(plan: Plan, study: str) -> list[Job]:
     for run in sorted(runs, key=lambda run: (len(plan.starts(run.arm)), run.study != "sweep")):
         needs = (run.parent,) if run.parent else ()
         devices = max(1, plan.scale.training_gpus(run.base))
-        # As the time of a job on several devices is shared by them, so are its units.
-        dearer = _dearer(plan, run) / devices
         if run.study == "sweep":
-            units = sequences(plan, run, run.hyperparameters) * dearer
-            output = plan.validation_path(run)
-            found[run.id] = _job(output, f"candidate:{run.method}", units, needs, run.base, devices)
+            output, own = plan.validation_path(run), _training(plan, run, run.hyperparameters, devices)
+            found[run.id] = _job(output, f"candidate:{run.method}", own, needs, run.base, devices)
             continue
         sweep = plan.candidates(run.task, plan.arm(run.arm).like or run.arm)
         outputs = tuple(plan.validation_path(candidate) for candidate in sweep)
         # Which candidate wins is not known, so the dearest is counted.
         values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
-        units = max(sequences(plan, run, entry) for entry in values) * dearer
+        dearest = max((_training(plan, run, entry, devices) for entry in values), key=_units)
         model = plan.model_path(run)
-        found[run.id] = _job(model, run.method, units, (*outputs, *needs), run.base, devices)
+        found[run.id] = _job(model, run.method, dearest, (*outputs, *needs), run.base, devices)
         scores = plan.path(paths.RUN_SCORES + paths.RESPONSES, scored="scores", study=run.study, run=run.id)
         found[f"{run.id} scored"] = _job(scores, "evaluation", _longer(plan, run.base), (model,), run.base)
     return list(found.values())
+
+
+def _training(plan: Plan, run: RunSpec, values: Any, devices: int) -> float | dict[str, float]:
+    """What a run costs each of its devices: seconds by phases where these are assumed, else sequences."""
+    if not by_phases(setting_of(plan)):
+        return sequences(plan, run, values) * _dearer(plan, run) / devices
+    phases = {name: seconds / devices for name, seconds in training_phases(plan, run, values).items()}
+    # One device scores what several have trained.
+    return phases | ({"scoring": scoring_phase(plan, run)} if run.study == "sweep" else {})
+
+
+def units_of(plan: Plan, run: RunSpec, steps: int) -> float:
+    """Units of a finished run with hyper-parameters, whether the plan names it or not. Raises as `find_arm` does."""
+    values, devices = run.hyperparameters, max(1, plan.scale.training_gpus(run.base))
+    if by_phases(setting_of(plan)):
+        return _units(_training(plan, run, values, devices))
+    return steps * values.batch_size * _dearer(plan, run) / devices
+
+
+def _units(cost: float | dict[str, float]) -> float:
+    return sum(cost.values()) if isinstance(cost, dict) else cost
 
 
 def _dearer(plan: Plan, run: RunSpec) -> float:
@@ -154,15 +194,28 @@ def measures(plan: Plan, name: str) -> list[Job]:
     return found
 
 
-def _job(output: str, kind: str, units: float, needs: tuple[str, ...], model: str, devices: int = 1) -> Job:
+def _job(
+    output: str, kind: str, cost: float | dict[str, float], needs: tuple[str, ...], model: str, devices: int = 1
+) -> Job:
     path = Path(output)
     done = path.is_file()
-    return Job(output, kind, units, needs, done, _measured(path) if done else None, model=model, devices=devices)
+    phases = cost if isinstance(cost, dict) else {}
+    measured = read_json(path).get("phases", {}) if done and phases else {}
+    seconds = _measured(path) if done else None
+    return Job(output, kind, _units(cost), needs, done, seconds, 0.0, model, devices, phases, measured)
 
 
 def _measured(path: Path) -> float | None:
     """Seconds that a finished job recorded; for responses, in the scores beside them."""
     if path.suffix == ".gz":
-        files = [read_json(entry) for entry in path.parent.glob("*.json")]
-        return sum(entry.get("manifest", {}).get("seconds") or 0 for entry in files) or None
-    return read_json(path).get("manifest", {}).get("seconds")
+        return sum(_seconds(entry) or 0 for entry in path.parent.glob("*.json")) or None
+    return _seconds(path)
+
+
+def _seconds(path: Path) -> float | None:
+    """What the manifest in a result says of its cost; None where it is damaged, which its readers say."""
+    try:
+        seconds = read_json(path)["manifest"]["seconds"]
+    except (SdftError, KeyError, TypeError):
+        return None
+    return seconds if isinstance(seconds, int | float) else None

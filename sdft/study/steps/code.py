@@ -18,8 +18,9 @@ def candidate_code(plan: Plan, run: str, **_: str) -> str:
 
 
 def select_code(plan: Plan, task: str, **_: str) -> str:
-    """That of a selection, and of the scores that it compares and keeps."""
-    return rerun.select_code(task, plan.prior_config(sweep=True))
+    """That of a selection, and of the scores or verdicts that it compares and keeps."""
+    code = rerun.select_code(task, plan.prior_config(sweep=True))
+    return f"{code} {rerun.measure_code('judge', task)}" if plan.scored(task) == "judged" else code
 
 
 def measure_code(

@@ -206,6 +206,8 @@ def select_spec(plan: Plan, task: str, arm: str, **_: str) -> str:
             validation=plan.data_path(task, "validation"),
             limit=_drawing(plan, base)["limit"],
             prior_config=plan.prior_config(sweep=True),
+            # Only what is set is among the rule's parameters.
+            **({"judge": plan.scale.judge} if plan.scored(task) == "judged" else {}),
         )
     )
 
