@@ -23,7 +23,7 @@ FEW_ROWS, LARGE = 16, 1 << 22
 
 
 def is_plain(model: Any) -> bool:
-    """Whether `Plain` computes what the model does: one of FAMILIES, whole attention, plain linear layers."""
+    """Whether `Plain` computes what the model does: one of FAMILIES, whole attention, plain linear layers, no hooks."""
     config, body = model.config, getattr(model, "base_model", None)
     if config.model_type not in FAMILIES or not hasattr(body, "rotary_emb") or not hasattr(body, "layers"):
         return False
@@ -37,6 +37,7 @@ def is_plain(model: Any) -> bool:
         and all(type(module) is nn.Linear for module in linear)
         and type(head) is nn.Linear
         and head.bias is None
+        and not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     )
 
 

@@ -134,7 +134,7 @@ def _beside(folder: Path) -> Iterator[Path]:
 def _keep(found: Any, folder: Path, commit: str) -> None:
     with _beside(folder) as part:
         found.save_to_disk(str(part))
-        write_json(part / "commit.json", commit)
+        write_json(part / "commit.json", {"commit": commit})
 
 
 def _known(store: Path) -> dict[str, str]:

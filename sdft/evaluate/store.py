@@ -24,7 +24,7 @@ def place(store: Path, path: str, name: str | None, options: Mapping[str, Any]) 
 def kept(folder: Path, commit: str | None = None) -> bool:
     """Whether a configuration is there, whole, and of that commit."""
     record = folder / "commit.json"
-    return record.is_file() and (commit is None or read_json(record) == commit)
+    return record.is_file() and (commit is None or read_json(record).get("commit") == commit)
 
 
 def stored(config: Mapping[str, Any]) -> dict[str, str] | None:

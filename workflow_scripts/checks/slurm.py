@@ -327,7 +327,8 @@ def _submit(doctor: Doctor, folder: Path) -> Iterator[Finding]:
 def gpu_job(doctor: Doctor) -> list[str]:
     """What a training of the paper's first arm asks sbatch for, with the lines that this site was proposed."""
     plan = Plan(load_config(ROOT / "config.yaml"), "paper")
-    run = plan.candidates(plan.tasks[0], plan.arms[-1])[0].id
+    swept = [arm for arm in plan.arms if plan.candidates(plan.tasks[0], arm)]
+    run = plan.candidates(plan.tasks[0], swept[-1])[0].id
     proposed = doctor.proposals.get("set-resources", {}).get("train", {})
     memory = proposed.get("mem_mb") or requests.training_memory(plan, run)
     kind = os.environ.get("SDFT_SLURM_GPU", "")
@@ -367,7 +368,7 @@ def card_findings(gib: float) -> Iterator[Finding]:
     """Whether the runs of Table 5 fit a card."""
     plan = Plan(load_config(ROOT / "config.yaml"), "paper")
     for arm in plan.arms:
-        run = plan.candidates(plan.tasks[0], arm)[0]
+        run = (plan.candidates(plan.tasks[0], arm) or plan.finals("table5", plan.tasks[0], arm))[0]
         size, gpus = model_size(plan, run.base), max(1, plan.scale.training_gpus(run.base))
         said = verdict(run.method, run.settings, size, gib, gpus) if size else "fits"
         if said != "fits":

@@ -200,7 +200,7 @@ def _job(
     path = Path(output)
     done = path.is_file()
     phases = cost if isinstance(cost, dict) else {}
-    measured = read_json(path).get("phases", {}) if done and phases else {}
+    measured = _field(path, "phases") or {} if done and phases else {}
     seconds = _measured(path) if done else None
     return Job(output, kind, _units(cost), needs, done, seconds, 0.0, model, devices, phases, measured)
 
@@ -213,9 +213,17 @@ def _measured(path: Path) -> float | None:
 
 
 def _seconds(path: Path) -> float | None:
-    """What the manifest in a result says of its cost; None where it is damaged, which its readers say."""
+    """What the manifest in a result says of its cost."""
+    seconds = _field(path, "manifest", "seconds")
+    return seconds if isinstance(seconds, int | float) else None
+
+
+def _field(path: Path, *keys: str) -> Any:
+    """What a result says under these keys; None where it is damaged, which its readers say."""
     try:
-        seconds = read_json(path)["manifest"]["seconds"]
+        found = read_json(path)
+        for key in keys:
+            found = found[key]
     except (SdftError, KeyError, TypeError):
         return None
-    return seconds if isinstance(seconds, int | float) else None
+    return found
