@@ -138,6 +138,7 @@ DEFAULTS = {
         "attempts": 6,
         "parallel": 8,
         "max_tokens": 16000,
+        "reasoning_effort": None,
         "cache": "results/writer",
     },
     Article: dict.fromkeys(("path", "revision", "sha256")),

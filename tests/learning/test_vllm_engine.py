@@ -68,6 +68,8 @@ def calls(monkeypatch):
     module = ModuleType("vllm")
     module.LLM, module.SamplingParams = LLM, SamplingParams
     monkeypatch.setitem(sys.modules, "vllm", module)
+    # A step that was promised a GPU sets it for its process.
+    monkeypatch.delenv("PYTORCH_CUDA_ALLOC_CONF", raising=False)
     return noted
 
 

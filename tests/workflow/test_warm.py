@@ -17,13 +17,13 @@ from sdft.common.files import PACKAGE
 # A step that says how it was started, and waits where it is told to.
 PROBE = """
 import os, sys, time
-print("parent", os.getppid(), os.getcwd(), sys.argv[1:], os.environ.get("COLOUR"), flush=True)
-print("said to stderr", file=sys.stderr, flush=True)
-if "wait" in sys.argv:
-    try:
+try:
+    print("parent", os.getppid(), os.getcwd(), sys.argv[1:], os.environ.get("COLOUR"), flush=True)
+    print("said to stderr", file=sys.stderr, flush=True)
+    if "wait" in sys.argv:
         time.sleep(60)
-    except KeyboardInterrupt:
-        sys.exit(5)
+except KeyboardInterrupt:
+    sys.exit(5)
 sys.exit(7)
 """
 SERVE = "import os, sys; from workflow_scripts.warm import Parent; Parent(sys.argv[1], int(sys.argv[2])).serve()"
