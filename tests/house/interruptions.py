@@ -36,7 +36,7 @@ SIGNALS = {"kill -9": signal.SIGKILL, "Ctrl-C": signal.SIGINT, "SIGTERM": signal
 METHODS = ("sft", "sdft", "dft")
 # Nothing may take longer than this, in seconds, or it is stuck.
 STUCK = 300
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "phases")
 
 
 def conftest(folder: str) -> Any:
