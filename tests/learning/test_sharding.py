@@ -90,7 +90,7 @@ def test_two_processes_give_the_numbers_of_one(runs, name):
     rough = name in ("mixed", "student")
     for left, right in zip(one, two, strict=True):
         assert right["completion_tokens"] == pytest.approx(left["completion_tokens"], rel=0.3 if rough else 0)
-        for key in ("loss", "entropy", "gradient_norm"):
+        for key in ("loss", "entropy") if rough else ("loss", "entropy", "gradient_norm"):
             assert right[key] == pytest.approx(left[key], **(ROUGH if rough else LOSS)), key
     for key in ("student_distance", "teacher_distance", "changed_weights"):
         assert (one[-1][key] is None) == (two[-1][key] is None)
