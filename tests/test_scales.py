@@ -238,7 +238,7 @@ def test_what_a_model_is_used_for_renames_none_of_its_runs(values):
     ("scale", "target", "jobs"),
     [
         ("paper", "table5", 350),
-        ("paper", "table2", 90),
+        ("paper", "table2", 40),
         ("paper", "figure5", 270),
         ("paper", "all", 900),
         ("rehearsal", "all", 170),

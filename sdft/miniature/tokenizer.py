@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from typing import TYPE_CHECKING
 
 from sdft.common.errors import SdftError
 from sdft.miniature import knowledge, medical, science, style, tooluse
@@ -13,6 +11,9 @@ from sdft.miniature.priors import facts, instructions, programs, stories, truth,
 from sdft.miniature.symbols import CLASSES, RELATIONS, TOOLS
 from sdft.miniature.world import make_world
 from sdft.records.prompts import teacher_messages
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 PAD, UNKNOWN, START, END = "<|pad|>", "<|unk|>", "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = (
@@ -82,6 +83,9 @@ def chat_prompt(question: str) -> str:
 
 def make_tokenizer(world_seed: int = 0) -> PreTrainedTokenizerFast:
     """The tokenizer of a world; `save_pretrained` writes what AutoTokenizer reads."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
     core = Tokenizer(models.WordLevel(dict(_index(world_seed)), unk_token=UNKNOWN))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
