@@ -103,17 +103,18 @@ def watch(training: Any, meter: Meter) -> None:
     if training.teacher is None:
         return
 
+    body = training.teacher.base_model
+    forward = body.forward
+
     # A teacher may also sample, and may be the student itself: only its passes without gradient in a loss are its own.
-    def entered(*_: Any) -> None:
-        if meter.open[-1] == "student" and not torch.is_grad_enabled():
-            meter.begin("teacher")
+    # No hook tells of them, since a model with hooks decodes in another way.
+    def watched(*arguments: Any, **options: Any) -> Any:
+        if meter.open[-1] != "student" or torch.is_grad_enabled():
+            return forward(*arguments, **options)
+        with meter.part("teacher"):
+            return forward(*arguments, **options)
 
-    def left(*_: Any) -> None:
-        if meter.open[-1] == "teacher":
-            meter.end()
-
-    training.teacher.base_model.register_forward_pre_hook(entered)
-    training.teacher.base_model.register_forward_hook(left)
+    body.forward = watched
 
 
 def count(spec: RunSpec, steps: int) -> dict[str, Any]:
