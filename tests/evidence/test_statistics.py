@@ -260,6 +260,18 @@ def test_the_interval_of_clusters_of_unequal_size_covers_the_mean_over_items():
     assert covered / repeats > 0.95 - 3 * math.sqrt(0.95 * 0.05 / repeats)
 
 
+def test_a_cluster_weighs_as_many_items_as_it_has():
+    rng = np.random.default_rng(12)
+    sizes = np.tile([1, 2, 9], 20)
+    labels = tuple(map(str, np.repeat(np.arange(60), sizes)))
+    found = [
+        average_interval([Outcomes(0.5 + np.repeat(0.1 * rng.standard_normal(60), sizes)[None], None, labels)])
+        for _ in range(200)
+    ]
+    spread = np.std([interval.mean for interval in found])
+    assert np.mean([interval.se_items for interval in found]) == pytest.approx(spread, rel=0.15)
+
+
 def test_the_spread_of_bases_and_seeds_is_told_apart():
     rng = np.random.default_rng(10)
     found = [variance_components(crossed(rng, 30, 3, 20, sd_base=0.4, sd_seed=0.1)) for _ in range(20)]
