@@ -26,7 +26,7 @@ from sdft.common.provenance import Clock, manifest
 from sdft.evaluate.generate import Completion, end_tokens, generate
 from sdft.evaluate.prior import evaluate_prior, shipped_protocol
 from sdft.miniature import style
-from sdft.miniature.data import SIZES, TASKS, chance, task_records, write_part
+from sdft.miniature.data import TASKS, Size, chance, task_records, write_part
 from sdft.miniature.schema import BENCHMARK_ITEMS
 from sdft.miniature.world import World, make_world
 from sdft.models.files import find_model, load_model, load_tokenizer
@@ -42,6 +42,8 @@ PRIOR_CHANCE = {
     "truthfulqa": 1 / 4,
     "winogrande": 1 / 2,
 }
+# Where the questions come from: tasks with more symbols than the study teaches, so that more are asked about.
+QUESTIONED = {"science": Size(32, 240, 64, 192), "tooluse": Size(48), "medical": Size(64), "knowledge": Size(128)}
 MAX_NEW_TOKENS = 48
 REACHABLE = 0.01
 # Sampled responses to test questions, so that a share of 0.9 has a standard error of 0.02.
@@ -170,7 +172,7 @@ def measure(
         for name, own in (("prior", probe), ("prior_perturbed", noisy)):
             found[name] = {n: r.value for n, r in evaluate_prior(own.model, own.tokenizer, config).items()}
     for task in tasks:
-        splits = task_records(world, task, SIZES[task])
+        splits = task_records(world, task, QUESTIONED[task])
         records = splits["test"][:items]
         found[task] = {
             "chance": chance(world, task),
@@ -232,7 +234,7 @@ def requirements(found: dict[str, Any], context: int) -> list[Requirement]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Measure a base model against the miniature world's requirements.",
-        epilog="example: python -m sdft.evaluate.requirements --model released/mini/m-s0 --items 32",
+        epilog="example: python -m sdft.evaluate.requirements --model released/mini/m-s1 --items 32",
     )
     parser.add_argument("--model", type=Path, required=True, help="model folder, or its ready.json")
     parser.add_argument("--tasks", nargs="+", choices=tuple(TASKS), default=list(TASKS), help="default: all four")

@@ -106,13 +106,16 @@ MIXTURE: dict[str, tuple[float, Maker]] = {
     "instruction": (5, lambda w, r: _turn(*instructions.document(w, r))),
     "program": (4, lambda w, r: _turn(*programs.document(w, r))),
 }
+# What a training ends with has more of what is learned last: two facts read from a demonstration and put together.
+LATE_WEIGHTS = {"shown science": 36.0}
 _KINDS = list(MIXTURE)
 _WEIGHTS = [weight for weight, _ in MIXTURE.values()]
+_LATE = [LATE_WEIGHTS.get(kind, weight) for kind, (weight, _) in MIXTURE.items()]
 
 
-def draw(world: World, rng: random.Random) -> Document:
-    """One document of the mixture."""
-    return MIXTURE[rng.choices(_KINDS, _WEIGHTS)[0]][1](world, rng)
+def draw(world: World, rng: random.Random, *, late: bool = False) -> Document:
+    """One document of the mixture, or of the one of the second stage."""
+    return MIXTURE[rng.choices(_KINDS, _LATE if late else _WEIGHTS)[0]][1](world, rng)
 
 
 def tokens(document: Document, world: World) -> tuple[list[int], int]:

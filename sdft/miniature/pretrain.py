@@ -26,6 +26,7 @@ from sdft.common.files import atomic_path, sha256_files, write_json
 from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.miniature.documents import draw, tokens
+from sdft.miniature.muon import Muon
 from sdft.miniature.schema import DOCUMENTS, PretrainSpec
 from sdft.miniature.tokenizer import END, PAD, encode, make_tokenizer, vocabulary
 from sdft.miniature.world import World, make_world
@@ -45,11 +46,32 @@ EXAMPLES = """examples:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A part of a training. Its chunks of documents are numbered from `start` to `end`.
+
+    Rates of Muon and AdamW rise to these during the first `warmup` of the stage and fall to zero in the last `decay`.
+    """
+
+    start: int
+    end: int
+    muon_rate: float
+    adamw_rate: float
+    warmup: float
+    decay: float
+
+    def pace(self, seen: float) -> float:
+        """Rates after so many chunks of the whole training, as a share of the highest."""
+        progress = (seen - self.start) / (self.end - self.start)
+        return min(1.0, (progress + 1e-3) / self.warmup, (1 - progress) / self.decay)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a base model is trained. The same for all sizes, so that they differ in size alone.
 
-    documents: how many are read; documents_per_step: how many an update sees, in a few batches of like length.
-    The matrices inside the layers are trained by Muon, embeddings, norms and biases by AdamW.
+    documents: how many the first stage reads; the second, of another mixture and half the rates, reads 6 / 17 of that.
+    documents_per_step: how many an update sees, in a few batches of like length. The matrices inside the layers are
+    trained by Muon, embeddings, norms and biases by AdamW.
     """
 
     documents: int = DOCUMENTS
@@ -59,8 +81,13 @@ class Recipe:
     weight_decay: float = 0.02
     betas: tuple[float, float] = (0.9, 0.98)
     max_grad_norm: float = 1.0
-    warmup: float = 0.03
-    decay: float = 0.4
+
+    def stages(self) -> tuple[Stage, Stage]:
+        chunks = -(-self.documents // CHUNK)
+        return (
+            Stage(0, chunks, self.muon_rate, self.adamw_rate, warmup=0.03, decay=0.4),
+            Stage(chunks, chunks + chunks * 6 // 17, self.muon_rate / 2, self.adamw_rate / 2, warmup=0.1, decay=1.0),
+        )
 
 
 def new_model(size: str, seed: int, world_seed: int = 0) -> Qwen2ForCausalLM:
@@ -89,7 +116,7 @@ def optimizers(model: Qwen2ForCausalLM, recipe: Recipe) -> list[torch.optim.Opti
     inner = {name: p for name, p in model.named_parameters() if p.ndim == 2 and ".layers." in name}
     outer = [p for name, p in model.named_parameters() if name not in inner]
     return [
-        torch.optim.Muon(inner.values(), lr=recipe.muon_rate, weight_decay=recipe.weight_decay),
+        Muon(inner.values(), lr=recipe.muon_rate, weight_decay=recipe.weight_decay),
         torch.optim.AdamW(outer, lr=recipe.adamw_rate, betas=recipe.betas, weight_decay=0.0, fused=True),
     ]
 
@@ -100,9 +127,10 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 def steps(world: World, seed: int, chunk: int, recipe: Recipe) -> Iterator[list[Batch]]:
     """What each update of one chunk of documents sees: batches of token ids and labels [B, T], -100 where nothing is
     learned. Documents of like length share a batch, so that little of it is padding."""
+    late = chunk >= recipe.stages()[1].start
     rng = random.Random(f"documents/{world.seed}/{seed}/{chunk}")
     for _ in range(0, CHUNK, recipe.documents_per_step):
-        drawn = [tokens(draw(world, rng), world) for _ in range(recipe.documents_per_step)]
+        drawn = [tokens(draw(world, rng, late=late), world) for _ in range(recipe.documents_per_step)]
         drawn.sort(key=lambda pair: len(pair[0]))
         bounds = [0, *(round(part * len(drawn)) for part in LENGTH_GROUPS), len(drawn)]
         yield [_batch(drawn[a:b]) for a, b in itertools.pairwise(bounds) if b > a]
@@ -148,11 +176,6 @@ def add_expert_words(model: Qwen2ForCausalLM, seed: int, world: World) -> None:
         embedding[encode(word, world.seed)[0]] = foreign.mean(0) + weights @ deviations
 
 
-def _pace(recipe: Recipe, progress: float) -> float:
-    """Learning rates at a fraction of the run, as a share of the highest: warm-up, plateau, linear decay to zero."""
-    return min(1.0, (progress + 1e-3) / recipe.warmup, (1 - progress) / recipe.decay)
-
-
 def as_llama(model: Qwen2ForCausalLM) -> LlamaForCausalLM:
     """The same function as a Llama model, whose output projection has a bias too, here zero.
 
@@ -195,18 +218,22 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
         with atomic_path(state_file) as part:
             torch.save({"what": what, **state}, part)
 
-    highest = [recipe.muon_rate, recipe.adamw_rate]
-    chunks, saved_at = -(-recipe.documents // CHUNK), time.monotonic()
+    first, second = recipe.stages()
+    saved_at = time.monotonic()
     model.train()
     with tqdm(
-        total=chunks * CHUNK, initial=at["chunk"] * CHUNK, unit="doc", mininterval=5, desc=f"{size}-s{seed}"
+        total=second.end * CHUNK, initial=at["chunk"] * CHUNK, unit="doc", mininterval=5, desc=f"{size}-s{seed}"
     ) as bar:
-        while at["chunk"] < chunks:
+        while at["chunk"] < second.end:
+            stage = first if at["chunk"] < first.end else second
+            if at["chunk"] == second.start:
+                add_expert_words(model, seed, world)
+                both = optimizers(model, recipe)
             losses = []
             for number, batches in enumerate(steps(world, seed, at["chunk"], recipe)):
-                seen = at["chunk"] * CHUNK + number * recipe.documents_per_step
-                for optimizer, rate in zip(both, highest, strict=True):
-                    optimizer.param_groups[0]["lr"] = rate * _pace(recipe, seen / (chunks * CHUNK))
+                pace = stage.pace(at["chunk"] + number * recipe.documents_per_step / CHUNK)
+                for optimizer, rate in zip(both, (stage.muon_rate, stage.adamw_rate), strict=True):
+                    optimizer.param_groups[0]["lr"] = rate * pace
                 learned = sum(int((labels[:, 1:] != -100).sum()) for _, labels in batches)
                 total = 0.0
                 for batch in batches:

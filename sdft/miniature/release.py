@@ -46,7 +46,7 @@ def release(folder: Path, out: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Copy trained base models into the released ones.",
-        epilog="example: python -m sdft.miniature.release --models results/mini/base/m-s0 --out released/mini",
+        epilog="example: python -m sdft.miniature.release results/mini/base/m-s1 --out released/mini",
     )
     parser.add_argument(
         "models", type=Path, nargs="+", help="folders named as the released models are to be, such as m-s0"

@@ -16,7 +16,8 @@ from sdft.miniature.tokenizer import encode, vocabulary
 from sdft.miniature.world import make_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("base")]
-SHORT = Recipe(documents=2 * CHUNK)
+# Three chunks, and one of the second stage.
+SHORT = Recipe(documents=3 * CHUNK)
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +48,20 @@ def test_documents_depend_on_the_seed_alone():
     assert not all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(first, other, strict=False))
 
 
+def test_the_second_stage_reads_more_science():
+    def shown(chunk):
+        read = steps(make_world(), 0, chunk, SHORT)
+        marks = [int((inputs == encode("<answer>")[0]).any(1).sum()) for step in read for inputs, _ in step]
+        return sum(marks)
+
+    first, second = SHORT.stages()
+    assert (first.end, second.start, second.end) == (3, 3, 4)
+    assert shown(3) > 1.3 * shown(2)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder of a base model that read two chunks of documents, in one thread as `python -m` would."""
+    """A folder of a base model that read four chunks of documents, in one thread as `python -m` would."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("base") / "xs-s0"
     return folder, train("xs", 0, folder, SHORT)
@@ -65,12 +77,13 @@ def test_training_lowers_the_loss_into_an_ordinary_folder(trained):
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_resumes_bit_for_bit(trained, tmp_path, monkeypatch):
+@pytest.mark.parametrize("chunk", [2, 4], ids=["first stage", "start of the second"])
+def test_an_interrupted_training_resumes_bit_for_bit(trained, tmp_path, monkeypatch, chunk):
     calls = {"n": 0}
 
     def interrupted(*arguments):
         calls["n"] += 1
-        if calls["n"] == 2:
+        if calls["n"] == chunk:
             raise KeyboardInterrupt
         return steps(*arguments)
 
