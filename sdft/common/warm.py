@@ -33,7 +33,8 @@ HEADER = struct.Struct("!Q")
 
 def stamp() -> str:
     """Digest of what is served: the interpreter, its libraries, and every file of the package by size and time."""
-    seen = [sys.executable, sys.version, sys.prefix, str(PACKAGE)]
+    # Snakemake's first line may name the interpreter python3 where a step is started as python.
+    seen = [os.path.realpath(sys.executable), sys.version, os.path.realpath(sys.prefix), str(PACKAGE)]
     for folder, folders, files in os.walk(PACKAGE):
         folders[:] = sorted(set(folders) - {"__pycache__"})
         for name in sorted(files):

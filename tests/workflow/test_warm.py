@@ -65,9 +65,9 @@ def until(happened):
         time.sleep(0.01)
 
 
-def start(checkout, *arguments, **environment):
+def start(checkout, *arguments, python=sys.executable, **environment):
     return subprocess.Popen(
-        [sys.executable, "-m", "sdft.learning.probe", *arguments],
+        [python, "-m", "sdft.learning.probe", *arguments],
         cwd=checkout,
         env=os.environ | {"SDFT_WARM": str(checkout / "socket")} | environment,
         stdout=subprocess.PIPE,
@@ -89,6 +89,13 @@ def test_a_step_runs_in_the_parent_as_in_a_process_of_its_own(checkout, parent):
         found.append([out.split(" ", 2)[2], err, process.returncode])
         assert (int(out.split()[1]) == parent.pid) == bool(warm)
     assert found[0] == found[1] == [f"{checkout} ['--given', 'a b'] red\n", "said to stderr\n", 7]
+
+
+@pytest.mark.parametrize("name", ["python", "python3", f"python3.{sys.version_info.minor}"])
+def test_every_name_of_the_interpreter_is_served(checkout, parent, name):
+    process = start(checkout, python=str(Path(sys.executable).with_name(name)))
+    assert who(process) == parent.pid
+    process.communicate()
 
 
 def test_changed_code_is_not_served(checkout, parent):
