@@ -81,6 +81,15 @@ class TrainingSettings(Strict):
         return self
 
     @model_validator(mode="after")
+    def _some_token_is_learned(self) -> TrainingSettings:
+        if self.skip_tokens >= self.max_new_tokens:
+            raise ValueError(
+                f"skip_tokens: {self.skip_tokens} leaves no token of a completion of at most {self.max_new_tokens} "
+                "(max_new_tokens) to learn from; make it smaller"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _adapters_are_possible(self) -> TrainingSettings:
         if self.lora_rank and self.rollout_engine == "vllm":
             raise ValueError(

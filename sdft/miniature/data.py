@@ -37,6 +37,8 @@ BENCHMARKS = {
     "winogrande": winograd,
 }
 PARTS = (*TASKS, "general", "benchmarks")
+# The world has no further general prompt when so many draws in a row gave known ones.
+MOST_KNOWN = 5000
 ARTICLES_PER_LAND = 4
 EXAMPLES = """examples:
   python -m sdft.miniature.data --out /tmp/world --task tooluse --train 64
@@ -53,7 +55,12 @@ class Size:
     test: int = 256
 
 
-SIZES = {"science": Size(32, 240, 64, 192), "tooluse": Size(48), "medical": Size(64), "knowledge": Size(128)}
+SIZES = {
+    "science": Size(24, 128, 48, 96),
+    "tooluse": Size(32),
+    "medical": Size(32, test=192),
+    "knowledge": Size(128),
+}
 
 
 def chance(world: World, task: str) -> float:
@@ -141,33 +148,44 @@ def task_records(world: World, task: str, size: Size) -> dict[str, list[Record]]
     return records
 
 
-def general_records(world: World, count: int, benchmark_items: int) -> list[Record]:
-    """Prompts of prior capabilities, for learning from the base model's own responses, that no benchmark asks."""
+def general_questions(world: World, count: int, benchmark_items: int) -> list[str]:
+    """Questions of prior capabilities that no benchmark asks. Raises SdftError when the world has too few."""
     rng = random.Random(f"general/{world.seed}")
     spare = facts.questions(world, benchmark_items) + truth.questions(world, benchmark_items)
     rng.shuffle(spare)
     questions = dict.fromkeys(spare[: count // 3])
-    for _ in range(100 * count):
-        if len(questions) >= count:
-            break
+    known = 0
+    while len(questions) < count:
+        before = len(questions)
         questions[rng.choice((instructions, programs)).document(world, rng)[0]] = None
-    if len(questions) < count:
-        raise SdftError(f"the world has fewer than {count} general prompts; ask for fewer.")
-    asked = rng.sample(list(questions), count)
-    turns = [[{"role": "user", "content": text}] for text in asked]
+        known = known + 1 if len(questions) == before else 0
+        if known == MOST_KNOWN:
+            raise SdftError(f"the world has fewer than {count} general prompts; lower data.general_prompts.")
+    return rng.sample(list(questions), count)
+
+
+def general_records(world: World, count: int, benchmark_items: int) -> list[Record]:
+    """Prompts of prior capabilities, for learning from the base model's own responses, that no benchmark asks."""
+    turns = [[{"role": "user", "content": text}] for text in general_questions(world, count, benchmark_items)]
     return [
         Record(f"general-{i:04d}", turn, meta={"prompt_tokens": _length(world, turn)}) for i, turn in enumerate(turns)
     ]
 
 
-def benchmark_rows(world: World, name: str, count: int) -> list[dict]:
-    """Items of one prior benchmark: the rendered prompt, then choices and gold, a check, or tests of a program."""
+def benchmark_questions(world: World, name: str, count: int) -> list[dict]:
+    """Items of one prior benchmark. Raises SdftError when the world has too few."""
     try:
         items = BENCHMARKS[name].items(world, random.Random(f"benchmark {name}/{world.seed}"), count)
     except ValueError:
         items = []
     if len(items) != count:
         raise SdftError(f"the world has too few questions for {count} items of {name}; lower data.benchmark_items.")
+    return items
+
+
+def benchmark_rows(world: World, name: str, count: int) -> list[dict]:
+    """Items of one prior benchmark: the rendered prompt, then choices and gold, a check, or tests of a program."""
+    items = benchmark_questions(world, name, count)
     rows = []
     for i, item in enumerate(items):
         prompt = item["prompt"] if "prompt" in item else chat_prompt(item["question"])

@@ -54,16 +54,24 @@ def check_files(config: Config) -> None:
 
 
 def check_sizes(plan: Plan) -> None:
-    """Raise SdftError where the miniature world has too few questions for the sizes of a scale's tasks."""
+    """Raise SdftError where the miniature world has too few questions for the sizes of a scale's tasks, benchmarks and
+    general prompts."""
     data = plan.scale.data
     if not isinstance(data, MiniatureData):
         return
     # Not light.
-    from sdft.miniature.data import SIZES, task_items
+    from sdft.miniature.data import BENCHMARKS, SIZES, benchmark_questions, general_questions, task_items
 
+    world = make_world(data.world_seed)
+    try:
+        for name in BENCHMARKS:
+            benchmark_questions(world, name, data.benchmark_items)
+        general_questions(world, data.general_prompts, data.benchmark_items)
+    except SdftError as error:
+        raise SdftError(f"scales.{plan.name}.data: {error}") from None
     for task, size in data.sizes.items():
         try:
-            task_items(make_world(data.world_seed), task, replace(SIZES[task], **size.model_dump(exclude_none=True)))
+            task_items(world, task, replace(SIZES[task], **size.model_dump(exclude_none=True)))
         except SdftError as error:
             raise SdftError(f"scales.{plan.name}.data.sizes.{task}: {error}") from None
 
