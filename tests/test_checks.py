@@ -51,7 +51,7 @@ MMLU = ["prior", "tasks", "mmlu"]
         ([*STUDIES, "contexts"], ["shard"], ["scales.mini.studies.teacher.contexts", "'shard'", "'shared'"]),
         (["data", "sizes", "science", "symbols"], 1000, ["sizes.science.symbols", "1000", "at most 96"]),
         (["data", "sizes", "knowledge", "symbols"], 193, ["sizes.knowledge.symbols", "193", "at most 192"]),
-        (["data", "world_seed"], 1, ["scales.mini.models", "m-s0", "seed 0", "source: trained"]),
+        (["data", "world_seed"], 1, ["scales.mini.models", "m-s1", "seed 0", "source: trained"]),
         (["models", "path"], "released/nowhere", ["scales.mini.models.path", "released/nowhere", "released/mini"]),
         (["models", "path"], None, ["scales.mini.models", "need path"]),
         (["models", "names"], ["m-s9"], ["scales.mini.models", "'m-s9'", "did you mean 'm-s"]),
@@ -104,7 +104,7 @@ def test_the_papers_scale_is_checked_before_its_first_candidate(root, monkeypatc
 
 
 def test_a_warm_up_that_outlasts_every_candidate_is_refused(values):
-    values["scales"]["mini"]["training"]["warmup_steps"] = 10_000
+    values["scales"]["mini"]["training"] |= {"warmup_steps": 10_000, "warmup_share": None}
     with pytest.raises(SdftError, match=r"scales.mini.arms.sft: on science .* steps, .*warm-up.*set warmup_steps"):
         few_rows(values, "mini")
 

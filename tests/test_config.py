@@ -77,7 +77,7 @@ UNREADY = [
     (
         {"x": {"method": "sft", "grid": GRID, "parent": "sft", "models": ["xs-s0"]}},
         {},
-        ["scales.mini.arms.x", "of seed 0", "xs-s0", "the run of sft, which was trained from m-s0", "the same models"],
+        ["scales.mini.arms.x", "of seed 0", "xs-s0", "the run of sft, which was trained from m-s1", "the same models"],
     ),
     # An average without a rate.
     ({"x": {"method": "sdft", "like": "sft"}}, {}, ["arm x", "the winner of sft has none", "replace.ema_rate"]),
@@ -129,6 +129,8 @@ def test_general_prompts_are_asked_for_by_the_arm_that_trains_on_them(values):
         (["scales", "mini", "data", "sizes", "scienc"], {"train": 1}, ["'science'"]),
         (["scales", "papr"], {}, ["scales.papr", "did you mean 'paper'?", "like_scale"]),
         (["training", "skip_tokens"], -3, ["training.skip_tokens", "-3"]),
+        (["training", "skip_tokens"], 2048, ["training", "skip_tokens: 2048", "max_new_tokens", "smaller"]),
+        (SDFT_SETTINGS, {"skip_tokens": 40}, ["scales.mini.arms.sdft", "skip_tokens: 40", "at most 40"]),
         (["training", "ema_dtype"], "float16", ["training.ema_dtype", "float32"]),
         (["training", "rounding"], "stochastic", ["rounding: stochastic", "all float32", "ema_dtype"]),
         (["scales", "paper", "training", "compute_dtype"], "float32", ["scales.paper", "compute_dtype: bfloat16"]),
@@ -356,7 +358,8 @@ def test_the_command_accepts_the_shipped_configuration(root):
     done = subprocess.run([sys.executable, "-m", "sdft.config"], capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 0, done.stderr
     assert "config.yaml is valid; scale mini" in done.stdout
-    for part in ("m-s0, m-s1, m-s2", "science, tooluse, medical", "sdft (15)", "sequential", "runs     367"):
+    models = "m-s1, m-s2, m-s4, m-s6"
+    for part in (models, "science, tooluse, medical", "sdft (18)", "sequential", "runs     866"):
         assert part in done.stdout
 
 

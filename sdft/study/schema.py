@@ -231,7 +231,7 @@ class Scale(Strict):
     notice: str = "A scale of its own: its numbers are not the paper's."
     incomparable: str = "a scale of its own, not the paper's study"
 
-    seeds: Seeds | None = None
+    seeds: Seeds = [0, 1, 2]
     sweep_seeds: Seeds | None = None
     tasks: Tasks[TaskName]
     task_epochs: dict[TaskName, Candidates[Positive]] = {}
@@ -406,7 +406,7 @@ class Config(Strict):
     """The whole of config.yaml."""
 
     scale: ScaleName = "mini"
-    seeds: Seeds = [0, 1, 2]
+    seeds: Seeds | None = None
     sweep: Literal["full", "published"] = "full"
     sweep_seed: NonNegative = 0
     keep_sweep_weights: bool = False
@@ -450,14 +450,18 @@ class Config(Strict):
         return self
 
     def seeds_of(self, scale: str) -> list[int]:
-        """The seeds of a scale: its own, or the study's."""
-        own = self.scales[scale].seeds
-        return list(self.seeds if own is None else own)
+        """The seeds of a scale: those that stand above all scales, or its own."""
+        return list(self.scales[scale].seeds if self.seeds is None else self.seeds)
 
     def sweep_seeds_of(self, scale: str) -> list[int]:
-        """The seeds with which a scale's candidates are trained: its own, or the study's one."""
+        """The seeds with which a scale's candidates are trained: its own, or the study's one.
+
+        Of a scale's own, those count that are among its seeds, which a start may make fewer; where none is, all do.
+        """
         own = self.scales[scale].sweep_seeds
-        return [self.sweep_seed] if own is None else list(own)
+        if own is None:
+            return [self.sweep_seed]
+        return [seed for seed in own if seed in self.seeds_of(scale)] or list(own)
 
     def settings_of(self, scale: str, arm: str | None = None) -> TrainingSettings:
         """Training settings of a scale, or of one of its arms: the study's, then the scale's, then the arm's own."""

@@ -35,6 +35,7 @@ def test_a_dry_run_of_table_5_is_complete_and_quick(root, against_its_start):
     counted = jobs(done.stdout + done.stderr)
     plan = Plan(load_config(root / "config.yaml"), "mini")
     candidates = len(plan.tasks) * sum(len(plan.hyperparameters(arm)) for arm in plan.arms)
+    candidates *= len(plan.config.sweep_seeds_of("mini"))
     finals = len(plan.tasks) * len(plan.arms) * len(plan.seeds)
     assert counted["candidate"] == candidates
     assert counted["select"] == len(plan.tasks) * len(plan.arms)

@@ -139,7 +139,7 @@ def test_a_run_that_the_plan_lacks_is_refused_by_its_name(plan):
 def test_base_models_are_matched_with_the_scale_that_has_them(config):
     released, hub = (steps.sources.model_scales(config, *origins) for origins in (("released",), ("hub",)))
     path = "{}/base/{}/ready.json"
-    assert re.match(rf"(?:{released})/", path.format("mini", "m-s0"))
+    assert re.match(rf"(?:{released})/", path.format("mini", "m-s1"))
     assert not re.match(rf"(?:{released})/", path.format("paper", "Qwen2.5-7B-Instruct"))
     assert re.match(rf"(?:{hub})/", path.format("paper", "Qwen2.5-7B-Instruct"))
 
