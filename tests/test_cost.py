@@ -48,6 +48,7 @@ def test_every_job_of_the_study_is_counted_once_and_after_what_it_needs(plan):
         seen.add(job.output)
 
 
+@pytest.mark.slow
 def test_a_target_counts_what_is_behind_it_and_no_more(plan):
     table2, figure5, table5 = (jobs(plan, name) for name in ("table2", "figure5", "table5"))
     assert {job.model for job in table2} == {"Olmo-3-7B-Think"}
@@ -131,6 +132,7 @@ def test_without_measurements_the_forecast_is_a_declared_assumption():
     assert found.error == assumed["factor"] - 1
 
 
+@pytest.mark.slow
 def test_what_was_measured_replaces_the_assumption_and_what_is_done_costs_nothing_more(plan, tmp_path):
     before, _ = forecast(plan)
     for run in plan.candidates("science", "sft")[:4]:
@@ -179,6 +181,7 @@ def test_finished_runs_of_another_plan_are_measurements_too(plan, tmp_path):
     assert fits["dft"].n == 0
 
 
+@pytest.mark.slow
 def test_three_finished_runs_replace_the_constants_of_their_phases_in_every_other_run(plan, tmp_path):
     before = {job.output: job for job in jobs(plan)}
     runs = plan.candidates("science", "sdft")[:3]
@@ -265,6 +268,7 @@ def test_memory_follows_the_arithmetic_of_the_choices():
     assert total(**low, teacher="base") == pytest.approx(official)
 
 
+@pytest.mark.slow
 def test_a_start_above_the_budget_is_refused_with_the_figure_and_the_key(root, tmp_path):
     text = (root / "config.yaml").read_text().replace("device_hours: null", "device_hours: 1")
     (tmp_path / "config.yaml").write_text(text)

@@ -48,6 +48,7 @@ def test_every_check_passes_at_tiny_size_without_the_packages_that_gpu_machines_
     assert sum(line.startswith('{"name"') for line in text.splitlines()) == len(found)
 
 
+@pytest.mark.slow
 def test_the_loop_trains_and_continues_after_a_signal(tmp_path):
     from benchmarks.contact.bench import PAPER, Bench
     from benchmarks.contact.files import loop

@@ -63,6 +63,7 @@ def test_its_files_are_recorded_where_they_lie(folder, tmp_path):
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(found.sha256)
 
 
+@pytest.mark.slow
 def test_the_forecast_knows_its_size_from_its_files(root, folder):
     size = read_size(folder)
     model = load_model(folder)

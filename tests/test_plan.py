@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from sdft.common.errors import SdftError
@@ -34,7 +36,8 @@ def names(plan):
 def test_every_run_has_a_name_of_its_own_and_can_be_found(values):
     plan = plan_of(values)
     grids = {name: len(plan.hyperparameters(name)) for name in plan.arms}
-    expected = len(plan.tasks) * (sum(grids.values()) + len(plan.arms) * len(plan.seeds))
+    candidates = sum(grids.values()) * len(plan.config.sweep_seeds_of("mini"))
+    expected = len(plan.tasks) * (candidates + len(plan.arms) * len(plan.seeds))
     assert len(names(plan)) == expected
     for name in names(plan):
         assert plan.find(name).id == name
@@ -43,10 +46,10 @@ def test_every_run_has_a_name_of_its_own_and_can_be_found(values):
 def test_candidates_are_the_product_of_the_grid(values):
     plan = plan_of(values)
     grid = plan.arm("sdft").grid
-    assert len(plan.candidates("science", "sdft")) == len(grid.learning_rate) * len(grid.ema_rate) * len(
-        grid.epochs
-    ) * len(grid.batch_size)
-    assert all(run.seed == plan.config.sweep_seed for run in plan.candidates("science", "sdft"))
+    lists = (grid.learning_rate, grid.ema_rate, grid.epochs, grid.batch_size)
+    candidates = plan.candidates("science", "sdft")
+    assert len(candidates) == math.prod(len(values) for values in lists) * len(plan.config.sweep_seeds_of("mini"))
+    assert {run.seed for run in candidates} == {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,7 @@ def test_with_fewer_tasks_the_plan_still_has_every_run_that_a_table_or_figure_na
         assert run.selected is None or run.selected in swept
 
 
+@pytest.mark.slow
 def test_figures_along_training_have_runs_that_keep_snapshots_and_equal_points(values):
     plan = plan_of(values)
     for name in ("figure3", "figure6", "figure8"):
@@ -159,7 +163,7 @@ def test_figures_along_training_have_runs_that_keep_snapshots_and_equal_points(v
 
 def test_tables_of_sweeps_know_the_epochs_of_every_task(values):
     lines = {line.method: line.task_epochs for line in exhibit(plan_of(values), "table3").sweeps}
-    assert lines["sft"] == lines["sdft"] == {"science": [10]}
+    assert lines["sft"] == lines["sdft"] == {"science": [10, 20]}
     assert lines["sft_reinvoke"] == {}
 
 
@@ -197,6 +201,7 @@ def test_arms_that_show_a_measured_demonstration_in_different_templates_are_refu
         plan_of(values)
 
 
+@pytest.mark.slow
 def test_the_forecast_reads_rollouts_of_the_arms_that_sample(values):
     before = {job.output: job.units for job in jobs(plan_of(values), "table5")}
     values["scales"]["mini"]["arms"]["sft"]["settings"] = {"max_new_tokens": 4, "rollout_engine": "vllm"}
@@ -206,7 +211,7 @@ def test_the_forecast_reads_rollouts_of_the_arms_that_sample(values):
     assert {units for output, units in renamed.items() if "/sdft/" in output} == {
         units for output, units in before.items() if "/sdft/" in output
     }
-    assert rollout_engine(plan, "m-s0") == "transformers"
+    assert rollout_engine(plan, "m-s1") == "transformers"
     values["scales"]["mini"]["arms"]["sdft"]["settings"] = {"rollout_engine": "vllm"}
-    assert rollout_engine(plan_of(values), "m-s0") == "vllm"
+    assert rollout_engine(plan_of(values), "m-s1") == "vllm"
     assert rollout_engine(plan_of(values), "l-s0") == "transformers"

@@ -65,6 +65,7 @@ def test_memory_holds_a_checkpoint_and_grows_with_failures_alone(plan, tmp_path,
     assert steps.requests.training_memory(plan, run.id, 3) == 120000
 
 
+@pytest.mark.slow
 def test_a_site_bounds_the_time_and_a_small_scale_asks_for_little(plan, monkeypatch):
     run = max(plan.runs(), key=lambda run: steps.requests.training_minutes(plan, run.id))
     assert steps.requests.training_minutes(plan, run.id) > 120

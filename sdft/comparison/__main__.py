@@ -17,7 +17,7 @@ prompt and completion, or messages; a demonstration beside a completion is what 
 an interrupted command continues it, and repeating a finished one only writes the page again."""
 
 EXAMPLES = """examples:
-  python -m sdft compare --model released/mini/m-s0 --train my.jsonl --methods sft,sdft --out results/mine
+  python -m sdft compare --model released/mini/m-s1 --train my.jsonl --methods sft,sdft --out results/mine
   python -m sdft compare --model Qwen/Qwen2.5-1.5B-Instruct --train my.jsonl --test test.jsonl --lora 32 \\
       --scorer contains --forgetting hellaswag winogrande --out results/mine
   python -m sdft compare --model DIR --train my.jsonl --scorer scorers:score --learning-rate 1e-5 3e-5 --out DIR

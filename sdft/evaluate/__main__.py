@@ -39,10 +39,10 @@ that it has finished (kept in OUT/state); where only a scorer has changed, the k
 prior benchmarks which generate programs run them."""
 
 EXAMPLES = """examples:
-  python -m sdft.evaluate --model results/mini/base/m-s0 --task science --out /tmp/scores
-  python -m sdft.evaluate --model results/mini/base/m-s0 --task tooluse medical --benchmarks all --out /tmp/scores
-  python -m sdft.evaluate --model results/mini/base/m-s0 --task knowledge knowledge_ood --out /tmp/scores
-  python -m sdft.evaluate --model results/mini/base/m-s0 --task tooluse --context shared --out /tmp/teacher
+  python -m sdft.evaluate --model results/mini/base/m-s1 --task science --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/m-s1 --task tooluse medical --benchmarks all --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/m-s1 --task knowledge knowledge_ood --out /tmp/scores
+  python -m sdft.evaluate --model results/mini/base/m-s1 --task tooluse --context shared --out /tmp/teacher
   python -m sdft.evaluate --model Qwen2.5-7B-Instruct/ --task tooluse --data eval_data/ --out /tmp/scores
   python -m sdft.evaluate --model DIR --task mine --data test.jsonl --scorer exact_match --out /tmp/scores
 """

@@ -46,9 +46,9 @@ interrupted command continues it (what is done so far lies in OUT.state), repeat
 definition: """
 
 EXAMPLES = """examples:
-  python -m sdft.evaluate.distance --model results/mini/runs/table5/RUN/model.json --base results/mini/base/m-s0 \\
+  python -m sdft.evaluate.distance --model results/mini/runs/table5/RUN/model.json --base results/mini/base/m-s1 \\
     --task tooluse --data results/mini/data/tooluse/test.jsonl --max-new-tokens 64 --out /tmp/sft.json
-  python -m sdft.evaluate.distance --model results/mini/base/m-s0 --base results/mini/base/m-s0 \\
+  python -m sdft.evaluate.distance --model results/mini/base/m-s1 --base results/mini/base/m-s1 \\
     --context shared --task tooluse --data results/mini/data/tooluse/test.jsonl --out /tmp/teacher.json
 """
 

@@ -30,7 +30,7 @@ DESCRIPTION = """Sample responses of one model and estimate pass@k, the chance t
 is done so far lies in OUT.state), repeating a finished one does nothing."""
 
 EXAMPLES = """example:
-  python -m sdft.evaluate.passk --model results/mini/base/m-s0 --task science \\
+  python -m sdft.evaluate.passk --model results/mini/base/m-s1 --task science \\
     --data results/mini/data/science/test.jsonl --limit 32 --batch-size 512 --max-new-tokens 64 --out /tmp/passk.json
 """
 

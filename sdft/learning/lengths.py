@@ -25,7 +25,7 @@ from sdft.study.specs import LengthsSpec
 # Lengths that are counted beside the study's own: the limits of TRL's defaults and of the official code.
 MARKS = (512, 1024, 2048)
 EXAMPLES = """examples:
-  python -m sdft.learning.lengths --model results/mini/base/m-s0 --data results/mini/data/tooluse \\
+  python -m sdft.learning.lengths --model results/mini/base/m-s1 --data results/mini/data/tooluse \\
     --demonstration shared --settings '{"max_new_tokens": 40}' --out /tmp/lengths.json
 """
 

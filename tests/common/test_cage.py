@@ -229,6 +229,7 @@ def test_a_warden_that_is_killed_is_replaced_once(mode, monkeypatch):
     assert run("pass", mode=mode).passed
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_evaluation_that_started_them():
     code = (
         "import os, threading\nfrom sdft.common import cage\n"

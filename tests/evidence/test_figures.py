@@ -137,6 +137,7 @@ def test_the_teaser_averages_over_the_tasks(paper_like, style, tmp_path):
     assert [entry["method"] for entry in numbers["paper"]] == ["base", "sft", "dft", "sft_reinvoke", "sdft"]
 
 
+@pytest.mark.slow
 def test_candidates_stand_where_the_selection_has_them_and_stale_values_are_named(tmp_path, style):
     plan = make_world(tmp_path, items=20, prior_items=10)
     path = sorted(tmp_path.glob("selected/science/sft.json"))[0]

@@ -114,6 +114,7 @@ def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeyp
     assert "-0" not in reading
 
 
+@pytest.mark.slow
 def test_equal_methods_show_no_difference_and_opposite_ones_are_against_the_paper(tmp_path, tabulate):
     equal = {**PAPER_LIKE, "sdft": PAPER_LIKE["sft"], "dft": PAPER_LIKE["sft"], "sft_reinvoke": PAPER_LIKE["sft"]}
     verdict = tabulate(make_world(tmp_path / "equal", equal), tmp_path / "equal/t")

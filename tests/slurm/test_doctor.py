@@ -99,6 +99,7 @@ def test_memory_grows_no_further_than_the_largest_node(monkeypatch, reserved, bo
     assert again == finding
 
 
+@pytest.mark.slow
 def test_a_partition_of_short_jobs_gets_a_bound_for_their_time(monkeypatch):
     monkeypatch.delenv("SDFT_SLURM_PARTITION", raising=False)
     doctor = Played((("sinfo", "%P"), Answer(0, "gpu*|2:00:00|gpu:h200:8", "")))
@@ -124,6 +125,7 @@ def test_an_account_that_is_needed_is_named(monkeypatch):
     assert "export SDFT_SLURM_ACCOUNT=astro" in finding.remedy
 
 
+@pytest.mark.slow
 def test_a_partition_with_a_short_limit_shortens_the_jobs(monkeypatch):
     monkeypatch.delenv("SDFT_SLURM_PARTITION", raising=False)
     doctor = Played((("sinfo", "%P"), Answer(0, "cpu*|7-00:00:00|(null)\ngpu|12:00:00|gpu:h200:4", "")))
@@ -172,6 +174,7 @@ def probed(monkeypatch, folder):
     return [finding.message for finding in findings(doctor, title)]
 
 
+@pytest.mark.slow
 def test_the_probe_sees_whether_locks_are_shared(monkeypatch, tmp_path):
     found = probed(monkeypatch, tmp_path)
     assert any("sees this folder" in message for message in found)
