@@ -97,10 +97,21 @@ def test_a_scale_without_the_arms_of_a_table_plans_the_others(root):
     assert mutations.refusal(mutations.of_values(values, root / "config"), ["mine"]) is None
 
 
-def test_a_scale_with_more_questions_than_its_world_has_is_refused(root, tmp_path):
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("sizes: {medical: {test: 256000}}", "data.sizes.medical: the world has too few distinct questions"),
+        (
+            "benchmark_items: 900",
+            "data: the world has too few questions for 900 items of .*; lower data.benchmark_items",
+        ),
+        ("general_prompts: 90000", "data: the world has fewer than 90000 general prompts; lower data.general_prompts"),
+    ],
+)
+def test_a_scale_with_more_questions_than_its_world_has_is_refused(root, tmp_path, data, words):
     from sdft.config import main
 
     path = tmp_path / "config.yaml"
-    path.write_text("scale: smoke\nscales: {smoke: {data: {sizes: {medical: {test: 256000}}}}}\n", encoding="utf-8")
-    with pytest.raises(SdftError, match=r"scales.smoke.data.sizes.medical: the world has too few distinct questions"):
+    path.write_text(f"scale: smoke\nscales: {{smoke: {{data: {{{data}}}}}}}\n", encoding="utf-8")
+    with pytest.raises(SdftError, match=f"scales.smoke.{words}"):
         main([str(path)])

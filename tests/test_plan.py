@@ -43,6 +43,14 @@ def test_every_run_has_a_name_of_its_own_and_can_be_found(values):
         assert plan.find(name).id == name
 
 
+@pytest.mark.parametrize(("seeds", "sweep"), [([1], [1]), ([0, 5], [0]), (None, [0, 1])])
+def test_seeds_above_the_scales_stand_in_the_place_of_a_scale_s_own(values, seeds, sweep):
+    own = values["scales"]["mini"]["seeds"]
+    plan = plan_of(values | {"seeds": seeds, "sweep_seed": sweep[0]})
+    assert plan.seeds == (seeds or own)
+    assert {run.seed for run in plan.candidates("science", "sdft")} == set(sweep)
+
+
 def test_candidates_are_the_product_of_the_grid(values):
     plan = plan_of(values)
     grid = plan.arm("sdft").grid
