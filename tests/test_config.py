@@ -358,8 +358,8 @@ def test_the_command_accepts_the_shipped_configuration(root):
     done = subprocess.run([sys.executable, "-m", "sdft.config"], capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 0, done.stderr
     assert "config.yaml is valid; scale mini" in done.stdout
-    models = "m-s1, m-s2, m-s4, m-s6"
-    for part in (models, "science, tooluse, medical", "sdft (18)", "sequential", "runs     866"):
+    models = "m-s1, m-s2, m-s4, m-s6, m-s7"
+    for part in (models, "science, tooluse, medical", "sdft (18)", "sequential", "runs     806"):
         assert part in done.stdout
 
 
