@@ -48,7 +48,15 @@ def test_seeds_above_the_scales_stand_in_the_place_of_a_scale_s_own(values, seed
     own = values["scales"]["mini"]["seeds"]
     plan = plan_of(values | {"seeds": seeds, "sweep_seed": sweep[0]})
     assert plan.seeds == (seeds or own)
+    assert plan.study_seeds("sequential") == (seeds or values["scales"]["mini"]["studies"]["sequential"]["seeds"])
     assert {run.seed for run in plan.candidates("science", "sdft")} == set(sweep)
+
+
+def test_a_study_of_some_of_the_seeds_starts_from_the_same_base_models(values):
+    values["scales"]["mini"]["studies"]["sequential"]["seeds"] = [5, 1]
+    plan = plan_of(values)
+    for run in plan.stages("sdft.seq", ["tooluse", "science"], 5):
+        assert run.base == plan.base_of(5) == plan.base_of(0) != plan.base_of(1)
 
 
 def test_candidates_are_the_product_of_the_grid(values):

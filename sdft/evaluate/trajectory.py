@@ -24,8 +24,9 @@ from sdft.study import rerun
 from sdft.study.specs import TrajectorySpec
 
 DESCRIPTION = """Evaluate every snapshot of a run (settings.snapshots) and its end on the same questions: greedy
-accuracy on new tasks and, with --prior-config, the prior benchmarks. Repeating an interrupted command continues after
-the last finished point (kept in OUT.state), repeating a finished one does nothing."""
+accuracy on new tasks and, with --prior-config, the prior benchmarks. With --context also accuracy at the end with a
+demonstration in the prompt: what the model could teach as SDFT's teacher. Repeating an interrupted command continues
+after the last finished point (kept in OUT.state), repeating a finished one does nothing."""
 
 EXAMPLES = """example:
   python -m sdft.evaluate.trajectory --model results/mini/runs/sequential/RUN/model.json --task tooluse science \\
@@ -67,24 +68,29 @@ def measure(
     model: Any, tokenizer: Any, records: dict[str, list[Record]], decoding: Any, prior: dict[str, Any] | None
 ) -> dict[str, Any]:
     """{"tasks", "prior", "prior_average"} of one loaded model; prior None measures no prior benchmark."""
-    from sdft.evaluate.answers import evaluate_tasks
     from sdft.evaluate.prior import evaluate_prior
 
-    results = evaluate_tasks(model, tokenizer, records, decoding)
     values = {name: result.value for name, result in evaluate_prior(model, tokenizer, prior).items()} if prior else {}
     return {
-        "tasks": {
-            task: {
-                "value": result.value,
-                "n": result.n,
-                "correct": [item["correct"] for item in result.items],
-                "cluster": [item.get("cluster") for item in result.items],
-                "cut": result.metrics["prompt_tokens"]["cut"],
-            }
-            for task, result in results.items()
-        },
+        "tasks": accuracies(model, tokenizer, records, decoding),
         "prior": values,
         "prior_average": sum(values.values()) / len(values) if values else None,
+    }
+
+
+def accuracies(model: Any, tokenizer: Any, records: dict[str, list[Record]], decoding: Any) -> dict[str, Any]:
+    """{task: {"value", "n", "correct", "cluster", "cut"}} of one loaded model."""
+    from sdft.evaluate.answers import evaluate_tasks
+
+    return {
+        task: {
+            "value": result.value,
+            "n": result.n,
+            "correct": [item["correct"] for item in result.items],
+            "cluster": [item.get("cluster") for item in result.items],
+            "cut": result.metrics["prompt_tokens"]["cut"],
+        }
+        for task, result in evaluate_tasks(model, tokenizer, records, decoding).items()
     }
 
 
@@ -95,6 +101,10 @@ def main(arguments: list[str] | None = None) -> None:
     root = Path(options.data_root)
     files = {task: root / task / f"{options.split}.jsonl" for task in options.task}
     records = {task: read_items(task, path, options.limit) for task, path in files.items()}
+    shown = {
+        task: read_items(task, path, options.limit, options.context, options.template)
+        for task, path in (files if options.context else {}).items()
+    }
     prior = prior_config(options.prior_config, root) if options.prior_config else None
     if prior and options.prior_limit:
         prior["limit"] = options.prior_limit
@@ -121,6 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
         **asdict(decoding),
         "tokenizer": tokenizer_files,
         "prior": prior,
+        **({"context": options.context, "template": options.template} if options.context else {}),
     }
     data = {str(path): cli.data_digest(path) for path in files.values()}
     if prior and prior["data_dir"]:
@@ -142,12 +153,16 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{options.model}: point {number + 1} of {len(points)}, step {step}", file=sys.stderr)
             tokenizer = load_tokenizer(options.tokenizer or found.folder)
             model = load_model(found.folder, device, options.dtype)
-            partial.add([{"step": step, "fraction": fraction, **measure(model, tokenizer, records, decoding, prior)}])
+            point = {"step": step, "fraction": fraction, **measure(model, tokenizer, records, decoding, prior)}
+            if shown and number == len(points) - 1:
+                point["in_context"] = accuracies(model, tokenizer, shown, decoding)
+            partial.add([point])
         content = {
             "run": run,
             "split": options.split,
             "limit": options.limit,
             "prior_limit": prior and prior["limit"],
+            **({"context": options.context} if options.context else {}),
             "points": partial.rows,
             "manifest": manifest("trajectory", clock=clock, config=config, inputs={"models": models, "data": data}),
         }

@@ -33,6 +33,7 @@ class Point(Written):
     fraction: Share
     tasks: dict[str, TaskPoint | None] | None = None
     prior_average: Share | None = None
+    in_context: dict[str, TaskPoint] | None = None
 
 
 class Trajectory(Written):

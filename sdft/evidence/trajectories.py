@@ -1,5 +1,7 @@
 """Accuracy along training, from trajectory files: {"points": [{"step", "fraction", "tasks": {task: {"value", "n",
-"correct": [...], "cluster": [...]}}, "prior": {...}, "prior_average"}]}, one file a run, a point a snapshot."""
+"correct": [...], "cluster": [...]}}, "prior": {...}, "prior_average"}]}, one file a run, a point a snapshot.
+
+The last point may have "in_context", of the form of "tasks": accuracy with a demonstration in the prompt."""
 
 from __future__ import annotations
 
@@ -16,11 +18,14 @@ from sdft.statistics import Interval, Outcomes, average_interval
 Reader = Callable[[dict[str, Any]], list[float] | float | None]
 
 
-def task_reader(task: str) -> Reader:
-    """Outcomes of a task at a point: one an item, or the value alone where the items are not kept."""
+def task_reader(task: str, part: str = "tasks") -> Reader:
+    """Outcomes of a task at a point: one an item, or the value alone where the items are not kept.
+
+    part: "tasks", or "in_context" for those with a demonstration in the prompt.
+    """
 
     def read(point: dict[str, Any]) -> list[float] | float | None:
-        record = (point.get("tasks") or {}).get(task)
+        record = (point.get(part) or {}).get(task)
         return None if record is None else record.get("correct") or record["value"]
 
     return read

@@ -110,15 +110,17 @@ class Plan:
         return None if self.scale.studies[study].enabled else "switched off in the configuration"
 
     def study_seeds(self, study: str) -> list[int]:
-        """The seeds of a study's own arms: its own, or the scale's."""
+        """The seeds of a study's own arms: its own, unless seeds stand above all scales, or the scale's."""
         entry = self.scale.studies.get(study)
-        return self.seeds if entry is None or entry.seeds is None else entry.seeds
+        own = None if entry is None or self.config.seeds is not None else entry.seeds
+        return self.seeds if own is None else own
 
     def base_of(self, seed: int, arm: str | None = None) -> str:
-        """The base model of a seed. Seeds in the study's order take the arm's, or the scale's, base models in turn."""
+        """The base model of a seed: the scale's seeds take the scale's base models in turn, and a study's seeds those
+        that its arm has in their place."""
         names, seeds = self.scale.models.names, self.seeds
-        if arm is not None:
-            names, seeds = self.arm(arm).models or names, self.study_seeds(self.study_of(arm))
+        if arm is not None and (own := self.arm(arm).models):
+            names, seeds = own, self.study_seeds(self.study_of(arm))
         return names[seeds.index(seed) % len(names)] if seed in seeds else names[seed % len(names)]
 
     def epochs(self, arm: str, task: str | None) -> list[int]:

@@ -144,9 +144,10 @@ class Study(Strict):
     """One result of the paper beside Table 5, with the arms that only it has.
 
     paper: its place in the paper. share: arms of Table 5 whose runs it uses. orders: task sequences (sequential
-    learning). contexts: demonstrations that the base model is measured with, and split: of the data on which that and
-    the divergence are measured. limit, prior_limit, samples: items and samples of the measures a study takes beside the
-    scores (points along training, pass@k, divergence from the base model).
+    learning). contexts: demonstrations that the base model is measured with (with the first of them also the model of
+    each stage of a sequence), and split: of the data on which that and the divergence are measured. limit, prior_limit,
+    samples: items and samples of the measures a study takes beside the scores (points along training, pass@k,
+    divergence from the base model).
     """
 
     enabled: bool = True

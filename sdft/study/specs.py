@@ -87,8 +87,8 @@ class EvaluateSpec(Drawing, Shown):
     prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)] = "mini"
 
 
-class TrajectorySpec(Drawing):
-    """`python -m sdft.evaluate.trajectory`."""
+class TrajectorySpec(Drawing, Shown):
+    """`python -m sdft.evaluate.trajectory`; what is shown is shown at the end alone, beside the same without it."""
 
     model: Annotated[str, Field(description="the run's model.json")]
     task: Annotated[list[str], Field(description="new tasks", min_length=1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from sdft.common.files import sha256_files, write_json
 from sdft.evaluate import trajectory
 from sdft.evaluate.__main__ import main as evaluate
 from sdft.miniature.data import write_part
-from sdft.records.record import Record, write_records
+from sdft.records.record import Record, read_records, write_records
 
 
 @pytest.fixture
@@ -66,6 +67,22 @@ def test_points_are_what_an_evaluation_of_each_folder_says(run, folder):
             assert (found["value"], found["n"]) == (scores["value"], 3)
             assert sum(found["correct"]) / 3 == found["value"]
         assert (point["prior"], point["prior_average"]) == ({}, None)
+
+
+def test_only_the_end_is_measured_with_a_demonstration_too(run, folder):
+    for task in ("science", "medical"):
+        rows = read_records(folder / task / "test.jsonl")
+        shown = [replace(row, demonstrations={"shared": f"w1 w2 {row.answer}"}) for row in rows]
+        write_records(folder / task / "test.jsonl", shown)
+    plain, taught = run(out="plain.json"), run("--context", "shared", out="taught.json")
+    *before, end = taught["points"]
+    assert not any("in_context" in point for point in (*before, *plain["points"]))
+    for task, found in end["in_context"].items():
+        options = ["--model", folder / "weights", "--task", task, "--data-root", folder, "--context", "shared"]
+        evaluate([str(o) for o in (*options, "--max-new-tokens", 6, "--device", "cpu", "--out", folder / "scores")])
+        assert found["value"] == json.loads((folder / "scores" / f"{task}.json").read_text())["value"]
+    assert set(end.pop("in_context")) == {"science", "medical"}
+    assert taught["points"] == plain["points"]
 
 
 def test_an_interrupted_command_continues(run, monkeypatch):

@@ -80,16 +80,29 @@ class World:
             found.append({"run": name, "base": f"m-s{seed}", "seed": seed, **make(name)})
         return found
 
-    def trajectory(self, name: str, path: dict[str, list[float]], prior: list[float] | None = None) -> str:
+    def accuracies(self, abilities: dict[str, float]) -> dict[str, dict[str, Any]]:
+        found = {task: self.outcomes(task, ability) for task, ability in abilities.items()}
+        return {
+            task: {"value": float(correct.mean()), "n": len(correct), "correct": correct.tolist()}
+            for task, correct in found.items()
+        }
+
+    def trajectory(
+        self,
+        name: str,
+        path: dict[str, list[float]],
+        prior: list[float] | None = None,
+        shown: dict[str, float] | None = None,
+    ) -> str:
+        """A point a value of `path`, by task; shown: abilities at the end with a demonstration in the prompt."""
         steps = len(next(iter(path.values())))
         points = []
         for k in range(steps):
-            tasks = {}
-            for task, abilities in path.items():
-                correct = self.outcomes(task, abilities[k])
-                tasks[task] = {"value": float(correct.mean()), "n": len(correct), "correct": correct.tolist()}
+            tasks = self.accuracies({task: abilities[k] for task, abilities in path.items()})
             point = {"step": 10 * (k + 1), "fraction": (k + 1) / steps, "tasks": tasks, "prior": {}}
             points.append({**point, "prior_average": prior[k] if prior else None})
+        if shown:
+            points[-1]["in_context"] = self.accuracies(shown)
         return self.write(f"trajectory/{name}", {"run": name, "points": points, "manifest": {}})
 
     def passk(self, name: str, ability: float, samples: int = 128) -> str:
@@ -187,10 +200,13 @@ def teacher(world: World) -> list[Path]:
 ORDERS = (("tooluse", "science", "medical"), ("medical", "science", "tooluse"))
 
 
-def sequential(world: World, stages: int = 3, sdft: tuple[float, float] = (0.8, 0.77)) -> list[Path]:
+def sequential(
+    world: World, stages: int = 3, sdft: tuple[float, float] = (0.8, 0.77), taught: float | None = None
+) -> list[Path]:
     """SDFT keeps what it learns; SFT falls below the base model. The last order has only `stages` stages of SFT.
 
-    sdft: what it reaches on a task, and what is left of that after later ones.
+    sdft: what it reaches on a task, and what is left of that after later ones. taught: accuracy of the base model with
+    a demonstration in the prompt, of which every stage takes 0.2.
     """
     start, cells, points = 0.45, [], 4
     for order in ORDERS:
@@ -206,17 +222,29 @@ def sequential(world: World, stages: int = 3, sdft: tuple[float, float] = (0.8, 
                         ends = [lost, lost] if at < stage else [start, start]
                     path[task] = list(np.linspace(*ends, points + 1)[1:])
                 prior = list(np.linspace(0.8 - stage * 0.05, 0.75 - stage * 0.05, points))
+                shown = dict.fromkeys(order, taught - 0.2 * (stage + 1)) if taught else None
                 runs = world.runs(
                     f"{arm}-{'-'.join(order)}-{stage}",
-                    lambda name, path=path, prior=prior: {
+                    lambda name, path=path, prior=prior, shown=shown: {
                         "scores": str(world.root / "absent"),
-                        "trajectory": world.trajectory(name, path, prior),
+                        "trajectory": world.trajectory(name, path, prior, shown),
                     },
                 )
                 method = arm.split(".")[0]
                 cells.append({"task": own, "arm": arm, "method": method, "order": order, "stage": stage, "runs": runs})
     base = world.base(dict.fromkeys(ORDERS[0], start))
-    return [world.plan("figure3", base=base, cells=cells, study="sequential")]
+    contexts = [
+        {
+            "task": task,
+            "context": "shared",
+            "runs": [
+                {"seed": seed, "model": f"m-s{seed}", "scores": world.scores(f"shown-{task}-{seed}", {task: taught})}
+                for seed in world.seeds
+            ],
+        }
+        for task in (ORDERS[0] if taught else ())
+    ]
+    return [world.plan("figure3", base=base, cells=cells, contexts=contexts, study="sequential")]
 
 
 def scaling(world: World) -> list[Path]:

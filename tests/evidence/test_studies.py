@@ -182,6 +182,17 @@ def test_a_sequence_is_normalised_between_base_and_best_and_its_transfers_are_th
     assert found["sequential-sdft-keeps"] == found["sequential-sft-below-base"] == "DIRECTION"
 
 
+def test_what_each_stage_could_teach_stands_beside_what_it_knows(tmp_path):
+    (plan,) = studies.sequential(World(tmp_path, items=200, seeds=(0, 1)), taught=0.9)
+    for panel in figure3.figure3(read_results(plan))["panels"]:
+        for arm in panel["arms"].values():
+            for stage, row in enumerate(arm["in_context"]):
+                assert [cell["mean"] for cell in row] == pytest.approx([90 - 20 * stage] * len(row), abs=10)
+    (plan,) = studies.sequential(World(tmp_path / "plain", items=20, seeds=(0, 1)))
+    panels = figure3.figure3(read_results(plan))["panels"]
+    assert not any(arm["in_context"] for panel in panels for arm in panel["arms"].values())
+
+
 def test_half_a_sequence_is_drawn_as_far_as_it_goes(tmp_path):
     (plan,) = studies.sequential(World(tmp_path, items=20, seeds=(0, 1)), stages=1)
     numbers = figure3.figure3(read_results(plan))

@@ -90,14 +90,16 @@ class Trained:
         self.order = order
         self.cells = stages(results, arm, order)
         self.base = {run.seed: run for run in results.base_cell(order[0]).runs} if results.base else {}
+        shown = {task: results.in_context(task) for task in order}
+        self.shown = {task: {run.seed: run for run in cell.runs} for task, cell in shown.items() if cell}
 
     def _run(self, stage: int, seed: int) -> Run | None:
         cell = self.cells[stage]
         return next((run for run in cell.runs if run.seed == seed), None) if cell else None
 
-    def after(self, stage: int, task: str, seed: int) -> list[float] | float | None:
+    def after(self, stage: int, task: str, seed: int, part: str = "tasks") -> list[float] | float | None:
         run = self._run(stage, seed)
-        return None if run is None else last(run, task_reader(task))
+        return None if run is None else last(run, task_reader(task, part))
 
     @property
     def seeds(self) -> list[int]:
@@ -115,6 +117,18 @@ class Trained:
         own = self.after(0, task, seed)
         count = len(own) if isinstance(own, list) else None
         return None if run is None else base_outcomes(run, task, count)
+
+    def in_context(self, stage: int, task: str, seeds: Sequence[int]) -> dict[str, Any] | None:
+        """Accuracy with a demonstration in the prompt after a stage, -1 for the base model; None where not measured."""
+        if stage < 0:
+            found = [self._base_in_context(task, seed) for seed in seeds]
+        else:
+            found = [self.after(stage, task, seed, "in_context") for seed in seeds]
+        return summary(found, self.runs(seeds), task) if seeds and None not in found else None
+
+    def _base_in_context(self, task: str, seed: int) -> list[float] | float | None:
+        run, own = self.shown.get(task, {}).get(seed), self.after(0, task, seed)
+        return None if run is None else base_outcomes(run, task, len(own) if isinstance(own, list) else None)
 
     def values(self, stage: int, task: str, seeds: Sequence[int]) -> list[list[float] | float]:
         """Outcomes after a stage for each seed; stage -1 is the base model."""
@@ -173,6 +187,9 @@ def _arm_numbers(results: Results, arm: str, order: tuple[str, ...]) -> dict[str
             start = summary(sequence.values(-1, task, runs), sequence.runs(runs), task)
             points[task].insert(0, {"stage": -1, "at": 0.0, "fraction": 0.0, "step": 0, **start, "seeds": runs})
     numbers: dict[str, Any] = {"curves": points, "seeds": seeds, "matrix": None, "transfer": None}
+    # What the model of each stage, from which the next stage's teacher starts, can do with a demonstration before it.
+    shown = [[sequence.in_context(stage, task, seeds) for task in order] for stage in range(-1, len(order))]
+    numbers["in_context"] = shown if any(any(row) for row in shown) else None
     if seeds:
         numbers["matrix"] = [
             [summary(sequence.values(stage, task, seeds), sequence.runs(seeds), task) for task in order]

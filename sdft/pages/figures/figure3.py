@@ -71,8 +71,9 @@ def supplement(results: Results, numbers: dict[str, Any]) -> list[tuple[str, str
             f"The order {_words(panel['order'])}: accuracy along training, raw and normalised; the average of the "
             "prior benchmarks; backward transfer (end minus after the task's own stage), forward transfer (before its "
             "own stage minus base) and forgetting (the best earlier stage minus the end), each a mean over tasks; "
-            f"accuracy after each stage. {counted(_points({'panels': [panel]}))}; bands, bars and brackets are 95 % "
-            "intervals.",
+            "accuracy after each stage and, where it was measured, the same with a demonstration in the prompt, from "
+            f"which the next stage's teacher starts. {counted(_points({'panels': [panel]}))}; bands, bars and brackets "
+            "are 95 % intervals.",
             _whole(panel),
         )
         for panel in numbers["panels"]
@@ -80,12 +81,15 @@ def supplement(results: Results, numbers: dict[str, Any]) -> list[tuple[str, str
 
 
 def _whole(panel: dict[str, Any]) -> Figure:
-    figure, rows = plt.subplots(4, 2, figsize=(9.2, 11.6), layout="constrained")
+    taught = any(own["in_context"] for own in panel["arms"].values())
+    figure, rows = plt.subplots(4 + taught, 2, figsize=(9.2, 11.6 + 2.4 * taught), layout="constrained")
     for c, (arm, name, _) in enumerate(measured.ARMS):
         own = panel["arms"].get(arm)
         _curves(rows[0][c], panel, own, f"{name}, accuracy (%)", normalised=False)
         _curves(rows[1][c], panel, own, f"{name}, normalised", normalised=True)
-        _matrix(rows[3][c], panel, own, f"{name}: accuracy after each stage (%)")
+        _matrix(rows[3][c], panel, own, f"{name}: accuracy after each stage (%)", "matrix")
+        if taught:
+            _matrix(rows[4][c], panel, own, f"{name}: the same with a demonstration in the prompt", "in_context")
     for row in rows[:2]:
         _share(row[0], row[1])
     _prior(rows[2][0], panel, measured.ARMS)
@@ -237,17 +241,17 @@ def _transfers(axes: Axes, panel: dict[str, Any], arms: list[tuple[str, str, str
     axes.set_xlim(-0.5, len(TRANSFERS) - 0.5)
 
 
-def _matrix(axes: Axes, panel: dict[str, Any], arm: dict[str, Any] | None, title: str) -> None:
+def _matrix(axes: Axes, panel: dict[str, Any], arm: dict[str, Any] | None, title: str, kind: str) -> None:
     axes.set_title(title)
-    matrix = arm and arm["matrix"]
+    matrix = arm and arm[kind]
     if not matrix:
         gap(axes)
         return
-    values = [[cell["mean"] for cell in row] for row in matrix]
+    values = [[cell["mean"] if cell else float("nan") for cell in row] for row in matrix]
     axes.imshow(values, cmap="Greys", vmin=0, vmax=160, aspect="auto")
     for i, row in enumerate(matrix):
         for j, cell in enumerate(row):
-            shown = value_text(cell, "z.0f", "\n")
+            shown = value_text(cell, "z.0f", "\n") if cell else "-"
             axes.text(j, i, shown, ha="center", va="center", weight="bold" if i - 1 == j else "normal")
     axes.set_xticks(range(len(panel["order"])), [TASK_NAMES[task] for task in panel["order"]])
     axes.set_yticks(range(len(matrix)), ["Base", *(f"after {TASK_NAMES[task]}" for task in panel["order"])])

@@ -108,8 +108,14 @@ def model_file(plan: Plan, run: str, **_: str) -> str:
 
 
 def trajectory_spec(plan: Plan, measured: str, run: str, **_: str) -> str:
-    """A run's accuracy along its training, on a study's tasks and the prior benchmarks."""
+    """A run's accuracy along its training, on a study's tasks and the prior benchmarks.
+
+    In a study of sequences with a context, also what the model of each stage can do with a demonstration before it, in
+    the template of its run: the later stages are taught by it.
+    """
     study, found = plan.scale.studies[measured], plan.find(run)
+    taught = study.contexts if study.orders else []
+    shown = {"context": taught[0], "template": found.settings.teacher_template} if taught else {}
     return as_text(
         TrajectorySpec(
             model=plan.model_path(found),
@@ -118,6 +124,7 @@ def trajectory_spec(plan: Plan, measured: str, run: str, **_: str) -> str:
             prior_config=plan.prior_config(),
             prior_limit=study.prior_limit,
             out=plan.path(paths.TRAJECTORY, measured=measured, study=found.study, run=run),
+            **shown,
             **_drawing(plan, found.base) | {"limit": study.limit},
         )
     )
