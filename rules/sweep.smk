@@ -33,12 +33,56 @@ rule train_candidate:
         "--out {params.folder} --wait 10000 > {log} 2>&1"
 
 
+# With `sweep: halving`: the first part of a candidate's steps, its accuracy on validation by then, and which go on.
+rule rung:
+    input:
+        planned(steps.runs.run_inputs),
+        proof=ancient(planned(steps.runs.proof)),
+        validation=expand(paths.DATA, split="validation", allow_missing=True),
+    output:
+        run=paths.RUNG_RUN,
+        rung=paths.RUNG,
+    log:
+        paths.log("sweep/{task}/{arm}/{run}-rung"),
+    conda:
+        "../envs/train.yaml"
+    resources:
+        gpu=planned(steps.runs.candidate_gpus),
+        runtime=requested(steps.requests.training_minutes),
+        mem_mb=requested(steps.requests.training_memory),
+        slurm_extra=requested(steps.requests.training_signal),
+    params:
+        run=planned(steps.runs.run_spec),
+        spec=planned(steps.measures.rung_spec),
+        code=planned(steps.code.candidate_code),
+    shell:
+        "printf '%s' {params.run:q} > {output.run} && "
+        "python -m sdft.learning.rung --spec {params.spec:q} --run {output.run} --wait 10000 > {log} 2>&1"
+
+
+rule promote:
+    input:
+        candidates=planned(steps.measures.rungs),
+    output:
+        paths.PROMOTED,
+    log:
+        paths.log("promote/{task}/{arm}"),
+    localrule: True
+    conda:
+        "../envs/evaluate.yaml"
+    params:
+        spec=planned(steps.measures.promote_spec),
+    shell:
+        "python -m sdft.learning.promote --spec {params.spec:q} --candidates {input.candidates} > {log} 2>&1"
+
+
 # Train one candidate, then score it on validation and on the prior benchmarks. Its weights go unless they are kept.
 rule candidate:
     input:
         planned(steps.runs.run_inputs),
         proof=ancient(planned(steps.runs.proof)),
         trained=planned(steps.runs.trained_before),
+        promoted=planned(steps.runs.promoted),
         validation=expand(paths.DATA, split="validation", allow_missing=True),
         benchmarks=planned(steps.measures.benchmark_files),
     output:

@@ -52,6 +52,23 @@ def test_seeds_above_the_scales_stand_in_the_place_of_a_scale_s_own(values, seed
     assert {run.seed for run in plan.candidates("science", "sdft")} == set(sweep)
 
 
+@pytest.mark.parametrize("arm", ["sft", "sft_reinvoke", "sdft"])
+def test_halving_renames_nothing_and_costs_a_part(values, arm):
+    full, halving = plan_of(values), plan_of(values | {"sweep": "halving"})
+    assert names(halving) == names(full)
+    (run, *_) = halving.candidates("tooluse", arm)
+    assert (full.expected_share(run), halving.halves(run)) == (1, True)
+    assert 2 / 3 <= halving.expected_share(run) <= 0.75
+
+
+def test_a_candidate_of_several_gpus_is_trained_to_its_end(values):
+    values["scales"]["mini"] |= {"gpus": 2, "studies": {}}
+    plan = plan_of(values | {"sweep": "halving"})
+    (run, *_) = plan.candidates("tooluse", "sdft")
+    assert not plan.halves(run)
+    assert plan.expected_share(run) == 1
+
+
 def test_a_study_of_some_of_the_seeds_starts_from_the_same_base_models(values):
     values["scales"]["mini"]["studies"]["sequential"]["seeds"] = [5, 1]
     plan = plan_of(values)

@@ -171,7 +171,7 @@ def main() -> int:
     )
     add("--config", default="config.yaml", metavar="PATH", help="default: config.yaml")
     add("--scale", help="default: the configuration's")
-    add("--sweep", choices=("full", "published"), help="default: the configuration's")
+    add("--sweep", choices=("full", "published", "halving"), help="default: the configuration's")
     add("--gpus", type=int, help="devices at a time (default: budget.gpus, or budget.cores)")
     options = parser.parse_args()
     config = load_config(options.config)

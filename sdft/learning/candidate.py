@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,25 +50,25 @@ EXAMPLES = """examples:
 def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(CandidateSpec, "sdft.learning.candidate", DESCRIPTION, arguments, EXAMPLES)
     spec = read_spec(options.run)
+    out = Path(options.out)
+    if options.promoted is not None and spec.id not in read_json(options.promoted)["promoted"]:
+        leave_behind(spec, out, options.wait)
+        return
     cards = require_gpus(options.gpus, growing=spec.settings.rollout_engine != "vllm")
-    trained = Path(options.out).with_name("model.json").is_file()
+    trained = out.with_name("model.json").is_file()
     if not trained:
         check_fits(spec, cards)
     launch("sdft.learning.candidate", options.processes, arguments, stop_seconds(spec, size_of(spec.base_ready)))
     if spec.hyperparameters is None:
         raise SdftError(f"{options.run} is a final run; a candidate has hyperparameters. Use python -m sdft.train.")
-    out = Path(options.out)
 
     prior = prior_config(options.prior_config, Path("."))
     set_environment(local=is_local(prior))
     records = read_items(spec.task, options.validation, options.limit)
-    settings = options.model_dump(exclude={"run", "out", "wait", "keep_weights", "processes", "gpus"})
+    settings = options.model_dump(exclude={"run", "out", "wait", "keep_weights", "processes", "gpus", "promoted"})
     spec, files = resolve(spec), [options.validation]
     inputs = Inputs(spec)
-    waits = is_small(inputs, spec.settings.snapshots)
-    if not waits:
-        # Nobody looks at the way of weights that are let go.
-        spec = spec.model_copy(update={"settings": spec.settings.model_copy(update={"snapshots": 0})})
+    spec, waits = for_candidate(spec, inputs)
     if prior["data_dir"]:
         files += [str(Path(prior["data_dir"]) / f"{name}.jsonl") for name in prior["tasks"]]
     if (store := stored(prior)) is not None:
@@ -109,10 +110,27 @@ def main(arguments: list[str] | None = None) -> None:
             let_go(out.parent)
 
 
-def is_small(inputs: Inputs, snapshots: int) -> bool:
-    """Whether a candidate's weights and snapshots are small enough to wait for the selection."""
+def for_candidate(spec: RunSpec, inputs: Inputs) -> tuple[RunSpec, bool]:
+    """The resolved run as a candidate trains it, and whether its weights and snapshots are small enough to wait for the
+    selection."""
     weights = [path for pattern in WEIGHTS for path in inputs.start.folder.glob(pattern)]
-    return sum(path.stat().st_size for path in weights) * (1 + snapshots) <= SMALL_BYTES
+    if sum(path.stat().st_size for path in weights) * (1 + spec.settings.snapshots) <= SMALL_BYTES:
+        return spec, True
+    # Nobody looks at the way of weights that are let go.
+    return spec.model_copy(update={"settings": spec.settings.model_copy(update={"snapshots": 0})}), False
+
+
+def leave_behind(spec: RunSpec, out: Path, wait: float) -> None:
+    """Write what a candidate has shown that does not go on after its first part (sdft/learning/rung.py) to `out`, and
+    let its checkpoint go."""
+    clock, rung = Clock(), read_json(out.with_name("rung.json"))
+    stopped = {name: rung.get(name) for name in ("steps", "of")}
+    shown = {name: rung[name] for name in ("validation", "diverged") if name in rung}
+    with only_writer(out.parent / "candidate", wait):
+        write_packed(out.with_name(REPLIES), {})
+        write_json(out, outcome(spec, clock, prior=None, prior_average=None, stopped=stopped, **shown))
+        shutil.rmtree(out.parent / "state", ignore_errors=True)
+        let_go(out.parent)
 
 
 def finished(out: Path, state: Path, key: str) -> bool:

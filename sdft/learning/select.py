@@ -35,6 +35,7 @@ RULE = (
     f"the seeds of the sweep, and the test set is not looked at. Ties go to {', then '.join(tie_rules())}, then the "
     "name of the run. A candidate of which a training diverged comes last and cannot win."
 )
+HALVED = " Candidates that were not trained to the end, since others were better on the way, cannot win."
 EXAMPLES = """examples:
   python -m sdft.learning.select --candidates results/mini/sweep/tooluse/sdft/*/validation.json \\
     --out /tmp/selected/tooluse/sdft.json
@@ -68,7 +69,7 @@ def read_candidate(
         raise broken("does not say on how many items it was validated")
     if not isinstance(values, dict) or not _number(values.get("learning_rate")) or values["learning_rate"] <= 0:
         raise broken("has no positive learning rate among its hyper-parameters")
-    if again is not None:
+    if again is not None and "stopped" not in record:
         record = again(record, Path(path).with_name(REPLIES))
     row = {
         "run": record["run"],
@@ -82,14 +83,15 @@ def read_candidate(
         "base": record.get("base"),
     }
     # offline: the validation by the offline scorer, where a judge's counts. stale: prior benchmarks whose values are of
-    # scorers that have changed since.
-    return row | {name: record[name] for name in ("offline", "stale") if name in record}
+    # scorers that have changed since. stopped: after how many steps of how many, where others went on (halving).
+    return row | {name: record[name] for name in ("offline", "stale", "stopped") if name in record}
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     # Values are k / n; rounding keeps equal fractions equal whatever the order of their division.
     return (
         row.get("diverged") is not None,
+        "stopped" in row,
         -round(row["validation"], 12),
         *tie_key(row["hyperparameters"]),
         row["run"],
@@ -137,6 +139,7 @@ def _pooled(own: list[dict[str, Any]]) -> dict[str, Any]:
         "diverged": next((row["diverged"] for row in own if row["diverged"] is not None), None),
         **({"offline": _mean([row.get("offline") for row in own])} if any("offline" in row for row in own) else {}),
         **({"stale": stale} if any("stale" in row for row in own) else {}),
+        **({"stopped": first["stopped"]} if "stopped" in first else {}),
     }
 
 
@@ -196,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "task": task,
             "arm": arm,
             "method": options.method or (methods.pop() if len(methods) == 1 else arm),
-            "rule": RULE,
+            "rule": RULE + (HALVED if any("stopped" in row for row in ranking) else ""),
             "scorer": scorer(task, options.judge),
             "winner": winner["hyperparameters"],
             "winner_run": winner["run"],

@@ -98,7 +98,7 @@ def check_batches(plan: Plan) -> None:
             )
         steps = max(run["epochs"] * -(-rows // run["batch_size"]) for run in runs)
         # The published recipe is not ours to refuse.
-        if settings.warmup(steps) > steps and plan.config.sweep == "full":
+        if settings.warmup(steps) > steps and plan.config.sweep != "published":
             raise SdftError(
                 f"{place}: on {task} its longest run has about {steps} steps, and the warm-up has "
                 f"{settings.warmup_steps}, so the learning rate would never be reached; set warmup_steps in the "

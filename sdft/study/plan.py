@@ -8,6 +8,7 @@ changes, since runs of two meanings would have one name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import product
@@ -24,6 +25,9 @@ from sdft.study import paths
 from sdft.study.schema import Arm, Config, Scale
 from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
+
+# With `sweep: halving` a candidate trains for 1/PARTS of its steps, and the best 1/PARTS of an arm's go on to the end.
+PARTS = 3
 
 
 class RunSpec(BaseModel):
@@ -164,6 +168,23 @@ class Plan:
             seeds = self.config.sweep_seeds_of(self.name)
             self._sweeps[task, arm] = [self._run("sweep", task, arm, seed, entry) for entry in values for seed in seeds]
         return self._sweeps[task, arm]
+
+    def halves(self, run: RunSpec) -> bool:
+        """Whether a candidate is compared after its first part, and goes on only if it is among the better ones.
+
+        One that takes several GPUs is trained to its end in any case.
+        """
+        return self.config.sweep == "halving" and self.scale.training_gpus(run.base) <= 1
+
+    def expected_share(self, run: RunSpec) -> float:
+        """The expected part of a candidate's steps that is trained: all of them, but in a sweep by halving.
+
+        There who goes on starts afresh, as a large model does (sdft/learning/rung.py).
+        """
+        if not self.halves(run):
+            return 1.0
+        count = len(self.hyperparameters(run.arm, run.task))
+        return 1 / PARTS + math.ceil(count / PARTS) / count
 
     def finals(self, study: str, task: str, arm: str) -> list[RunSpec]:
         """The final runs of one arm on one task: the winner with every seed of the study that the arm belongs to."""

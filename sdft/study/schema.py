@@ -408,7 +408,7 @@ class Config(Strict):
 
     scale: ScaleName = "mini"
     seeds: Seeds | None = None
-    sweep: Literal["full", "published"] = "full"
+    sweep: Literal["full", "published", "halving"] = "full"
     sweep_seed: NonNegative = 0
     keep_sweep_weights: bool = False
     partial: bool = False

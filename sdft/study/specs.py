@@ -126,23 +126,43 @@ class DivergenceSpec(OneTask):
     samples: Annotated[Positive, Field(description="responses a question")] = 1
 
 
-class CandidateSpec(Strict):
-    """`python -m sdft.learning.candidate`."""
+class Validated(Strict):
+    """A candidate that is trained and measured on validation."""
 
     run: Annotated[str, Field(description="RUN.json of the candidate")]
     validation: Annotated[str, Field(description="records of the validation split")]
     out: Annotated[str, Field(description="the result, a json file; the run trains in the same folder")]
-    prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)]
     limit: Annotated[Positive | None, Field(description="only the first N validation records")] = None
     max_new_tokens: Annotated[Positive, Field(description="longest response, in tokens")] = 2048
     batch_size: Annotated[Positive, Field(description="prompts at a time")] = 16
     max_prompt_tokens: Annotated[Positive | None, Field(description="longest prompt, in tokens")] = None
     overlong: Overlong = "truncate_left"
     dtype: Annotated[Dtype, Field(description="of the weights when scored")] = "auto"
-    keep_weights: Annotated[bool, Field(description="leave the weights beside the result")] = False
     gpus: Gpus = 0
-    processes: Annotated[Positive, Field(description="one a GPU; torchrun starts them")] = 1
     wait: Annotated[float, Field(description=WAIT)] = 0
+
+
+class CandidateSpec(Validated):
+    """`python -m sdft.learning.candidate`."""
+
+    prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)]
+    keep_weights: Annotated[bool, Field(description="leave the weights beside the result")] = False
+    processes: Annotated[Positive, Field(description="one a GPU; torchrun starts them")] = 1
+    promoted: Annotated[
+        str | None,
+        Field(description="sweep by halving: which candidates go on; one that does not stands as its rung left it"),
+    ] = None
+
+
+class RungSpec(Validated):
+    """`python -m sdft.learning.rung`."""
+
+
+class PromoteSpec(Strict):
+    """`python -m sdft.learning.promote`."""
+
+    candidates: Annotated[list[str], Field(description="rung.json of each candidate")] = []
+    out: Annotated[str, Field(description="which go on, a json file")]
 
 
 class BenchmarkDataSpec(Strict):

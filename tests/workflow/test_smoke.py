@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -124,3 +125,13 @@ def test_a_killed_job_fails_the_run_and_the_next_one_continues(clone):
     assert model.exists()
     finish(start(clone, "smoke"))
     assert (clone / TABLE).read_bytes() == table
+
+
+def test_a_sweep_by_halving_trains_the_better_candidates_to_the_end(clone):
+    chosen = "results/smoke/selected/science/sdft.json"
+    whole = {row["run"]: row for row in json.loads((clone / chosen).read_text())["ranking"]}
+    text = finish(start(clone, "--config", "sweep=halving", "--", chosen))
+    assert {"rung", "promote", "candidate", "select"} <= rules_run(text)
+    first, second = json.loads((clone / chosen).read_text())["ranking"]
+    assert first["validation"] == whole[first["run"]]["validation"]
+    assert 0 < second["stopped"]["steps"] < second["stopped"]["of"]

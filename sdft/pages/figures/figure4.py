@@ -65,7 +65,8 @@ def pareto_numbers(results: Results) -> dict[str, Any]:
             if row["run"] != record["run"]:
                 continue
             if row.get("prior_average") is None:
-                not_drawn.append({"task": task, "arm": entry.arm, "why": "no prior average", "run": record["run"]})
+                why = "not trained to the end" if row.get("stopped") else "no prior average"
+                not_drawn.append({"task": task, "arm": entry.arm, "why": why, "run": record["run"]})
                 continue
             swept.append(
                 {

@@ -23,6 +23,8 @@ def sweep_page(study: Study, cell: CellEntry) -> Page | None:
         values = [row.get("validation"), row.get("prior_average")]
         shown = ["" if value is None else f"{100 * value:.1f}" for value in values]
         state = "selected" if place == 0 else "diverged" if row.get("diverged") else ""
+        if part := row.get("stopped"):
+            state = f"not trained on after {part['steps']} of {part['of']} steps"
         cells = [escape(in_words(row["hyperparameters"])), *shown, f"<code>{escape(row['run'])}</code>", state]
         body.append(Row(cells, strong=place == 0))
     name = f"{task_name(cell.task)}, {arm_name(cell)}: candidates and selection"

@@ -26,7 +26,7 @@ class Job:
     units: of a training its seconds by phases where these are assumed, else the sequences that a device trains on, in
     those of the scale's first model; of a score, evaluations. needs: outputs of other jobs; seconds: measured where the
     output exists and says so; model: the base model behind it; phases: seconds that `units` are the sum of; measured:
-    those of a finished job.
+    those of a finished job; share: the part of its work that is expected of it, where it may end early.
     """
 
     output: str
@@ -40,6 +40,7 @@ class Job:
     devices: int = 1
     phases: dict[str, float] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
+    share: float = 1.0
 
 
 def jobs(plan: Plan, target: str = "table5") -> list[Job]:
@@ -100,7 +101,8 @@ def trainings(plan: Plan, study: str) -> list[Job]:
         devices = max(1, plan.scale.training_gpus(run.base))
         if run.study == "sweep":
             output, own = plan.validation_path(run), _training(plan, run, run.hyperparameters, devices)
-            found[run.id] = _job(output, f"candidate:{run.method}", own, needs, run.base, devices)
+            job = _job(output, f"candidate:{run.method}", own, needs, run.base, devices)
+            found[run.id] = replace(job, share=plan.expected_share(run))
             continue
         sweep = plan.candidates(run.task, plan.arm(run.arm).like or run.arm)
         outputs = tuple(plan.validation_path(candidate) for candidate in sweep)
@@ -206,10 +208,10 @@ def _job(
 
 
 def _measured(path: Path) -> float | None:
-    """Seconds that a finished job recorded; for responses, in the scores beside them."""
+    """Seconds that a finished job recorded, unless it ended early; for responses, in the scores beside them."""
     if path.suffix == ".gz":
         return sum(_seconds(entry) or 0 for entry in path.parent.glob("*.json")) or None
-    return _seconds(path)
+    return None if _field(path, "stopped") else _seconds(path)
 
 
 def _seconds(path: Path) -> float | None:

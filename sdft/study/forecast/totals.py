@@ -15,7 +15,7 @@ from sdft.study.plan import Plan
 
 def device_hours(found: Sequence[Job]) -> float:
     """Forecast of what is still to be done."""
-    return sum(job.forecast * job.devices for job in found if not job.done) / 3600
+    return sum(job.forecast * job.share * job.devices for job in found if not job.done) / 3600
 
 
 def every_job(plan: Plan) -> list[Job]:
@@ -39,7 +39,8 @@ def study_hours(plan: Plan, study: str) -> float:
     """Device-hours of what only a study trains and scores, whether it is switched on or off."""
     found = trainings(plan, study)
     fits = {kind: fit(kind, [], setting_of(plan)) for kind in {job.kind for job in found}}
-    return sum((fits[job.kind].start + fits[job.kind].per_unit * job.units) * job.devices for job in found) / 3600
+    forecasts = [replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found]
+    return device_hours([replace(job, done=False) for job in forecasts])
 
 
 def check_budget(plan: Plan, hours: float) -> None:
@@ -49,6 +50,7 @@ def check_budget(plan: Plan, hours: float) -> None:
         return
     grids = any(arm.grid and len(plan.hyperparameters(name)) > 1 for name, arm in plan.scale.every_arm())
     ways = {
+        "sweep: halving": plan.config.sweep == "full" and grids,
         "sweep: published": plan.config.sweep == "full" and plan.scale.published_recipe is not None,
         "shorter grids": grids,
         "fewer seeds": len(plan.seeds) > 1,
@@ -85,7 +87,7 @@ def makespan(found: Sequence[Job], devices: int, start: float = 0.0) -> float:
         at, number = min(ready)
         job = waiting.pop(number)
         taken = [heapq.heappop(free) for _ in range(min(job.devices, devices))]
-        ends[job.output] = max(*taken, at) + start + job.forecast
+        ends[job.output] = max(*taken, at) + start + job.forecast * job.share
         for _ in taken:
             heapq.heappush(free, ends[job.output])
     return max(ends.values(), default=0.0)

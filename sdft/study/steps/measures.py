@@ -6,12 +6,14 @@ from typing import Any
 
 from sdft.study import paths
 from sdft.study.exhibits.build import NO_CONTEXT
-from sdft.study.plan import Plan
+from sdft.study.plan import Plan, RunSpec
 from sdft.study.specs import (
     CandidateSpec,
     DivergenceSpec,
     EvaluateSpec,
     PassKSpec,
+    PromoteSpec,
+    RungSpec,
     SelectSpec,
     TrajectorySpec,
     as_text,
@@ -176,20 +178,47 @@ def divergence_spec(plan: Plan, taken: str, **wildcards: str) -> str:
     return as_text(DivergenceSpec(base=base_file(plan, **wildcards), **_measure(plan, taken, template, wildcards)))
 
 
+def _validated(plan: Plan, found: RunSpec, out: str) -> dict[str, Any]:
+    """A candidate, and how its validation responses are drawn."""
+    promised = {"gpus": candidate_gpus(plan, found.id)} if plan.scale.gpus else {}
+    return {
+        "run": f"{plan.run_folder(found)}/run.json",
+        "validation": plan.data_path(found.task, "validation"),
+        "out": out,
+        **_drawing(plan, found.base) | promised,
+    }
+
+
 def candidate_spec(plan: Plan, run: str, **_: str) -> str:
     """A candidate of a sweep, with how it is scored."""
     found = plan.find(run)
-    promised = {"gpus": candidate_gpus(plan, run)} if plan.scale.gpus else {}
+    promoted = plan.path(paths.PROMOTED, task=found.task, arm=found.arm)
     return as_text(
         CandidateSpec(
-            run=f"{plan.run_folder(found)}/run.json",
-            validation=plan.data_path(found.task, "validation"),
-            out=plan.validation_path(found),
             prior_config=plan.prior_config(sweep=True),
             keep_weights=plan.config.keep_sweep_weights,
-            **_drawing(plan, found.base) | promised,
+            # Only what is set is among the rule's parameters.
+            **({"promoted": promoted} if plan.halves(found) else {}),
+            **_validated(plan, found, plan.validation_path(found)),
         )
     )
+
+
+def rung_spec(plan: Plan, run: str, **_: str) -> str:
+    """The first part of a candidate of a sweep by halving, with how it is scored."""
+    found = plan.find(run)
+    out = plan.path(paths.RUNG, task=found.task, arm=found.arm, run=run)
+    return as_text(RungSpec(**_validated(plan, found, out)))
+
+
+def rungs(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
+    """What an arm's candidates on a task have shown after their first part."""
+    return [plan.path(paths.RUNG, task=task, arm=arm, run=run.id) for run in plan.candidates(task, arm)]
+
+
+def promote_spec(plan: Plan, task: str, arm: str, **_: str) -> str:
+    """Which candidates of an arm on a task go on after their first part."""
+    return as_text(PromoteSpec(out=plan.path(paths.PROMOTED, task=task, arm=arm)))
 
 
 def candidates(plan: Plan, task: str, arm: str, **_: str) -> list[str]:

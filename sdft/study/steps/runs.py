@@ -42,6 +42,14 @@ def trained_before(plan: Plan, run: str, **_: str) -> list[str]:
     return [plan.path(paths.CANDIDATE_MODEL, task=found.task, arm=found.arm, run=run)] if apart else []
 
 
+def promoted(plan: Plan, run: str, **_: str) -> list[str]:
+    """Of a sweep by halving: what a candidate has shown after its first part, and which candidates go on."""
+    found = plan.find(run)
+    where = {"task": found.task, "arm": found.arm}
+    files = [plan.path(paths.RUNG, run=run, **where), plan.path(paths.PROMOTED, **where)]
+    return files if plan.halves(found) else []
+
+
 def candidate_gpus(plan: Plan, run: str, **_: str) -> int:
     """GPUs of the job that scores a candidate, and trains it where that takes no more."""
     return min(1, training_gpus(plan, run))
