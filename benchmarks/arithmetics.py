@@ -1,0 +1,108 @@
+"""`python -m benchmarks.arithmetics NAME=VERDICT.json ... --out FILE.json`: one Table 5 in several arithmetics.
+
+Sums of floating-point numbers depend on their order, so another instruction set or number of threads gives other
+weights after a training, and may give other winners of a sweep. Each VERDICT.json is a Table 5 that was run whole,
+sweep included, for example
+
+  OMP_NUM_THREADS=2 snakemake --cores 2 table5
+  ATEN_CPU_CAPABILITY=default snakemake --cores 2 table5
+
+in clones of their own. Rounding is a source of variance like a seed: a claim whose verdict differs between arithmetics
+is INCONCLUSIVE, and a mean that leaves another arithmetic's interval is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sdft.common.errors import SdftError, run_main
+from sdft.common.files import read_json, write_json
+
+
+def compare(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The claims and cells of Table 5 side by side, by arithmetic; tables: verdict.json of each, by its name.
+
+    Raises SdftError where the tables are not of one scale, its claims and cells.
+    """
+    shapes = {
+        (table["scale"], tuple(claim["id"] for claim in table["claims"]), tuple(map(_place, table["rows"])))
+        for table in tables.values()
+    }
+    if len(shapes) > 1:
+        raise SdftError(f"{', '.join(tables)} are not tables of the same scale, claims and cells; run the same study.")
+    claims = []
+    for entries in zip(*(table["claims"] for table in tables.values()), strict=True):
+        verdicts = dict(zip(tables, (entry["verdict"] for entry in entries), strict=True))
+        same = len(set(verdicts.values())) == 1
+        counted = entries[0]["verdict"] if same else "INCONCLUSIVE"
+        claims.append({"id": entries[0]["id"], "verdicts": verdicts, "counted": counted})
+    rows = zip(*(table["rows"] for table in tables.values()), strict=True)
+    cells = [_cell(dict(zip(tables, row, strict=True))) for row in rows]
+    means = [cell for cell in cells if cell is not None]
+    return {
+        "claims": claims,
+        "differing": [claim["id"] for claim in claims if len(set(claim["verdicts"].values())) > 1],
+        "cells": means,
+        "outside": [cell for cell in means if cell["outside"]],
+        "largest_difference": max((cell["difference"] for cell in means), default=None),
+    }
+
+
+def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["task"], row["arm"], row["metric"]
+
+
+def _cell(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+    """One cell's means by arithmetic, in percent, and the arithmetics whose mean leaves another's interval."""
+    if any(row["mean"] is None for row in rows.values()):
+        return None
+    means = {name: row["mean"] for name, row in rows.items()}
+    outside = [
+        name
+        for name, mean in means.items()
+        if any(row["low"] is not None and not row["low"] <= mean <= row["high"] for row in rows.values())
+    ]
+    task, arm, metric = _place(next(iter(rows.values())))
+    difference = round(max(means.values()) - min(means.values()), 3)
+    return {"task": task, "arm": arm, "metric": metric, "means": means, "difference": difference, "outside": outside}
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """A line a claim, then how far the cells are apart."""
+    lines = [
+        f"{claim['counted']:14} {claim['id']:36} "
+        + ", ".join(f"{name} {word}" for name, word in claim["verdicts"].items())
+        for claim in found["claims"]
+    ]
+    lines.append(f"{len(found['differing'])} of {len(found['claims'])} claims differ")
+    if found["cells"]:
+        lines.append(
+            f"cells differ by at most {found['largest_difference']:.1f} points; in {len(found['outside'])} of "
+            f"{len(found['cells'])} a mean leaves another arithmetic's interval"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="+", metavar="NAME=VERDICT.json", help="an arithmetic and its Table 5")
+    parser.add_argument("--out", required=True, metavar="FILE.json", help="the record")
+    options = parser.parse_args(arguments)
+    named = dict(text.partition("=")[::2] for text in options.tables)
+    if len(named) < 2 or not all(named.values()):
+        raise SdftError("name at least two arithmetics, each once, as NAME=results/mini/tables/table5/verdict.json.")
+    tables = {name: read_json(path) for name, path in named.items()}
+    try:
+        found = compare(tables)
+    except (KeyError, TypeError) as error:
+        raise SdftError(f"one of {', '.join(named.values())} is no verdict.json of Table 5 ({error!r}).") from None
+    made = {name: table["manifest"] for name, table in tables.items()}
+    write_json(Path(options.out), found | {"manifests": made})
+    print(as_text(found))
+
+
+if __name__ == "__main__":
+    run_main(main)

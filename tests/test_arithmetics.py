@@ -1,0 +1,58 @@
+"""Table 5 in several arithmetics: a claim counts as its verdicts agree, and a mean outside an interval is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import arithmetics
+from sdft.common.errors import SdftError
+
+
+def table(verdicts, means, scale="mini"):
+    claims = [{"id": f"claim-{number}", "verdict": verdict} for number, verdict in enumerate(verdicts)]
+    rows = [
+        {
+            "task": "science",
+            "arm": "sft",
+            "metric": name,
+            "mean": mean,
+            "low": mean and mean - 5,
+            "high": mean and mean + 5,
+        }
+        for name, mean in means.items()
+    ]
+    return {"scale": scale, "claims": claims, "rows": rows, "manifest": {"step": "tables"}}
+
+
+def test_verdicts_that_differ_are_inconclusive_and_means_outside_are_named(tmp_path, capsys):
+    tables = {
+        "here": table(["DIRECTION", "MISMATCH"], {"new_task": 80.0, "prior_average": 90.0, "mmlu": None}),
+        "there": table(["DIRECTION", "DIRECTION"], {"new_task": 83.0, "prior_average": 84.0, "mmlu": 50.0}),
+    }
+    for name, content in tables.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    out = tmp_path / "out.json"
+    arithmetics.main([*(f"{name}={tmp_path / name}.json" for name in tables), "--out", str(out)])
+    found = json.loads(out.read_text())
+    assert [claim["counted"] for claim in found["claims"]] == ["DIRECTION", "INCONCLUSIVE"]
+    assert found["differing"] == ["claim-1"]
+    assert [cell["metric"] for cell in found["cells"]] == ["new_task", "prior_average"]
+    assert [cell["metric"] for cell in found["outside"]] == ["prior_average"]
+    assert found["largest_difference"] == 6
+    assert "1 of 2 claims differ" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(table(["DIRECTION"], {}, "smoke"), "not tables of the same scale"), ({"scale": "mini"}, "no verdict.json")],
+)
+def test_other_tables_are_refused(tmp_path, content, message):
+    (tmp_path / "one.json").write_text(json.dumps(table(["DIRECTION"], {})))
+    (tmp_path / "two.json").write_text(json.dumps(content))
+    named = [f"{name}={tmp_path / name}.json" for name in ("one", "two")]
+    with pytest.raises(SdftError, match=message):
+        arithmetics.main([*named, "--out", str(tmp_path / "out.json")])
+    with pytest.raises(SdftError, match="at least two"):
+        arithmetics.main([named[0], "--out", str(tmp_path / "out.json")])
