@@ -9,10 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
+
+from sdft.pages.archive import pack
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
 TABLE = Path("results/smoke/tables/table5/table.csv")
@@ -125,6 +128,25 @@ def test_a_killed_job_fails_the_run_and_the_next_one_continues(clone):
     assert model.exists()
     finish(start(clone, "smoke"))
     assert (clone / TABLE).read_bytes() == table
+
+
+def test_pages_are_made_again_from_the_archive_of_what_was_measured(clone, tmp_path):
+    table, results = (clone / TABLE).read_bytes(), clone / "results/smoke"
+    archives = [tmp_path / "one.tar.xz", tmp_path / "two.tar.xz"]
+    for archive in archives:
+        assert pack(results, archive) > 10
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    results.rename(tmp_path / "whole")
+    try:
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(clone / "results", filter="data")
+        text = finish(start(clone, "smoke", "--config", "partial=true"))
+        assert not {"train", "candidate", "evaluate_science"} & rules_run(text)
+        assert (clone / TABLE).read_bytes() == table
+        assert (clone / REPORT).is_file()
+    finally:
+        shutil.rmtree(results)
+        (tmp_path / "whole").rename(results)
 
 
 def test_a_sweep_by_halving_trains_the_better_candidates_to_the_end(clone):
