@@ -1,7 +1,7 @@
 """What a finished study measured, in one small archive from which tables, figures and reports are made again.
 
-`python -m sdft.pages.archive --results results/mini --out docs/mini/scores.tar.xz` packs scores, selections and the
-records of all runs and candidates, without weights, data and pages. To make the pages again, without a training:
+Packs scores, selections and the records of all runs and candidates, without weights, data and pages. To make the pages
+again, without a training:
 
   mkdir -p results && tar xf docs/mini/scores.tar.xz -C results
   snakemake --cores 2 all --config partial=true
@@ -64,7 +64,12 @@ def pack(results: Path, out: Path) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m sdft.pages.archive",
+        description=__doc__,
+        epilog="example:\n  python -m sdft.pages.archive --results results/mini --out docs/mini/scores.tar.xz",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="results of one scale")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.tar.xz", help="the archive")
     options = parser.parse_args(arguments)
