@@ -70,6 +70,11 @@ def bases_needed(
     return None
 
 
+def items_suffice(se_items: float, distance: float, df_items: int) -> bool:
+    """Whether a test could be decided by runs that do not differ at all: else only more items would help."""
+    return smallest_difference({}, se_items, 2, 2, df_items=df_items) <= distance
+
+
 def needed(interval: Any, components: dict[str, float | None], distance: float | None) -> dict[str, int] | None:
     """{"bases", "seeds"} of the smallest design that decides a test in its interval's reading; None if none does."""
     if distance is None or not distance > 0:

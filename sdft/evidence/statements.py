@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from sdft.evidence.outcomes import Results
-from sdft.evidence.power import MOST, needed
+from sdft.evidence.power import MOST, items_suffice, needed
 from sdft.evidence.quantities import OFFLINE, Comparison, finite
 from sdft.evidence.rules import AGAINST, LEVEL, NEAR, Trial, decide
 from sdft.statistics import READINGS, Interval
@@ -146,7 +146,7 @@ def undecided(tests: Sequence[tuple[Trial, Comparison]]) -> tuple[dict[str, int]
     """The smallest design that would decide all of some tests, and a sentence that says so with the command."""
     designs = [needed(test.interval, entry.components, test.distance) for test, entry in tests]
     if not designs or None in designs:
-        return None, f" No design of up to {MOST} runs would decide it."
+        return None, f" No design of up to {MOST} runs would decide it{_few_items(tests)}."
     design = {name: max(entry[name] for entry in designs) for name in ("bases", "seeds")}
     runs = design["bases"] * design["seeds"]
     return design, (
@@ -155,6 +155,16 @@ def undecided(tests: Sequence[tuple[Trial, Comparison]]) -> tuple[dict[str, int]
         if runs <= 40
         else f" About {design['bases']} base models with {design['seeds']} seeds each would decide it."
     )
+
+
+def _few_items(tests: Sequence[tuple[Trial, Comparison]]) -> str:
+    """A clause where the items of some test are too few, whatever the number of runs; else nothing."""
+    for test, _ in tests:
+        interval, distance = test.interval, test.distance or 0
+        known = getattr(interval, "df_items", 0)
+        if known and distance > 0 and not items_suffice(interval.se_items, distance, known):
+            return ": its items are about too few different things"
+    return ""
 
 
 def _unlike(results: Results, run: Sequence[Comparison]) -> str | None:

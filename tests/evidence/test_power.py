@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sdft.evidence.power import bases_needed, seeds_needed, smallest_difference
+from sdft.evidence.power import bases_needed, items_suffice, seeds_needed, smallest_difference
 from sdft.statistics import Outcomes, average_readings
 
 
@@ -31,3 +31,11 @@ def test_more_runs_decide_smaller_differences_and_items_set_a_floor():
     assert smallest_difference(spread, 0.0, 5, needed) <= 4.0 < smallest_difference(spread, 0.0, 5, needed - 1)
     assert seeds_needed(spread, 3.0, 5, 4.0) is None
     assert bases_needed(spread, 0.0, 2, 4.0) > 5
+
+
+def test_items_that_are_too_few_decide_nothing_whatever_the_runs():
+    spread = {"base": 5.0, "seed": 5.0}
+    assert not items_suffice(3.0, 4.0, 30)
+    assert seeds_needed(spread, 3.0, 5, 4.0, 30) is None
+    assert items_suffice(0.5, 4.0, 30)
+    assert seeds_needed(spread, 0.5, 5, 4.0, 30) is not None

@@ -89,7 +89,7 @@ def _whole(panel: dict[str, Any]) -> Figure:
         _curves(rows[1][c], panel, own, f"{name}, normalised", normalised=True)
         _matrix(rows[3][c], panel, own, f"{name}: accuracy after each stage (%)", "matrix")
         if taught:
-            _matrix(rows[4][c], panel, own, f"{name}: the same with a demonstration in the prompt", "in_context")
+            _matrix(rows[4][c], panel, own, f"{name}: with a demonstration shown (%)", "in_context")
     for row in rows[:2]:
         _share(row[0], row[1])
     _prior(rows[2][0], panel, measured.ARMS)
@@ -248,7 +248,7 @@ def _matrix(axes: Axes, panel: dict[str, Any], arm: dict[str, Any] | None, title
         gap(axes)
         return
     values = [[cell["mean"] if cell else float("nan") for cell in row] for row in matrix]
-    axes.imshow(values, cmap="Greys", vmin=0, vmax=160, aspect="auto")
+    axes.imshow(values, cmap="Greys", vmin=0, vmax=220, aspect="auto")
     for i, row in enumerate(matrix):
         for j, cell in enumerate(row):
             shown = value_text(cell, "z.0f", "\n") if cell else "-"
