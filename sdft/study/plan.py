@@ -75,6 +75,7 @@ class Plan:
         self._made: dict[tuple[Any, ...], RunSpec] = {}
         self._grids: dict[tuple[str, str | None], list[Hyperparameters]] = {}
         self._sweeps: dict[tuple[str, str], list[RunSpec]] = {}
+        self._settings: dict[str | None, TrainingSettings] = {}
 
     @property
     def scale(self) -> Scale:
@@ -100,6 +101,12 @@ class Plan:
     def arm(self, name: str) -> Arm:
         """An arm of Table 5 or of a study. Raises KeyError."""
         return self.scale.find_arm(name)
+
+    def settings_of(self, arm: str | None = None) -> TrainingSettings:
+        """Training settings of the scale, or of one of its arms."""
+        if arm not in self._settings:
+            self._settings[arm] = self.config.settings_of(self.name, arm)
+        return self._settings[arm]
 
     def study_of(self, arm: str) -> str:
         """The study that an arm belongs to."""
@@ -217,7 +224,7 @@ class Plan:
                 f"its teacher sees it, and the arms that show it have different templates ({listed}); give them one "
                 "teacher_template, or show the demonstration in an arm of Table 5, whose template then counts."
             )
-        return next(iter(found.values()), self.config.settings_of(self.name).teacher_template)
+        return next(iter(found.values()), self.settings_of().teacher_template)
 
     def _templates(self, task: str, demonstration: str, studies: Iterable[str]) -> dict[str, str]:
         """The template of every arm of these studies that shows a demonstration on a task."""
@@ -227,7 +234,7 @@ class Plan:
             for name, arm in arms.items():
                 shown = arm.demonstration or self.scale.demonstration
                 if find_method(arm.method).shows_demonstration and task in tasks and shown == demonstration:
-                    found[name] = self.config.settings_of(self.name, name).teacher_template
+                    found[name] = self.settings_of(name).teacher_template
         return found
 
     def _study_parts(self, study: str) -> tuple[list[str], dict[str, Arm]]:
@@ -269,7 +276,7 @@ class Plan:
         general = rows == "prompts" or find_method(method).replays
         options = differing_options(method, self.arm(arm).options)
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
-        settings = self.config.settings_of(self.name, arm)
+        settings = self.settings_of(arm)
         parent = parent or self._parent(task, arm, seed)
         base = self.base_of(seed, arm)
         replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)

@@ -94,6 +94,8 @@ def _corrected(found: list[Job], every: Iterable[Job]) -> list[Job]:
 def trainings(plan: Plan, study: str) -> list[Job]:
     """The candidates, final runs and evaluations of Table 5's arms, or of those that only a study has."""
     found = {}
+    # By task, arm and base model: seeds cost alike.
+    dearest: dict[tuple[str, str, str], float | dict[str, float]] = {}
     runs = [run for run in plan.runs() if study in (run.study, plan.study_of(run.arm))]
     # An arm comes after the one whose final runs it starts from.
     for run in sorted(runs, key=lambda run: (len(plan.starts(run.arm)), run.study != "sweep")):
@@ -106,11 +108,12 @@ def trainings(plan: Plan, study: str) -> list[Job]:
             continue
         sweep = plan.candidates(run.task, plan.arm(run.arm).like or run.arm)
         outputs = tuple(plan.validation_path(candidate) for candidate in sweep)
-        # Which candidate wins is not known, so the dearest is counted.
-        values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
-        dearest = max((_training(plan, run, entry, devices) for entry in values), key=_units)
-        model = plan.model_path(run)
-        found[run.id] = _job(model, run.method, dearest, (*outputs, *needs), run.base, devices)
+        place, model = (run.task, run.arm, run.base), plan.model_path(run)
+        if place not in dearest:
+            # Which candidate wins is not known, so the dearest is counted.
+            values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
+            dearest[place] = max((_training(plan, run, entry, devices) for entry in values), key=_units)
+        found[run.id] = _job(model, run.method, dearest[place], (*outputs, *needs), run.base, devices)
         scores = plan.path(paths.RUN_SCORES + paths.RESPONSES, scored="scores", study=run.study, run=run.id)
         found[f"{run.id} scored"] = _job(scores, "evaluation", _longer(plan, run.base), (model,), run.base)
     return list(found.values())
@@ -153,7 +156,7 @@ def _dearer(plan: Plan, run: RunSpec) -> float:
 def _usual_limit(plan: Plan, own: int) -> int:
     """The longest rollout of Table 5's arms that sample; a run's own where none does."""
     arms = [name for name, arm in plan.scale.arms.items() if find_method(arm.method).sampling is not None]
-    return max((plan.config.settings_of(plan.name, name).max_new_tokens for name in arms), default=own)
+    return max((plan.settings_of(name).max_new_tokens for name in arms), default=own)
 
 
 def rollout_engine(plan: Plan, model: str) -> str:
