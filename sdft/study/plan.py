@@ -93,7 +93,7 @@ class Plan:
     def arms(self) -> list[str]:
         return list(self.scale.arms)
 
-    @property
+    @cached_property
     def bases(self) -> list[str]:
         """The base models that the seeds use, each once."""
         return list(dict.fromkeys(self.base_of(seed) for seed in self.seeds))

@@ -41,7 +41,8 @@ def test_a_dry_run_of_table_5_is_complete_and_quick(root, against_its_start):
     assert counted["select"] == len(plan.tasks) * len(plan.arms)
     assert counted["train"] == sum(counted[f"evaluate_{task}"] for task in plan.tasks) == finals
     assert counted["evaluate_base"] == len(plan.bases)
-    assert times < 4
+    # About 500 jobs.
+    assert times < 4.5
 
 
 def test_building_the_dag_imports_nothing_heavy(root):

@@ -111,7 +111,8 @@ def trainings(plan: Plan, study: str) -> list[Job]:
         place, model = (run.task, run.arm, run.base), plan.model_path(run)
         if place not in dearest:
             # Which candidate wins is not known, so the dearest is counted.
-            values = [candidate.hyperparameters.model_copy(update=run.replace) for candidate in sweep]
+            swept = dict.fromkeys(candidate.hyperparameters for candidate in sweep)
+            values = [entry.model_copy(update=run.replace) for entry in swept]
             dearest[place] = max((_training(plan, run, entry, devices) for entry in values), key=_units)
         found[run.id] = _job(model, run.method, dearest[place], (*outputs, *needs), run.base, devices)
         scores = plan.path(paths.RUN_SCORES + paths.RESPONSES, scored="scores", study=run.study, run=run.id)
