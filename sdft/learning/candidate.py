@@ -29,7 +29,7 @@ from sdft.records.record import Record
 from sdft.study import rerun
 from sdft.study.plan import RunSpec
 from sdft.study.requests import stop_seconds
-from sdft.study.specs import CandidateSpec
+from sdft.study.specs import CandidateSpec, Validated
 
 DESCRIPTION = """Train the candidate that RUN.json describes, measure its accuracy on the validation split of its task
 (what the selection looks at) and on the prior benchmarks (what Figure 4 draws), and write both to OUT. A training that
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(CandidateSpec, "sdft.learning.candidate", DESCRIPTION, arguments, EXAMPLES)
     spec = read_spec(options.run)
     out = Path(options.out)
-    if options.promoted is not None and spec.id not in read_json(options.promoted)["promoted"]:
+    if options.promoted is not None and not goes_on(spec.id, options.promoted):
         leave_behind(spec, out, options.wait)
         return
     cards = require_gpus(options.gpus, growing=spec.settings.rollout_engine != "vllm")
@@ -120,6 +120,16 @@ def for_candidate(spec: RunSpec, inputs: Inputs) -> tuple[RunSpec, bool]:
     return spec.model_copy(update={"settings": spec.settings.model_copy(update={"snapshots": 0})}), False
 
 
+def goes_on(run: str, promoted: str) -> bool:
+    """Whether a candidate is among those that go on. Raises SdftError where the file does not say."""
+    found = read_json(promoted)
+    if not isinstance(found.get("promoted"), list):
+        raise SdftError(
+            f"{promoted} does not list the candidates that go on; delete it and run the same command again."
+        )
+    return run in found["promoted"]
+
+
 def leave_behind(spec: RunSpec, out: Path, wait: float) -> None:
     """Write what a candidate has shown that does not go on after its first part (sdft/learning/rung.py) to `out`, and
     let its checkpoint go."""
@@ -162,6 +172,14 @@ def ready_to_score(spec: RunSpec, records: list[Record], prior: dict[str, Any]) 
     return runner
 
 
+def decoding(options: Validated) -> Any:
+    """How validation responses are drawn, as `sdft.evaluate.responses.respond` takes it."""
+    from sdft.evaluate.responses import Decoding
+
+    names = ("max_new_tokens", "batch_size", "max_prompt_tokens", "overlong")
+    return Decoding(**{name: getattr(options, name) for name in names})
+
+
 def score(
     spec: RunSpec,
     record: dict[str, Any],
@@ -174,19 +192,12 @@ def score(
     """The content of validation.json for `spec`, trained into `folder` with this record, and the model's replies."""
     import torch
 
-    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     clock.device = "cuda" if torch.cuda.is_available() else "cpu"
     weights = folder / "weights"
     loaded = load_model(weights, clock.device, options.dtype), load_tokenizer(weights)
-    decoding = Decoding(
-        max_new_tokens=options.max_new_tokens,
-        batch_size=options.batch_size,
-        max_prompt_tokens=options.max_prompt_tokens,
-        overlong=options.overlong,
-    )
-    values, replies = measure(spec.task, records, runner, decoding, lambda: loaded)
+    values, replies = measure(spec.task, records, runner, decoding(options), lambda: loaded)
     content = outcome(
         spec,
         clock,

@@ -21,7 +21,7 @@ from sdft.common.progress import say
 from sdft.common.provenance import Clock, manifest
 from sdft.common.stop import starts_again
 from sdft.evaluate.questions import read_items
-from sdft.learning.candidate import for_candidate
+from sdft.learning.candidate import decoding, for_candidate
 from sdft.learning.checkpoint import Checkpoints, disk_errors
 from sdft.learning.fits import check_fits
 from sdft.learning.launch import find_processes
@@ -159,18 +159,11 @@ def validate(
     import torch
 
     from sdft.evaluate.answers import evaluate_task
-    from sdft.evaluate.responses import Decoding
     from sdft.models.files import load_model, load_tokenizer
 
     clock.device = "cuda" if torch.cuda.is_available() else "cpu"
-    decoding = Decoding(
-        max_new_tokens=options.max_new_tokens,
-        batch_size=options.batch_size,
-        max_prompt_tokens=options.max_prompt_tokens,
-        overlong=options.overlong,
-    )
     model = load_model(weights, clock.device, options.dtype)
-    found = evaluate_task(model, load_tokenizer(weights), spec.task, records, decoding)
+    found = evaluate_task(model, load_tokenizer(weights), spec.task, records, decoding(options))
     return {"value": found.value, "n": found.n}
 
 

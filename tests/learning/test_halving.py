@@ -103,3 +103,11 @@ def test_a_final_run_has_no_rung(world, tmp_path):
     spec = make_spec(world, "sft").model_copy(update={"hyperparameters": None, "selected": str(tmp_path / "none")})
     with pytest.raises(SdftError, match="is a final run"):
         one(tmp_path, spec)
+
+
+def test_a_damaged_list_of_who_goes_on_is_refused(world, tmp_path):
+    one(tmp_path, make_spec(world, "sft"))
+    for content in ({"ranking": []}, {"promoted": None}):
+        write_json(tmp_path / "promoted.json", content)
+        with pytest.raises(SdftError, match="does not list the candidates"):
+            finish(tmp_path, "--promoted", str(tmp_path / "promoted.json"))
