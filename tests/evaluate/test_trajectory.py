@@ -74,6 +74,10 @@ def test_only_the_end_is_measured_with_a_demonstration_too(run, folder):
         rows = read_records(folder / task / "test.jsonl")
         shown = [replace(row, demonstrations={"shared": f"w1 w2 {row.answer}"}) for row in rows]
         write_records(folder / task / "test.jsonl", shown)
+    # A plain prompt is shorter than that, and one with a demonstration longer.
+    (*_, end) = run("--context", "shared", "--max-prompt-tokens", 20, out="cut.json")["points"]
+    assert {found["cut"] for found in end["tasks"].values()} == {0}
+    assert {found["cut"] for found in end["in_context"].values()} == {4}
     plain, taught = run(out="plain.json"), run("--context", "shared", out="taught.json")
     *before, end = taught["points"]
     assert not any("in_context" in point for point in (*before, *plain["points"]))
