@@ -118,7 +118,7 @@ def keep_adopted(path: Path, spec: RunSpec, inputs: Inputs) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
     def load(folder: Path) -> Any:
-        model = load_model(folder, device, getattr(torch, spec.settings.weights_dtype))
+        model = load_model(folder, device, spec.settings.weights_dtype)
         if device == "cpu":
             # As in training.
             model.set_attn_implementation("eager")
