@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,6 +61,17 @@ def test_the_loop_trains_and_continues_after_a_signal(tmp_path):
     plan = Plan(load_config(ROOT / "config.yaml"), "paper")
     settings = plan.config.settings_of("paper", "sdft").model_dump()
     assert {name: settings[name] for name in PAPER} == PAPER
+
+
+@pytest.mark.parametrize(("gives", "good"), [("raise SdftError('promised 1 GPU')", True), ("return None", False)])
+def test_a_job_that_works_on_without_its_gpu_is_found(tmp_path, monkeypatch, gives, good):
+    from benchmarks.contact import hardware
+
+    # The step in the child process, with the refusal and without it.
+    code = f"from sdft.common.errors import SdftError, run_main\ndef require():\n    {gives}\nrun_main(require)\n"
+    monkeypatch.setattr(hardware, "PROMISED", code)
+    (verdict,) = hardware.refusal(SimpleNamespace(tiny=True))
+    assert verdict.good == good
 
 
 def act(sender, names, tiny, folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json, sha256_files, write_json
 from sdft.common.locks import only_writer
+from sdft.learning import checkpoint
 from sdft.learning.checkpoint import Checkpoints, StopRequest
 from sdft.learning.spec import read_spec
 from sdft.methods import method_names
@@ -281,6 +283,41 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capfd):
     assert not (tmp_path / "part-11").exists()
     (tmp_path / "step-9" / "record.json").write_text("{")
     assert store.load() is None
+
+
+def test_a_checkpoint_on_a_lost_share_is_not_given_up(tmp_path, monkeypatch):
+    store = Checkpoints(tmp_path, "mark")
+    store.save(8, {"value": torch.ones(3)})
+
+    def lost(path):
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+    monkeypatch.setattr(checkpoint, "sha256_file", lost)
+    with pytest.raises(OSError, match="Stale"):
+        store.load()
+    monkeypatch.undo()
+    assert store.load()[0] == 8
+
+
+def test_a_clock_that_is_set_back_changes_no_training(world, tmp_path, monkeypatch):
+    spec = make_spec(world, "sft", checkpoint_steps=2)
+    expected = train(spec, tmp_path / "steady", quiet=True)
+    now = itertools.count(time.time(), -3600)
+    monkeypatch.setattr("time.time", lambda: next(now))
+    original = Checkpoints.save
+
+    def stop(self, step, state):
+        original(self, step, state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(spec, tmp_path / "cut", quiet=True)
+    monkeypatch.setattr(Checkpoints, "save", original)
+    found = train(spec, tmp_path / "cut", quiet=True)
+    assert found["steps"] == expected["steps"]
+    assert found["manifest"]["seconds"] >= 0
+    assert same_weights(tmp_path / "steady", tmp_path / "cut")
 
 
 def tear(place):
