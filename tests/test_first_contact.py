@@ -86,6 +86,7 @@ def act(sender, names, tiny, folder):
         sender.send(("end", name))
 
 
+@pytest.mark.slow
 def test_a_check_that_crashes_or_hangs_costs_only_itself(tmp_path):
     record = Record(tmp_path / "record.json", {})
     # Without a share of the time of its own, a check that is silent is too late at once.
