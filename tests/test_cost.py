@@ -22,6 +22,7 @@ from sdft.study.forecast import (
     check_budget,
     comparisons,
     device_hours,
+    disk,
     fit,
     forecast,
     jobs,
@@ -135,6 +136,14 @@ def test_the_files_of_a_model_are_read_once_and_again_when_they_are_others(plan,
     assert len(read) == 1
     download(7000)
     assert sizes.model_size(plan, model) == ModelSize(70_000, 7000, 7000, 7000, 7000)
+
+
+def test_disk_has_room_for_three_checkpoints_and_the_weights_of_every_run_under_way(plan):
+    run = next(run for run in plan.runs() if run.arm == "sdft")
+    size = sizes.model_size(plan, run.base)
+    # Weights and Adam's moments in bfloat16, the average in float32; a third checkpoint is written beside two.
+    checkpoint, weights = (size.parameters * count / 2**30 for count in (10, 2))
+    assert disk(plan, 8)["checkpoints under way"] == pytest.approx(8 * (3 * checkpoint + weights))
 
 
 def test_the_fit_finds_a_line_and_states_its_error():
