@@ -105,7 +105,11 @@ def test_a_scale_without_the_arms_of_a_table_plans_the_others(root):
             "benchmark_items: 900",
             "data: the world has too few questions for 900 items of .*; lower data.benchmark_items",
         ),
-        ("general_prompts: 90000", "data: the world has fewer than 90000 general prompts; lower data.general_prompts"),
+        pytest.param(
+            "general_prompts: 90000",
+            "data: the world has fewer than 90000 general prompts; lower data.general_prompts",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_scale_with_more_questions_than_its_world_has_is_refused(root, tmp_path, data, words):

@@ -165,7 +165,7 @@ def test_the_same_run_twice_gives_the_same_weights_and_another_seed_others(world
     assert not same_weights(whole, tmp_path / "other")
 
 
-@pytest.mark.parametrize("attempt", range(2))
+@pytest.mark.parametrize("attempt", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_anywhere_a_run_continues_to_identical_weights(world, whole, tmp_path, attempt):
     spec = make_spec(world, epochs=4, checkpoint_steps=2)
     lines = random.randint(3, 10)
@@ -214,6 +214,7 @@ def test_snapshots_are_whole_models_along_the_same_run_also_after_an_interruptio
     assert [path.name for path in (tmp_path / "cut" / "snapshots").iterdir()] == ["6"]
 
 
+@pytest.mark.slow
 def test_a_run_begun_without_snapshots_starts_afresh_where_they_are_asked_for(world, tmp_path, capfd):
     plain = make_spec(world, "sft", epochs=4, checkpoint_steps=1)
     assert interrupted(plain, tmp_path, 8, signal.SIGTERM) == 143
@@ -222,7 +223,9 @@ def test_a_run_begun_without_snapshots_starts_afresh_where_they_are_asked_for(wo
     assert len(record["snapshots"]) == 3
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_polite_signal_saves_a_checkpoint_and_exits_with_its_status(world, whole, tmp_path, capfd, number, status):
     spec = make_spec(world, epochs=4)
     assert interrupted(spec, tmp_path, 3, number) == status
@@ -373,6 +376,7 @@ def test_a_start_afresh_keeps_its_own_checkpoints(tmp_path):
     assert steps(tmp_path) == [5, 10]
 
 
+@pytest.mark.slow
 def test_a_start_afresh_for_missing_snapshots_is_itself_continued(world, tmp_path, monkeypatch, capfd):
     from sdft.learning.loop import Training
 
