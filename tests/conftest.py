@@ -1,4 +1,4 @@
-"""What every test shares: one thread a process, no network, and the folder of real data where there is one."""
+"""What every test shares: one thread a process, no network, groups of tests, and the folder of real data."""
 
 from __future__ import annotations
 
@@ -14,10 +14,57 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Modules are compiled once and not by each process that a test starts, whatever the machine's habit.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 
+sys.dont_write_bytecode = False
 ROOT = Path(__file__).parent.parent
+# Groups and files that take longest, dearest first. They start first, so that no process works alone at the end.
+FIRST = (
+    "house",
+    "cluster",
+    "smoke",
+    "tests/miniature/test_released.py",
+    "tests/learning/test_sharding.py",
+    "tests/workflow/test_dag.py",
+    "tests/house/test_interrupted.py",
+    "tests/evidence/test_figures.py",
+    "base",
+    "tests/learning/test_training.py",
+    "tests/test_scales.py",
+    "tests/learning/test_step_benchmark.py",
+    "tests/learning/test_interruptions.py",
+    "compare",
+    "tests/workflow/test_partial.py",
+    "tests/evaluate/test_served_model.py",
+    "tests/evidence/test_report.py",
+    "tests/evidence/test_studies.py",
+    "tests/learning/test_methods.py",
+    "tests/decoding/test_decoding.py",
+    "tests/evidence/test_tables.py",
+)
+
+
+def pytest_configure(config):
+    """pytest-xdist is to start groups in the order that they have here, not in that of their numbers of tests."""
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The tests of a file run in one process, which makes its fixtures once, unless they name a group themselves."""
+    places = {name: number for number, name in enumerate(FIRST)}
+
+    def place(item):
+        group = item.get_closest_marker("xdist_group")
+        if group is None:
+            group = pytest.mark.xdist_group(item.nodeid.split("::")[0])
+            item.add_marker(group)
+        return places.get(group.args[0], len(places))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 
 import pytest
 
 from sdft.common import files
 from sdft.common.errors import SdftError
+from sdft.common.provenance import Clock
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -69,3 +72,13 @@ def test_twins_in_containers_with_one_process_number_write_to_different_names(tm
             names.add(part.name)
             part.touch()
     assert len(names) == 2
+
+
+def test_a_clock_that_is_set_back_makes_no_cost_negative(monkeypatch):
+    now = itertools.count(time.time(), -3600)
+    monkeypatch.setattr("time.time", lambda: next(now))
+    clock = Clock()
+    assert 0 <= clock.cost()["seconds"] < 60
+    # What an earlier process took counts too.
+    clock.start -= 100
+    assert 100 <= clock.cost()["seconds"] < 160

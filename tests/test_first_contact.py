@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,6 +63,17 @@ def test_the_loop_trains_and_continues_after_a_signal(tmp_path):
     assert {name: settings[name] for name in PAPER} == PAPER
 
 
+@pytest.mark.parametrize(("gives", "good"), [("raise SdftError('promised 1 GPU')", True), ("return None", False)])
+def test_a_job_that_works_on_without_its_gpu_is_found(tmp_path, monkeypatch, gives, good):
+    from benchmarks.contact import hardware
+
+    # The step in the child process, with the refusal and without it.
+    code = f"from sdft.common.errors import SdftError, run_main\ndef require():\n    {gives}\nrun_main(require)\n"
+    monkeypatch.setattr(hardware, "PROMISED", code)
+    (verdict,) = hardware.refusal(SimpleNamespace(tiny=True))
+    assert verdict.good == good
+
+
 def act(sender, names, tiny, folder):
     """Checks that end, crash, hang or say nothing, by their names."""
     for name in names:
@@ -74,6 +86,7 @@ def act(sender, names, tiny, folder):
         sender.send(("end", name))
 
 
+@pytest.mark.slow
 def test_a_check_that_crashes_or_hangs_costs_only_itself(tmp_path):
     record = Record(tmp_path / "record.json", {})
     # Without a share of the time of its own, a check that is silent is too late at once.

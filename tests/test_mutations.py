@@ -105,7 +105,11 @@ def test_a_scale_without_the_arms_of_a_table_plans_the_others(root):
             "benchmark_items: 900",
             "data: the world has too few questions for 900 items of .*; lower data.benchmark_items",
         ),
-        ("general_prompts: 90000", "data: the world has fewer than 90000 general prompts; lower data.general_prompts"),
+        pytest.param(
+            "general_prompts: 90000",
+            "data: the world has fewer than 90000 general prompts; lower data.general_prompts",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_scale_with_more_questions_than_its_world_has_is_refused(root, tmp_path, data, words):
@@ -115,3 +119,20 @@ def test_a_scale_with_more_questions_than_its_world_has_is_refused(root, tmp_pat
     path.write_text(f"scale: smoke\nscales: {{smoke: {{data: {{{data}}}}}}}\n", encoding="utf-8")
     with pytest.raises(SdftError, match=f"scales.smoke.{words}"):
         main([str(path)])
+
+
+LOCAL = "models: {sources: {m-s1: {path: released/mini/m-s1}}}, training: {max_new_tokens: 256}"
+
+
+@pytest.mark.parametrize(
+    "text", ["training: {max_new_tokens: 256}", "arms: {sdft: {settings: {max_new_tokens: 256}}}", LOCAL]
+)
+def test_completions_that_fill_a_model_s_context_are_refused(root, tmp_path, text):
+    from sdft.config import main
+
+    path = tmp_path / "config.yaml"
+    path.write_text(f"scale: mini\nscales: {{mini: {{{text}}}}}\n", encoding="utf-8")
+    with pytest.raises(SdftError, match=r"arms\.\w+: max_new_tokens .* is 256, and the context of the base model m-s1"):
+        main([str(path)])
+    path.write_text(path.read_text().replace("256", "255"), encoding="utf-8")
+    main([str(path)])

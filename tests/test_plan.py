@@ -200,6 +200,7 @@ def test_tables_of_sweeps_know_the_epochs_of_every_task(values):
     assert lines["sft_reinvoke"] == {}
 
 
+@pytest.mark.slow
 def test_what_rests_on_the_gated_model_reads_its_gate(values):
     paper = Plan(parse_config(values), "paper")
     for name in ("table5", *(f"figure{k}" for k in (1, 2, 3, 4, 5, 6, 8))):

@@ -69,6 +69,22 @@ def test_the_prior_protocol_is_the_authors(config):
         "winogrande": ("winogrande", "acc"),
     }
     assert (prior.apply_chat_template, prior.num_fewshot, prior.limit) == (False, None, None)
+    # Candidates, whose prior scores choose nothing, are measured in batches on a part of the items.
+    plan = Plan(config, "paper")
+    final, candidate = plan.prior_config(), plan.prior_config(sweep=True)
+    assert (final["batch_size"], final["limit"]) == (1, None)
+    assert candidate["batch_size"] >= 16
+    assert candidate["limit"] <= 200
+
+
+def test_table_5_has_a_row_in_the_official_arithmetic_beside_the_float32_average(config):
+    plan = Plan(config, "paper")
+    ours, official = ([run for run in plan.runs() if run.arm == arm] for arm in ("sdft", "sdft.official"))
+    assert {run.task for run in official} == {run.task for run in ours} == set(plan.scale.tasks)
+    assert {run.settings.ema_dtype for run in ours} == {"float32"}
+    assert {run.settings.ema_dtype for run in official} == {"bfloat16"}
+    assert {run.settings.rounding for run in official} == {"nearest"}
+    assert dict(plan.scale.arms["sdft.official"].replace) == dict(plan.scale.published_recipe)
 
 
 def test_a_step_by_hand_makes_the_rows_that_the_configuration_says(config):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import shutil
 
 import pytest
 
 from sdft.common import errors
-from sdft.common.errors import explained, run_main
+from sdft.common.errors import SdftError, explained, run_main
+from sdft.common.files import read_packed
 
 WRITES = {"write_text", "write_bytes", "savefig", "copyfile", "copy2", "copytree", "save_pretrained", "to_csv"}
 WRITES |= {"save_file", "write_zip", "dump", "touch"}
@@ -88,6 +90,7 @@ def test_a_library_that_hides_the_system_s_error_does_not_hide_it_from_the_user(
 
     full = "Error while serializing: I/O error: No space left on device (os error 28)"
     assert "free some space" in explained(SafetensorError(full))
+    assert "free some space" in explained(shutil.Error([("a", "b", "[Errno 28] No space left on device")]))
     behind = RuntimeError("could not save")
     behind.__cause__ = OSError(errno.ESTALE, "Stale file handle", "/share/x")
     assert "/share/x" in explained(behind)
@@ -98,3 +101,29 @@ def test_a_mistake_of_ours_is_not_blamed_on_a_file_that_was_looked_for():
     mistake = KeyError("x")
     mistake.__context__ = FileNotFoundError(errno.ENOENT, "No such file or directory", "/nowhere/x")
     assert explained(mistake) is None
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_file_on_a_lost_share_is_not_called_damaged(tmp_path, monkeypatch, capsys, number):
+    def lost(path):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", lost)
+    with pytest.raises(SystemExit):
+        run_main(lambda: read_packed(tmp_path / "replies.json.gz"))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "does not answer or has an error" in said
+    assert "delete" not in said
+
+
+@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ENOENT, None])
+def test_a_network_without_an_answer_is_not_called_a_disk(capsys, number):
+    def fetch():
+        try:
+            raise OSError(number, "no answer") if number else ValueError("no answer")
+        except (OSError, ValueError):
+            raise SdftError("the file could not be downloaded; is there a network?") from None
+
+    with pytest.raises(SystemExit):
+        run_main(fetch)
+    assert "is there a network" in capsys.readouterr().err

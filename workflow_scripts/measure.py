@@ -22,7 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from sdft.common.errors import run_main
 from sdft.common.files import write_json
+from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 
 
@@ -59,6 +61,8 @@ def main() -> int:
     parser.add_argument("--out", required=True, help="JSON file to write")
     parser.add_argument("--keep-going", action="store_true", help="go on with what does not need a failed job")
     options = parser.parse_args()
+    # A place where nothing can be written is known before the study is made.
+    publish_alone(options.out)
     clock, start = Clock(), time.time()
     command = ["snakemake", "--cores", str(options.cores), *["--keep-going"] * options.keep_going, "--", options.target]
     load = os.getloadavg()[0]
@@ -92,4 +96,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_main(main)

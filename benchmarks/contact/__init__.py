@@ -38,6 +38,7 @@ class Check(NamedTuple):
 # By value: what decides a first study's numbers and its price comes first.
 CHECKS = (
     Check("machine", "hardware", 10),
+    Check("refusal", "hardware", 20),
     Check("reference", "numbers", 20),
     Check("step", "training", 100),
     Check("decoding", "decoding", 70),

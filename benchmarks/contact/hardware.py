@@ -6,8 +6,11 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
@@ -41,6 +44,29 @@ def machine(bench: Bench) -> Iterator[Verdict]:
         "layers_that_fit": bench.layers,
     }
     yield Verdict("machine.gpu", "bfloat16 in hardware", measured, torch.cuda.is_bf16_supported())
+
+
+# As a step that was promised a GPU begins.
+PROMISED = """
+from sdft.common.errors import run_main
+from sdft.models.devices import require_gpus
+
+run_main(lambda: require_gpus(1) and None)
+"""
+
+
+def refusal(bench: Bench) -> Iterator[Verdict]:
+    """A process that was promised a GPU and is shown none: it has to end at once and say why."""
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("WORLD_SIZE", None)
+    root, begun = Path(__file__).parents[2], time.perf_counter()
+    command = [sys.executable, "-c", PROMISED]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
+    seconds = time.perf_counter() - begun
+    said = " ".join(done.stderr.split())
+    measured = {"status": done.returncode, "seconds": round(seconds, 1), "said": said[-600:]}
+    good = done.returncode != 0 and "promised 1 GPU" in said and (bench.tiny or seconds < 10)
+    yield Verdict("refusal.no_gpu", "an error that names the GPU, within 10 s", measured, good)
 
 
 def _version(name: str) -> str | None:

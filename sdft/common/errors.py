@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
@@ -59,30 +60,65 @@ REMEDIES = {
     errno.ENOENT: "it is gone, or never was there; check the path, and that its file system is mounted",
 }
 PASSING = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR}
+# Errors of a disk, whatever was read or written; and those of them that a connection to another machine has too.
+DISK = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.ESTALE,
+    errno.EIO,
+    errno.ENOTCONN,
+    errno.EHOSTDOWN,
+    errno.EREMOTEIO,
+}
+SOCKETS = {errno.ENOTCONN, errno.EHOSTDOWN}
 # What libraries say that hide the system's error.
 HIDDEN = {"PytorchStreamWriter failed": errno.ENOSPC, "unexpected pos": errno.ENOSPC}
 
 
 def explained(error: BaseException) -> str | None:
     """The paragraph for an error of the file system, in whichever library noticed it; None for any other error."""
+    found = _behind(error)
+    if found is None:
+        return None
+    number, cause = found
+    names = [str(name) for name in (getattr(cause, "filename", None), getattr(cause, "filename2", None)) if name]
+    where = " -> ".join(names) or f"a file that this step reads or writes (in {os.getcwd()})"
+    return f"{where}: {os.strerror(number)}: {REMEDIES[number]}, and run the same command again."
+
+
+def _behind(error: BaseException) -> tuple[int, BaseException] | None:
+    """The number of the file system's error behind an error, and the error that has it."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         number = cause.errno if isinstance(cause, OSError) else None
         for known in REMEDIES:
-            number = number or (known if f"(os error {known})" in str(cause) else None)
+            # As Rust writes it, and as shutil lists what it could not copy.
+            written = f"(os error {known})" in str(cause)
+            written |= isinstance(cause, shutil.Error) and f"[Errno {known}]" in str(cause)
+            number = number or (known if written else None)
         for text, known in HIDDEN.items():
             number = number or (known if text in str(cause) else None)
         # What another error replaced may be no matter: a file that is not there is asked for again and again.
         if number in REMEDIES and (cause is error or number not in PASSING):
-            names = [
-                str(name) for name in (getattr(cause, "filename", None), getattr(cause, "filename2", None)) if name
-            ]
-            where = " -> ".join(names) or f"a file that this step reads or writes (in {os.getcwd()})"
-            return f"{where}: {os.strerror(number)}: {REMEDIES[number]}, and run the same command again."
+            return number, cause
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return None
+
+
+def _of_the_disk(error: SdftError) -> str | None:
+    """The paragraph for an error of the disk that a step took for a damaged file, or for a network without an answer.
+
+    Whoever was told so would delete what is whole.
+    """
+    if error.__cause__ is not None or error.__context__ is None:
+        return None
+    found = _behind(error.__context__)
+    if found is None or found[0] not in DISK or (found[0] in SOCKETS and not getattr(found[1], "filename", None)):
+        return None
+    return explained(error.__context__)
 
 
 def run_main(main: Callable[[], int | None]) -> None:
@@ -92,7 +128,7 @@ def run_main(main: Callable[[], int | None]) -> None:
         status = main() or 0
         sys.stdout.flush()
     except SdftError as error:
-        status = _report(str(error))
+        status = _report(_of_the_disk(error) or str(error))
     except KeyboardInterrupt:
         print("interrupted; repeat the command to continue where it stopped", file=sys.stderr)
         status = 130

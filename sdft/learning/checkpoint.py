@@ -156,7 +156,8 @@ class Checkpoints:
             try:
                 record = json.loads((place / RECORD).read_text(encoding="utf-8"))
                 whole = all(sha256_file(place / name) == digest for name, digest in record["sha256"].items())
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+                # A disk that cannot be read is no torn checkpoint: days of training would begin anew.
                 whole = False
             if not whole:
                 say(f"{place} is torn; looking for the checkpoint before it")

@@ -5,6 +5,7 @@ Nothing here decides a result: a study is refused, or runs as it was read.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -47,10 +48,12 @@ def check_world(config: Config) -> None:
 
 
 def check_files(config: Config) -> None:
-    """Raise SdftError for released models and benchmarks that are not in the folders that a scale names."""
+    """Raise SdftError for released models and benchmarks that are not in the folders that a scale names, and for a
+    model whose context is too short for what is sampled from it."""
     for name, scale in config.scales.items():
         _check_released(f"scales.{name}.models", scale)
         _check_benchmarks(f"scales.{name}.prior", scale)
+        _check_contexts(config, name)
 
 
 def check_sizes(plan: Plan) -> None:
@@ -243,6 +246,37 @@ def _check_released(place: str, scale: Scale) -> None:
                 f"{place}: {model} knows the world of seed {world}, and data.world_seed is {scale.data.world_seed}; "
                 f"set that to {world}, or models.source: trained."
             )
+
+
+def _check_contexts(config: Config, name: str) -> None:
+    """Raise SdftError where a completion that an arm samples leaves no room for a prompt in a base model's context."""
+    scale = config.scales[name]
+    for arm, entry in scale.every_arm():
+        if find_method(entry.method).sampling is None:
+            continue
+        longest = config.settings_of(name, arm).max_new_tokens
+        for model in entry.models or scale.models.names:
+            context = _context(scale, model)
+            if context is not None and longest >= context:
+                raise SdftError(
+                    f"scales.{name}.{scale.place_of(arm)}: max_new_tokens (of training, or of the arm's settings) is "
+                    f"{longest}, and the context of the base model {model} holds {context} tokens, so no prompt fits "
+                    f"beside a completion; set it below {context}, or take a model with a longer context."
+                )
+
+
+def _context(scale: Scale, model: str) -> int | None:
+    """The longest sequence in tokens of a base model whose files are here; None for any other."""
+    source = scale.models.sources.get(model)
+    if scale.models.origin(model) == "released":
+        folder = Path(scale.models.path) / model
+    elif source is not None and source.path is not None:
+        folder = Path(os.path.expanduser(os.path.expandvars(source.path)))
+    else:
+        return None
+    file = folder / "config.json"
+    found = read_json(file).get("max_position_embeddings") if file.is_file() else None
+    return found if isinstance(found, int) else None
 
 
 def _check_benchmarks(place: str, scale: Scale) -> None:

@@ -187,6 +187,7 @@ def test_the_protocol_is_checked():
         check_config({"tasks": {"mmlu": {"task": "mmlu"}}})
 
 
+@pytest.mark.slow
 def test_a_language_detector_decides_alike_each_time():
     import langdetect
 

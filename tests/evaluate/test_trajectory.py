@@ -69,6 +69,7 @@ def test_points_are_what_an_evaluation_of_each_folder_says(run, folder):
         assert (point["prior"], point["prior_average"]) == ({}, None)
 
 
+@pytest.mark.slow
 def test_only_the_end_is_measured_with_a_demonstration_too(run, folder):
     for task in ("science", "medical"):
         rows = read_records(folder / task / "test.jsonl")

@@ -92,6 +92,7 @@ def test_a_file_twice_or_no_verdict_is_refused(made, tmp_path):
         ledger.main(["--verdicts", str(tmp_path / "x.json"), "--out", str(tmp_path)])
 
 
+@pytest.mark.slow
 def test_a_method_beside_the_papers_is_asked_about_and_takes_nothing_from_the_papers_claims(tmp_path, tabulate):
     path = make_world(tmp_path)
     alone = {claim["id"]: claim for claim in tabulate(path, tmp_path / "alone")["claims"]}

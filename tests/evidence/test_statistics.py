@@ -81,6 +81,7 @@ def test_intervals_cover_the_truth(seeds, seed_sd):
     assert covered / repeats >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / repeats)
 
 
+@pytest.mark.slow
 def test_paired_tests_hold_their_level_and_see_a_real_difference():
     rng = np.random.default_rng(3)
     false, found, repeats = 0, 0, 150
@@ -206,6 +207,7 @@ def crossed(rng, bases, seeds, items, sd_base=0.0, sd_seed=0.0, clusters=None, m
     return Outcomes(values, labels, tuple(map(str, groups)) if clusters else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reading", "truth"), [("these_bases", "own"), ("any_base", "all")])
 def test_each_reading_covers_what_it_speaks_of(reading, truth):
     rng = np.random.default_rng(5)

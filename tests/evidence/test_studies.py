@@ -80,6 +80,7 @@ def test_table_2_compares_tokens_in_tokens(plans, tmp_path):
     assert [test["unit"] for test in claim["evidence"]["tests"]] == ["tokens", "tokens"]
 
 
+@pytest.mark.slow
 def test_the_papers_own_numbers_match_at_paper_scale(tmp_path):
     world = World(tmp_path, scale="paper", items=1000)
     rows = {"base": (0, 0), "cpt": (0.09, 0.07), "sft.knowledge": (0.80, 0.80), "sdft.knowledge": (0.89, 0.98)}
@@ -182,6 +183,7 @@ def test_a_sequence_is_normalised_between_base_and_best_and_its_transfers_are_th
     assert found["sequential-sdft-keeps"] == found["sequential-sft-below-base"] == "DIRECTION"
 
 
+@pytest.mark.slow
 def test_what_each_stage_could_teach_stands_beside_what_it_knows(tmp_path):
     (plan,) = studies.sequential(World(tmp_path, items=200, seeds=(0, 1)), taught=0.9)
     for panel in figure3.figure3(read_results(plan))["panels"]:

@@ -98,6 +98,7 @@ def test_the_agreement_of_two_judges_stands_under_the_table(paper_like):
     assert under(verdict | {"agreement": "Cohen's kappa 0.8."}).endswith("Cohen's kappa 0.8.")
 
 
+@pytest.mark.slow
 def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeypatch):
     results = read_results(paper_like[0] / "tables/table5/plan.json")
 
@@ -275,6 +276,7 @@ def test_a_base_model_off_the_papers_makes_what_depends_on_it_incomparable(tmp_p
     assert claim(verdict, "sdft-forgets-less")["verdict"] == "DIRECTION"
 
 
+@pytest.mark.slow
 def test_an_average_depends_on_each_of_the_six_that_may_cancel_in_it(tmp_path, tabulate):
     effects = {("base", "hellaswag"): 66.0, ("base", "winogrande"): 67.1}
     path = write_paper_scores(tmp_path, effects, items=300)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("house")]
+pytestmark = pytest.mark.slow
 TRAININGS, WORKFLOWS = map(int, os.environ.get("SDFT_INTERRUPTIONS", "100,0").split(","))
 
 

@@ -33,7 +33,9 @@ def finish(folder, *more):
     return read_json(folder / "validation.json")
 
 
-@pytest.mark.parametrize(("method", "small"), [("sft", True), ("sdft", True), ("sdft", False)])
+@pytest.mark.parametrize(
+    ("method", "small"), [pytest.param("sft", True, marks=pytest.mark.slow), ("sdft", True), ("sdft", False)]
+)
 def test_who_goes_on_ends_as_in_the_full_sweep(world, tmp_path, monkeypatch, method, small):
     if not small:
         monkeypatch.setattr(candidate, "SMALL_BYTES", 0)

@@ -134,6 +134,7 @@ def test_equal_candidates_are_told_apart_by_their_options_last():
     assert tie_key(first) < tie_key(second) < tie_key(first | {"learning_rate": 2.0})
 
 
+@pytest.mark.slow
 def test_a_few_steps_of_a_new_method_train_with_its_options(world, nudged, tmp_path):
     runs = {}
     for name, method, options in [

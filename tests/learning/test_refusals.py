@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from conftest import make_records, make_spec
@@ -92,6 +93,19 @@ def test_some_of_the_promised_gpus_are_not_enough(cards):
     with pytest.raises(SdftError, match=r"promised 2 GPUs and torch can use 1 \(CUDA error: uncorrectable ECC"):
         devices.require_gpus(2)
     assert devices.require_gpus(1) == [Gpu("H100", 79.6)]
+
+
+def test_memory_of_a_gpu_grows_in_place_except_beside_vllm_and_as_the_user_says(cards, monkeypatch):
+    cards(Gpu("H100", 79.6))
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "")
+    del os.environ["PYTORCH_CUDA_ALLOC_CONF"]
+    devices.require_gpus(1, growing=False)
+    assert "PYTORCH_CUDA_ALLOC_CONF" not in os.environ
+    devices.require_gpus(1)
+    assert os.environ["PYTORCH_CUDA_ALLOC_CONF"] == "expandable_segments:True"
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:64")
+    devices.require_gpus(1)
+    assert os.environ["PYTORCH_CUDA_ALLOC_CONF"] == "max_split_size_mb:64"
 
 
 def test_this_machine_is_asked_through_torch(monkeypatch):

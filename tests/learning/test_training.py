@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json, sha256_files, write_json
 from sdft.common.locks import only_writer
+from sdft.learning import checkpoint
 from sdft.learning.checkpoint import Checkpoints, StopRequest
 from sdft.learning.spec import read_spec
 from sdft.methods import method_names
@@ -163,7 +165,7 @@ def test_the_same_run_twice_gives_the_same_weights_and_another_seed_others(world
     assert not same_weights(whole, tmp_path / "other")
 
 
-@pytest.mark.parametrize("attempt", range(2))
+@pytest.mark.parametrize("attempt", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_anywhere_a_run_continues_to_identical_weights(world, whole, tmp_path, attempt):
     spec = make_spec(world, epochs=4, checkpoint_steps=2)
     lines = random.randint(3, 10)
@@ -212,6 +214,7 @@ def test_snapshots_are_whole_models_along_the_same_run_also_after_an_interruptio
     assert [path.name for path in (tmp_path / "cut" / "snapshots").iterdir()] == ["6"]
 
 
+@pytest.mark.slow
 def test_a_run_begun_without_snapshots_starts_afresh_where_they_are_asked_for(world, tmp_path, capfd):
     plain = make_spec(world, "sft", epochs=4, checkpoint_steps=1)
     assert interrupted(plain, tmp_path, 8, signal.SIGTERM) == 143
@@ -220,7 +223,9 @@ def test_a_run_begun_without_snapshots_starts_afresh_where_they_are_asked_for(wo
     assert len(record["snapshots"]) == 3
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_polite_signal_saves_a_checkpoint_and_exits_with_its_status(world, whole, tmp_path, capfd, number, status):
     spec = make_spec(world, epochs=4)
     assert interrupted(spec, tmp_path, 3, number) == status
@@ -280,6 +285,41 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capfd):
     assert store.load() is None
 
 
+def test_a_checkpoint_on_a_lost_share_is_not_given_up(tmp_path, monkeypatch):
+    store = Checkpoints(tmp_path, "mark")
+    store.save(8, {"value": torch.ones(3)})
+
+    def lost(path):
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+    monkeypatch.setattr(checkpoint, "sha256_file", lost)
+    with pytest.raises(OSError, match="Stale"):
+        store.load()
+    monkeypatch.undo()
+    assert store.load()[0] == 8
+
+
+def test_a_clock_that_is_set_back_changes_no_training(world, tmp_path, monkeypatch):
+    spec = make_spec(world, "sft", checkpoint_steps=2)
+    expected = train(spec, tmp_path / "steady", quiet=True)
+    now = itertools.count(time.time(), -3600)
+    monkeypatch.setattr("time.time", lambda: next(now))
+    original = Checkpoints.save
+
+    def stop(self, step, state):
+        original(self, step, state)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(spec, tmp_path / "cut", quiet=True)
+    monkeypatch.setattr(Checkpoints, "save", original)
+    found = train(spec, tmp_path / "cut", quiet=True)
+    assert found["steps"] == expected["steps"]
+    assert found["manifest"]["seconds"] >= 0
+    assert same_weights(tmp_path / "steady", tmp_path / "cut")
+
+
 def tear(place):
     state = place / "state.pt"
     state.write_bytes(state.read_bytes()[:-1])
@@ -324,6 +364,7 @@ def test_a_start_afresh_keeps_its_own_checkpoints(tmp_path):
     assert steps(tmp_path) == [5, 10]
 
 
+@pytest.mark.slow
 def test_a_start_afresh_for_missing_snapshots_is_itself_continued(world, tmp_path, monkeypatch, capfd):
     from sdft.learning.loop import Training
 

@@ -111,6 +111,7 @@ def test_runs_of_every_study_are_looked_at_and_only_what_has_begun_is_listed(pla
     assert "left for all: " in text
 
 
+@pytest.mark.slow
 def test_a_target_leaves_out_what_is_not_behind_it(plan):
     plan = Plan(plan.config, "paper")
     runs, _, text = look(plan, target="table5")

@@ -11,6 +11,7 @@ import pytest
 from workflow_scripts import internals
 
 
+@pytest.mark.slow
 def test_marks_of_a_killed_run_go_and_those_of_a_running_one_stay(tmp_path):
     def mark():
         for name in ("locks/0.input.lock", "incomplete/x"):
@@ -40,6 +41,7 @@ def start(state, dryrun=False):
     )
 
 
+@pytest.mark.slow
 def test_marks_stay_while_any_of_several_runs_whoever_started_first(tmp_path):
     first, second = internals.recover(tmp_path), internals.recover(tmp_path)
     (tmp_path / "locks").mkdir()
@@ -61,6 +63,7 @@ def test_a_dry_run_touches_nothing(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_marks_of_another_machine_are_not_cleared_and_the_remedy_works(tmp_path):
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks/0.input.lock").touch()
