@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from xml.etree import ElementTree
@@ -29,7 +30,9 @@ ELEMENTS = frozenset(
 )
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 300, 130, 56, 8, 18
 # More points than this are thinned out: they would lie on the same pixels.
-POINTS = 48
+POINTS = 40
+# A path's numbers are in points of a drawing, of which a screen shows no thousandth.
+LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
 def inline(drawing: str, name: str = "the drawing") -> str:
@@ -63,7 +66,7 @@ def _clean(element: ElementTree.Element) -> None:
         value = element.attrib.pop(name)
         own = _local(name)
         if _harmless(own.lower(), value):
-            element.set(own, value)
+            element.set(own, LONG_NUMBER.sub(lambda found: f"{float(found[0]):.2f}", value) if own == "d" else value)
     for child in list(element):
         if not isinstance(child.tag, str) or _local(child.tag) not in ELEMENTS:
             element.remove(child)
