@@ -194,7 +194,8 @@ def test_general_prompts_are_asked_for_by_the_arm_that_trains_on_them(values):
         (JUDGE, {"model": "m", "base_url": "http://me:secret@host/v1"}, ["judge.base_url", "no name or password"]),
         (["seeds"], [0, 0], ["repeat"]),
         (["sweep_seed"], 7, ["sweep_seed 7"]),
-        (["scale"], "papr", ["scale", "papr"]),
+        (["scale"], "papr", ["scale", "papr", "paper"]),
+        (["sweep"], "all", ["sweep", "published"]),
     ],
 )
 def test_a_mistake_names_the_key_and_the_remedy(values, path, value, words):

@@ -16,8 +16,10 @@ from snakemake.iocontainers import Wildcards
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
 
 
+@pytest.fixture(scope="module")
 def rules():
-    """The rules, as Snakemake reads the Snakefile, each with all resources that it names; and the local ones."""
+    """The rules, as Snakemake reads the Snakefile, each with all resources that it names; the local ones; those that
+    ask for a GPU."""
     code = (
         "from pathlib import Path\nfrom snakemake.api import ResourceSettings, SnakemakeApi\n"
         "with SnakemakeApi() as api:\n"
@@ -27,13 +29,9 @@ def rules():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     named, local = done.stdout.splitlines()
-    return {name: asked.split(",") for name, _, asked in (one.partition(":") for one in named.split())}, local.split()
-
-
-# Only a miniature base model, which needs none, is trained by the one left out.
-EVERY, LOCAL = rules()
-ASKED = {name: asked for name, asked in EVERY.items() if "gpu" in asked and name != "base_trained"}
-GPU_RULES = tuple(ASKED)
+    every = {name: asked.split(",") for name, _, asked in (one.partition(":") for one in named.split())}
+    # Only a miniature base model, which needs none, is trained by the one left out.
+    return every, set(local.split()), {name for name in every if "gpu" in every[name]} - {"base_trained"}
 
 
 @pytest.fixture
@@ -83,15 +81,17 @@ def test_its_logs_have_a_folder_of_their_own(arguments):
     assert arguments().slurm_delete_logfiles_older_than == 0
 
 
-@pytest.mark.parametrize("rule", GPU_RULES)
-def test_a_gpu_job_asks_for_cpus_and_leaves_time_and_memory_to_its_rule(arguments, rule):
-    wanted = arguments(SDFT_SLURM_GPU="h200").set_resources[rule]
-    assert value(wanted["cpus_per_task"]) == 8
-    assert value(wanted["gpu_model"]) == "h200"
-    # A small scale runs without a GPU.
-    assert value(wanted["gpu_model"], scale="mini") == ""
-    assert not {"mem_mb", "runtime", "slurm_extra"} & set(wanted)
-    assert {"mem_mb", "runtime", "slurm_extra"} <= set(ASKED[rule])
+def test_a_gpu_job_asks_for_cpus_and_leaves_time_and_memory_to_its_rule(arguments, rules):
+    every, _, with_gpu = rules
+    found = arguments(SDFT_SLURM_GPU="h200").set_resources
+    for rule in with_gpu:
+        wanted = found[rule]
+        assert value(wanted["cpus_per_task"]) == 8, rule
+        assert value(wanted["gpu_model"]) == "h200", rule
+        # A small scale runs without a GPU.
+        assert value(wanted["gpu_model"], scale="mini") == "", rule
+        assert not {"mem_mb", "runtime", "slurm_extra"} & set(wanted), rule
+        assert {"mem_mb", "runtime", "slurm_extra"} <= set(every[rule]), rule
 
 
 @pytest.mark.parametrize("rule", ["candidate", "train"])
@@ -110,18 +110,20 @@ def test_jobs_without_a_gpu_have_a_partition_of_their_own_where_the_site_wants_i
     assert {value(wanted["slurm_partition"]) for wanted in two.set_resources.values()} == {"gpu"}
 
 
-def test_the_gpu_rules_ask_for_their_gpus_themselves(arguments):
-    assert {"candidate", "train", "evaluate_science", "evaluate_context_knowledge", "pass_at_k_base"} <= {*GPU_RULES}
-    assert set(GPU_RULES) == set(arguments().set_resources)
+def test_the_gpu_rules_ask_for_their_gpus_themselves(arguments, rules):
+    _, _, with_gpu = rules
+    assert {"candidate", "train", "evaluate_science", "evaluate_context_knowledge", "pass_at_k_base"} <= with_gpu
+    assert with_gpu == set(arguments().set_resources)
     assert "retries:" not in RULES
 
 
-def test_what_needs_a_network_never_becomes_a_job():
+def test_what_needs_a_network_never_becomes_a_job(rules):
+    every, local, with_gpu = rules
     outside = re.compile(r"base_model|released_model|prior_data|downloads|(prepare|write|official|judge)_.*")
-    found = {name for name in EVERY if outside.fullmatch(name)}
+    found = {name for name in every if outside.fullmatch(name)}
     assert len(found) > 12
-    assert found <= set(LOCAL)
-    assert not set(GPU_RULES) & set(LOCAL)
+    assert found <= local
+    assert not with_gpu & local
 
 
 def test_account_and_partition_come_from_the_environment(arguments):

@@ -60,9 +60,7 @@ def test_building_the_dag_imports_nothing_heavy(root):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("scale=papr", ["papr", "paper"]),
         ("sede=3", ["sede", "did you mean"]),
-        ("sweep=all", ["sweep", "published"]),
         ("seeds=[0,0]", ["repeat"]),
         ("sweep=published", ["scales.mini.published_recipe", "sweep: full"]),
     ],
@@ -98,7 +96,6 @@ def test_a_study_with_one_task_is_complete(root, tmp_path):
     ("targets", "named"),
     [
         ([], "all"),
-        (["tables"], "tables"),
         (["figure6", "table1"], "figure6, table1"),
         (["-R", "cost", "--", "table3"], "table3"),
     ],
