@@ -107,6 +107,7 @@ def make(endpoint_server, tmp_path):
     return start
 
 
+@pytest.mark.slow
 def test_the_splits_have_the_sizes_and_demonstrations_of_the_contract(make, tmp_path):
     _, splits, manifest = make()
     assert {name: len(records) for name, records in splits.items()} == {
@@ -131,6 +132,7 @@ def test_the_splits_have_the_sizes_and_demonstrations_of_the_contract(make, tmp_
     assert manifest["ids"]["test"] == [record.id for record in splits["test"]]
 
 
+@pytest.mark.slow
 def test_the_corpus_is_the_articles_cut_at_the_ends_of_lines(make, tmp_path):
     _, splits, _ = make(corpus_characters=400)
     corpus = splits["corpus"]

@@ -195,6 +195,7 @@ def test_what_each_stage_could_teach_stands_beside_what_it_knows(tmp_path):
     assert not any(arm["in_context"] for panel in panels for arm in panel["arms"].values())
 
 
+@pytest.mark.slow
 def test_half_a_sequence_is_drawn_as_far_as_it_goes(tmp_path):
     (plan,) = studies.sequential(World(tmp_path, items=20, seeds=(0, 1)), stages=1)
     numbers = figure3.figure3(read_results(plan))
@@ -236,6 +237,7 @@ def test_points_along_training_are_never_compared_with_a_judge(tmp_path):
         assert claim["reading"].startswith(OFFLINE)
 
 
+@pytest.mark.slow
 def test_a_base_model_that_misses_its_gate_marks_what_depends_on_it(tmp_path):
     model = next(iter(gates()))
     check = {"benchmark": "tooluse", "passed": False}

@@ -189,6 +189,7 @@ def test_missing_scores_show_as_not_run(tmp_path, tabulate):
     assert "NOT RUN" in (tmp_path / "t/table.tex").read_text()
 
 
+@pytest.mark.slow
 def test_a_missing_seed_is_said_and_the_others_count(tmp_path, tabulate):
     plan = make_world(tmp_path)
     (tmp_path / "scores/table5/science-sdft-s2-00000000/science.json").unlink()

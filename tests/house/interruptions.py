@@ -348,6 +348,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/interruptions.json")
     parser.add_argument("--share", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    # A command in the background of a shell ignores Ctrl-C, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if options.share:
         part, count = options.share
         options.out.write_text(json.dumps(share(part, int(count), options.seed)), encoding="utf-8")

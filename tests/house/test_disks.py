@@ -1,6 +1,7 @@
 """Every step on a full, read-only or lost disk ends in one paragraph with the remedy, with nothing half written.
 
-Each step meets one of these, in turn; with `SDFT_DISKS=12` all, at so many moments at which a disk gets full, or lost.
+Each step that is not dear meets one of these, in turn; with `SDFT_DISKS=12` every step meets all, at so many moments at
+which a disk gets full, or lost.
 """
 
 from __future__ import annotations

@@ -291,6 +291,7 @@ def test_reinvoke_has_nothing_to_learn_while_the_student_is_the_base(world, tmp_
     assert record["manifest"]["inputs"]["rows"]["path"].endswith("prompts.jsonl")
 
 
+@pytest.mark.slow
 def test_reinvoke_starts_from_its_parent_and_returns_towards_the_base(world, tmp_path):
     train(make_spec(world, "sft", epochs=4), tmp_path / "sft", quiet=True)
     parent = str(tmp_path / "sft" / "model.json")
@@ -313,6 +314,7 @@ class Watch(GenerateEngine):
         return super().sample(model, prompts, **options)
 
 
+@pytest.mark.slow
 def test_all_methods_see_the_rows_in_the_same_order(world, tmp_path):
     orders = {}
     for name in (name for name in method_names() if find_method(name).rows == "train"):

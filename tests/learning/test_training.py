@@ -437,6 +437,7 @@ def test_changed_data_or_damaged_weights_train_again(world, tmp_path, capfd):
     assert "other settings, code or data" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_micro_batches_and_gradient_checkpointing_do_not_change_the_result(world, tmp_path):
     plain = make_spec(world, epochs=1)
     frugal = make_spec(world, epochs=1, micro_batch_size=3, gradient_checkpointing=True)

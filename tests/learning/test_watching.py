@@ -30,6 +30,7 @@ def test_a_training_that_merely_learns_is_no_collapse(divergences):
     assert looked(divergences)[0] == []
 
 
+@pytest.mark.slow
 def test_a_probe_measures_both_models_and_changes_no_step(world, tmp_path):
     plain = train(make_spec(world), tmp_path / "plain", quiet=True)
     probed = train(make_spec(world, probe_rows=4), tmp_path / "probed", quiet=True)
