@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,17 +15,19 @@ from sdft.common.errors import SdftError
 from sdft.config import load_config
 from sdft.methods.settings import TrainingSettings
 from sdft.models.memory import memory
-from sdft.models.size import ModelSize
+from sdft.models.size import ModelSize, read_size
 from sdft.study.forecast import (
     Job,
     assumptions,
     check_budget,
     comparisons,
     device_hours,
+    disk,
     fit,
     forecast,
     jobs,
     makespan,
+    sizes,
 )
 from sdft.study.forecast.phases import training_phases
 from sdft.study.plan import Plan
@@ -111,6 +114,36 @@ def test_continued_pre_training_reads_the_parts_of_the_articles(plan):
     run = plan.candidates("knowledge", "cpt")[0]
     # Nine articles of about 90,000 characters, each in twelve parts of at most 8,000.
     assert sequences(plan, run, run.hyperparameters.model_copy(update={"epochs": 2})) == 9 * 12 // 16 * 16 * 2
+
+
+def test_the_files_of_a_model_are_read_once_and_again_when_they_are_others(plan, monkeypatch):
+    """A forecast asks for one model's size thousands of times, and the headers of its weights are long."""
+    model, read = plan.bases[0], []
+    listed, folder = sizes.model_size(plan, model), Path(plan.base_path(model)).parent
+    monkeypatch.setattr(sizes, "read_size", lambda place: read.append(place) or read_size(place))
+    keys = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size")
+
+    def download(width):
+        folder.mkdir(parents=True, exist_ok=True)
+        header = json.dumps({"a": {"dtype": "F32", "shape": [width, 10], "data_offsets": [0, 0]}}).encode()
+        (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+        (folder / "config.json").write_text(json.dumps(dict.fromkeys(keys, width)))
+
+    assert sizes.model_size(plan, model) == listed
+    assert not read
+    download(7)
+    assert {sizes.model_size(plan, model) for _ in range(3)} == {ModelSize(70, 7, 7, 7, 7)}
+    assert len(read) == 1
+    download(7000)
+    assert sizes.model_size(plan, model) == ModelSize(70_000, 7000, 7000, 7000, 7000)
+
+
+def test_disk_has_room_for_three_checkpoints_and_the_weights_of_every_run_under_way(plan):
+    run = next(run for run in plan.runs() if run.arm == "sdft")
+    size = sizes.model_size(plan, run.base)
+    # Weights and Adam's moments in bfloat16, the average in float32; a third checkpoint is written beside two.
+    checkpoint, weights = (size.parameters * count / 2**30 for count in (10, 2))
+    assert disk(plan, 8)["checkpoints under way"] == pytest.approx(8 * (3 * checkpoint + weights))
 
 
 def test_the_fit_finds_a_line_and_states_its_error():

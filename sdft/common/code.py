@@ -69,9 +69,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "report": ("sdft.pages.site.build",),
 }
 
-# Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out, as is the wait for
-# another writer of the same result.
-SPEAKERS = frozenset({"print", "say", "warnings", "logging", "logger", "publish_alone"})
+# Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out, as are the wait for
+# another writer of the same result, and who may read a file.
+SPEAKERS = frozenset({"print", "say", "warnings", "logging", "logger", "publish_alone", "by_umask"})
 ERRORS = frozenset({"SdftError", "DivergedError"})
 HELP = frozenset({"help", "description", "epilog", "metavar", "prog", "formatter_class"})
 KEYWORDS = {

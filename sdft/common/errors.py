@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from sdft.common.secrets import masked
 
@@ -39,6 +40,14 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     if near:
         return f"did you mean {near[0]!r}?"
     return f"valid names: {', '.join(known)}." if known else "there is none to name."
+
+
+def near(path: Path) -> str:
+    """In brackets what lies where `path` should, under a name like its own; empty where nothing does."""
+    folder = path.parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    found = sorted(difflib.get_close_matches(path.name, names, n=8))
+    return f" (there is {', '.join(str(folder / name) for name in found)})" if found else ""
 
 
 DISK_FULL = "the disk is full, or a quota is used up; free some space (unfinished runs keep checkpoints in state/)"

@@ -44,6 +44,14 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def by_umask(folder: str | Path) -> None:
+    """Give the weights just written into a folder the rights of the user's umask; safetensors gives others none."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    for path in Path(folder).glob("*.safetensors"):
+        path.chmod(0o666 & ~umask)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path` so that a reader sees the old file or the whole new one."""
     with atomic_path(path) as part:

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from sdft.common.files import read_json
+from sdft.evidence.kept import kept_share
 from sdft.evidence.quantities import finite
 from sdft.evidence.scores import Scores
 from sdft.statistics import average_interval, holm, paired_difference
 
 LEVEL = 0.95
 QUANTITIES = {"new_task": "on the new task", "prior_average": "on prior capabilities"}
-# What a prior benchmark may lose and still count as kept, in percentage points.
-KEPT_POINTS = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def numbers(subjects: list[Subject], task: str, benchmarks: list[str]) -> dict[s
         }
         if benchmarks and subject.name != base:
             lost = [row["benchmarks"][name] - 100 * float(outcomes[base][name].mean()) for name in benchmarks]
-            row["kept_within_1_point"] = sum(change >= -KEPT_POINTS for change in lost) / len(lost)
+            row["kept_within_1_point"] = kept_share(lost)
         rows.append(row)
     methods = [subject for subject in subjects if subject.name != base]
     pairs = [(one, other) for place, other in enumerate(methods) for one in methods[place + 1 :]]

@@ -83,7 +83,8 @@ def _scored(path: str, number: int, record: Record, task: Task) -> Record:
     try:
         task.score("", record)
     except Exception as error:
-        raise refuse(path, number, f"the scorer cannot score this row ({str(error) or type(error).__name__})") from None
+        said = str(error).rstrip(".") or type(error).__name__
+        raise refuse(path, number, f"the scorer cannot score this row ({said}); --scorer names another one") from None
     return record
 
 

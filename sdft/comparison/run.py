@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import Value
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ from sdft.common.errors import SdftError
 from sdft.common.files import read_json, write_json, write_text
 from sdft.common.progress import say
 from sdft.comparison.rows import DEMONSTRATED, IMITATED, TASK, Rows, read_prompts, read_rows
+from sdft.comparison.side_by_side import cores, side_by_side
 from sdft.comparison.spec import CompareSpec
 from sdft.evaluate import set_environment
 from sdft.methods import find_method
@@ -135,14 +140,31 @@ class Comparison:
 
     def run(self) -> dict[str, Any]:
         rates = self.spec.learning_rate or [self._usual_rate()]
-        arms = [Arm(method, rate, self.spec.seeds[0]) for method in self._ordered() for rate in rates]
         todo = 1 + len(self.spec.methods) * (len(rates) + len(self.spec.seeds) - 1) + 1
-        self._done, self._todo = 0, todo
+        self._done, self._todo = Value("i", 0), todo
+        parts: dict[str, Callable[[], Any]] = {
+            " and ".join(methods): partial(self._methods, methods, rates) for methods in self._families()
+        }
+        parts["the base model"] = self._base
+        if self._apart:
+            self._warm()
+            results = side_by_side(parts, cores())
+        else:
+            results = {name: part() for name, part in parts.items()}
+        chosen = {method: arms for part in results.values() for method, arms in part.items()}
+        self._begin("comparison and page")
+        return self._finish({method: chosen[method] for method in self.spec.methods})
+
+    def _base(self) -> dict[str, list[Arm]]:
         self._begin("base model: scores")
         self._score(str(self.folder), "base")
+        return {}
+
+    def _methods(self, methods: list[str], rates: list[float]) -> dict[str, list[Arm]]:
+        """Train and score methods, each after the one whose run it starts from; the arms that the comparison shows."""
         chosen: dict[str, list[Arm]] = {}
-        for method in self._ordered():
-            own = [arm for arm in arms if arm.method == method]
+        for method in methods:
+            own = [Arm(method, rate, self.spec.seeds[0]) for rate in rates]
             for arm in own:
                 self._train(arm, chosen)
             best = self._best(own)
@@ -152,8 +174,27 @@ class Comparison:
                     self._train(arm, chosen)
                 self._score(str(self._model(arm)), arm.id)
                 self._measure_distance(arm)
-        self._begin("comparison and page")
-        return self._finish({method: chosen[method] for method in self.spec.methods})
+        return chosen
+
+    @property
+    def _apart(self) -> bool:
+        """Whether methods are trained side by side: a toy on a processor, which cannot use several cores by itself."""
+        import torch
+
+        return self._toy and not torch.cuda.is_available() and sys.platform == "linux" and cores() > 1
+
+    def _warm(self) -> None:
+        """Import, and set up, what every part would."""
+        from sdft.common.imports import quick_imports
+
+        with quick_imports():
+            import sdft.evaluate.distance
+            import sdft.evaluate.responses
+            import sdft.learning.loop  # noqa: F401
+        if self.prior["tasks"]:
+            from sdft.evaluate.prior import build
+
+            build(self.prior)
 
     @property
     def _toy(self) -> bool:
@@ -163,18 +204,23 @@ class Comparison:
     def _usual_rate(self) -> float:
         return RATES["toy" if self._toy else "lora" if self.spec.lora else "whole"]
 
-    def _ordered(self) -> list[str]:
-        """The methods, each after the one whose run it starts from."""
-        first = [name for name in self.spec.methods if find_method(name).starts_from is None]
+    def _families(self) -> list[list[str]]:
+        """The methods, those that start from another one's run behind it in its list; teachers, which take longest,
+        first."""
+        found = {name: [name] for name in self.spec.methods if find_method(name).starts_from is None}
         for name in self.spec.methods:
             parent = find_method(name).starts_from
-            if parent is not None and parent not in first:
+            if parent is None:
+                continue
+            if parent not in found:
                 raise SdftError(f"{name} starts from {parent}'s run; compare {parent} too (--methods {parent},{name}).")
-        return [*first, *(name for name in self.spec.methods if name not in first)]
+            found[parent].append(name)
+        return sorted(found.values(), key=lambda family: not find_method(family[0]).shows_demonstration)
 
     def _begin(self, what: str) -> None:
-        self._done += 1
-        say(f"[{self._done}/{self._todo}] {what}")
+        with self._done:
+            self._done.value += 1
+            say(f"[{self._done.value}/{self._todo}] {what}")
 
     def _model(self, arm: Arm) -> Path:
         return self.out / "runs" / arm.id / "model.json"

@@ -112,6 +112,7 @@ class Model(Written):
     manifest: Made | None = None
     steps: Annotated[int, Field(ge=0)] | None = None
     run: Run | None = None
+    candidate: str | None = None
 
 
 class Score(Written):

@@ -87,6 +87,14 @@ def adopted(spec: RunSpec, out: Path, mark: str) -> dict[str, Any] | None:
     return None
 
 
+def show_adopted(spec: RunSpec, inputs: Inputs, out: Path) -> None:
+    """Have the weights that a sweep has trained say what the page of a run shows, once."""
+    with quick_imports():
+        from sdft.learning.samples import ROLLOUTS, keep_adopted
+    if not (out / ROLLOUTS).is_file():
+        keep_adopted(out / ROLLOUTS, spec, inputs)
+
+
 def _linked(source: str, target: str) -> None:
     """One file under two names, or a copy where the file system has no such links."""
     try:
@@ -112,6 +120,8 @@ def train(
         mark = fingerprint(spec, inputs)
         record = processes.first(lambda: finished(out, mark, spec.settings.snapshots) or adopted(spec, out, mark))
         if record is not None:
+            if "candidate" in record and processes.size == 1:
+                show_adopted(spec, inputs, out)
             return record
         with quick_imports():
             from sdft.learning.loop import Training

@@ -16,9 +16,13 @@ from sdft.common.files import read_json, write_json
 from sdft.common.progress import say
 from sdft.common.seeds import derived_seed
 from sdft.divergence import token_divergence
-from sdft.learning.engines import GenerateEngine
+from sdft.learning.engines import GenerateEngine, stop_tokens
+from sdft.learning.spec import Inputs, own_options
 from sdft.losses.encoding import Encoder, completion_hidden
-from sdft.records.record import Record
+from sdft.methods import find_method
+from sdft.models.files import load_model, load_tokenizer
+from sdft.records.record import Record, read_records
+from sdft.study.plan import RunSpec
 
 ROLLOUTS = "rollouts.json"
 QUESTIONS, TOKENS = 2, 64
@@ -26,6 +30,10 @@ DEFINITION = (
     "Sampled at the training's temperature. The student sees the question alone, the teacher is shown a demonstration "
     "beside it. Colours: KL(teacher || student) over the whole vocabulary at each token of the student's answer. A "
     "method without a teacher is compared with its own weights shown the demonstration."
+)
+WITHOUT_AVERAGE = (
+    "The sweep trained these weights and did not keep the average that taught them, so the teacher after the last step "
+    "is the trained model itself, shown the demonstration."
 )
 
 
@@ -65,8 +73,9 @@ def keep(
     engine: GenerateEngine,
     temperature: float,
     seed: int,
+    note: str = "",
 ) -> None:
-    """Sample both models and add what they say to the file; `start` begins it anew.
+    """Sample both models and add what they say to the file; `start` begins it anew. note: what else there is to say.
 
     Where the device's memory does not suffice, or a distribution is no number, it is said and nothing is written.
     """
@@ -95,7 +104,40 @@ def keep(
         }
         for k, record in enumerate(shown.records)
     ]
-    write_json(path, {"definition": DEFINITION, "samples": [*(_before(path) if at == "end" else []), *found]})
+    definition = f"{DEFINITION} {note}".rstrip()
+    write_json(path, {"definition": definition, "samples": [*(_before(path) if at == "end" else []), *found]})
+
+
+def keep_adopted(path: Path, spec: RunSpec, inputs: Inputs) -> None:
+    """Write to `path` what a run says whose finished weights beside it were trained as a candidate, which keeps none.
+
+    Its student says before the first step and after the last what the candidate's said then.
+    """
+    method = find_method(spec.method)(spec.settings, 0, own_options(spec))
+    tokenizer = load_tokenizer(inputs.base.folder)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    def load(folder: Path) -> Any:
+        model = load_model(folder, device, spec.settings.weights_dtype)
+        if device == "cpu":
+            # As in training.
+            model.set_attn_implementation("eager")
+        return model.eval()
+
+    start = load(inputs.start.folder)
+    encoder = Encoder(tokenizer, getattr(start.config, "max_position_embeddings", None) or 2**31, spec.settings)
+    prompts = read_records(inputs.prompts) if inputs.prompts else []
+    records = method.arrange(read_records(inputs.rows), prompts, spec.seed)
+    shown = questions(records, encoder, spec.demonstration, spec.settings.max_new_tokens)
+    if shown is None:
+        return
+    pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    engine = GenerateEngine(pad, stop_tokens(start, tokenizer))
+    frozen = load(inputs.base.folder) if method.teacher == "base" else None
+    note = WITHOUT_AVERAGE if method.teacher == "ema" else ""
+    for at, student in (("start", start), ("end", load(path.parent / "weights"))):
+        teacher = student if frozen is None else frozen
+        keep(path, at, shown, student, teacher, tokenizer, engine, spec.settings.temperature, spec.seed, note)
 
 
 def _texts(tokenizer: Any, tokens: list[int]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sdft.common.files import sha256_files
+from sdft.common.files import by_umask, sha256_files
 from sdft.learning.checkpoint import disk_errors, sync_folder
 
 FOLDER = "snapshots"
@@ -32,6 +32,7 @@ def save_model(
     with disk_errors(part.parent):
         model.save_pretrained(part, state_dict=weights)
         tokenizer.save_pretrained(part)
+        by_umask(part)
         if card is not None:
             (part / "README.md").write_text(card, encoding="utf-8")
         for path in part.iterdir():

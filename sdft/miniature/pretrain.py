@@ -22,7 +22,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Qwen2C
 
 from sdft.common.command import parse_spec
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.files import atomic_path, sha256_files, write_json
+from sdft.common.files import atomic_path, by_umask, sha256_files, write_json
 from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.miniature.documents import draw, tokens
@@ -262,6 +262,7 @@ def train(size: str, seed: int, out: Path, recipe: Recipe, *, world_seed: int = 
     )
     model.save_pretrained(out)
     make_tokenizer(world_seed).save_pretrained(out)
+    by_umask(out)
     state_file.unlink(missing_ok=True)
     record = {
         **what,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, near
 from sdft.common.files import check_sha256, read_json, sha256_file
 from sdft.common.imports import quick_imports
 
@@ -35,7 +35,9 @@ def find_model(path: str | Path) -> ModelFiles:
     """
     path = Path(path)
     if not path.exists():
-        raise SdftError(f"the model {path} does not exist; give a model folder, a model.json or a ready.json.")
+        raise SdftError(
+            f"the model {path} does not exist{near(path)}; give a model folder, a model.json or a ready.json."
+        )
     record = path if path.is_file() else next((path / name for name in RECORDS if (path / name).is_file()), None)
     found = ModelFiles(path, deciding_digests(path)) if record is None else _recorded(record)
     if not (found.folder / "config.json").is_file() or not any(list(found.folder.glob(kind)) for kind in WEIGHTS):

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from sdft.common.errors import SdftError, did_you_mean, run_main
-from sdft.common.files import sha256_files, write_json
+from sdft.common.files import by_umask, sha256_files, write_json
 from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.records.thinking import OPEN
@@ -79,6 +79,7 @@ def make(
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+    by_umask(out)
     ready = out / "ready.json"
     sha256 = {name: value for name, value in sha256_files(out).items() if name != ready.name}
     source = {

@@ -98,11 +98,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.zip", help="the archive")
     options = parser.parse_args(arguments)
     publish_alone(options.out)
-    with atomic_path(options.out) as part:
-        # The library wants this ending.
-        archive = part.with_name(f"{part.name}.zip")
-        crate(options.results.resolve()).write_zip(archive)
-        archive.replace(part)
+    stream = crate(options.results.resolve()).stream_zip()
+    try:
+        with atomic_path(options.out) as part, open(part, "wb") as archive:
+            archive.writelines(stream)
+    except OSError:
+        # The library's stream complains where nobody reads it to its end.
+        for _ in stream:
+            pass
+        raise
 
 
 if __name__ == "__main__":

@@ -246,6 +246,37 @@ def test_what_a_model_says_is_text(tmp_path):
     assert 'class="d3" title="up to 0.5 nats"' in page
 
 
+def test_a_run_that_the_sweep_has_trained_says_so_and_how_samples_are_had(tmp_path):
+    spec = make_results(tmp_path, items=8, prior_items=8)
+    plan = json.loads((tmp_path / "tables/table5/plan.json").read_text())
+    runs = next(cell["runs"] for cell in plan["cells"] if (cell["task"], cell["arm"]) == ("science", "sdft"))
+    for place, run in enumerate(runs):
+        folder = tmp_path / "runs" / run["run"]
+        folder.mkdir(parents=True)
+        run["model"] = str(folder / "model.json")
+        record = {"run": {"base": "m-s0", "seed": place}, "steps": 1}
+        taken = {} if place else {"candidate": "results/sweep/science/sdft/the-winner"}
+        (folder / "model.json").write_text(json.dumps(record | taken))
+        if place:
+            said = {"tokens": ["a"], "divergence": [0.5]}
+            sample = {"at": "end", "id": "q", "question": "q", "student": said, "teacher": "a"}
+            (folder / "rollouts.json").write_text(json.dumps({"definition": "d", "samples": [sample]}))
+    (tmp_path / "tables/table5/plan.json").write_text(json.dumps(plan))
+    pages = pages_of(spec)
+    page = pages[f"report/run-{runs[0]['run']}.html"]
+    assert "the-winner" in page
+    assert f'href="run-{runs[1]["run"]}.html"' in page
+    assert f"python -m sdft.train --run {tmp_path}/runs/{runs[0]['run']}/run.json" in page
+    assert "the-winner" not in pages[f"report/run-{runs[1]['run']}.html"]
+
+
+def test_table_5_says_how_many_prior_benchmarks_an_arm_keeps(site):
+    page = site["report/table5.html"]
+    # Not the base model, and not DFT, which has no scores.
+    assert page.count("Prior benchmarks whose mean is within 1 point") == 3
+    assert re.search(r"or above it: [0-6] of 6\.", page)
+
+
 @pytest.mark.parametrize(
     "part",
     [

@@ -252,16 +252,17 @@ def interrupt_workflow(count: int, house: Any, targets: list[str], luck: random.
     begin = lambda: subprocess.Popen(  # noqa: E731
         command, cwd=house.folder, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
     )
+    process = None
     while sum(happened.values()) < count:
-        process = begin()
-        # From its start, through its first look at all files, or once a job works.
-        wait, until = luck.random() < 0.7, time.monotonic() + luck.uniform(0.5, 20)
-        while time.monotonic() < until and process.poll() is None:
+        if process is None or process.poll() is not None:
+            process = begin()
+        # From its start, through its first look at all files, or while a job works.
+        wait, until = luck.random() < 0.5, time.monotonic() + luck.uniform(0.5, 12)
+        while process.poll() is None and (wait or time.monotonic() < until):
             if wait and steps(house.folder):
                 time.sleep(luck.choice([0, 0.1, 0.5, 1, 2, 4]))
                 break
-            until += 0.1 if wait else 0
-            time.sleep(0.1)
+            time.sleep(0.05)
         if process.poll() is not None:
             if process.returncode == 0:
                 break
@@ -272,11 +273,14 @@ def interrupt_workflow(count: int, house: Any, targets: list[str], luck: random.
         whom = "Snakemake" if whom == "job" and not working else whom
         send(target, SIGNALS[how], whom == "group")
         happened[f"{how} to {whom}"] += 1
+        # Snakemake goes on without a job, and is interrupted again.
         end = time.monotonic() + STUCK
-        while process.poll() is None and time.monotonic() < end:
+        while whom != "job" and process.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
-        if process.poll() is None:
+        if whom != "job" and process.poll() is None:
             raise TimeoutError(f"Snakemake is stuck after {how} to {whom}")
+    if process is not None:
+        wait_until(lambda: process.poll() is not None, "Snakemake")
     process = begin()
     status = process.wait(timeout=2 * STUCK)
     wait_until(lambda: not steps(house.folder), "an orphan")

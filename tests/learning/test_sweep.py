@@ -209,6 +209,8 @@ def test_a_final_run_that_the_winner_is_already_is_not_trained_again(world, tmp_
     assert taken["weights"]["sha256"] == anew["weights"]["sha256"] != other["weights"]["sha256"]
     assert [entry["sha256"] for entry in taken["snapshots"]] == [entry["sha256"] for entry in anew["snapshots"]]
     assert (tmp_path / "taken/snapshots").is_dir()
+    # Its page shows what the same weights say where the run was trained.
+    assert read_json(tmp_path / "taken/rollouts.json") == read_json(tmp_path / "anew/rollouts.json")
     # The record is the final run's own, and stands by itself.
     shutil.rmtree(folders[0])
     assert taken["run"]["id"] == "final"

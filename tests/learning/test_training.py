@@ -299,6 +299,18 @@ def test_a_checkpoint_on_a_lost_share_is_not_given_up(tmp_path, monkeypatch):
     assert store.load()[0] == 8
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o077, 0o600)])
+def test_who_may_read_the_weights_is_what_the_umask_says(world, tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        train(make_spec(world, "sft", epochs=1, snapshots=2), tmp_path, quiet=True)
+    finally:
+        os.umask(before)
+    found = list(tmp_path.glob("**/model.safetensors"))
+    assert len(found) == 2
+    assert {path.stat().st_mode & 0o777 for path in found} == {mode}
+
+
 def test_a_clock_that_is_set_back_changes_no_training(world, tmp_path, monkeypatch):
     spec = make_spec(world, "sft", checkpoint_steps=2)
     expected = train(spec, tmp_path / "steady", quiet=True)

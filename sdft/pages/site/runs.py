@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -26,8 +27,10 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Length of the completions", "tokens", {"length": "completion_tokens"}),
     ("Distance from the start", "L2 norm", {"student": "student_distance", "teacher": "teacher_distance"}),
 )
-# How many answers of each kind a page shows.
-SHOWN = 2
+# How many answers of each kind a page shows; hundreds of pages have to stay small.
+SHOWN = {"learnt": 2, "lost": 2, "kept": 1, "missed": 1}
+# The kinds that the table of scores counts beside the scores.
+MOVED = ("learnt", "lost")
 
 
 def run_page(study: Study, cell: CellEntry, run: RunEntry) -> Page:
@@ -45,7 +48,7 @@ def run_page(study: Study, cell: CellEntry, run: RunEntry) -> Page:
         _settings(study, cell, told, model),
         _scores(study, cell, run, told),
         _curves(study, folder, run),
-        samples(study.file(folder / "rollouts.json") if folder else None),
+        _said(study, folder, cell, model),
         _answers(study, cell, run, told),
         _provenance(study, run, model),
     ]
@@ -105,6 +108,14 @@ def _settings(study: Study, cell: CellEntry, told: dict[str, Any], model: dict[s
         chosen = cell.selected and study.file(cell.selected) is not None
         how = f" ({link(study.to(page), 'how they were selected')})" if chosen else ""
         pairs.append(("Hyper-parameters", escape(in_words(values)) + how))
+    if candidate := (model or {}).get("candidate"):
+        pairs.append(
+            (
+                "Trained",
+                f"by the sweep, as {code(Path(candidate).name)}: the winner has this run's seed and base model, so the "
+                "weights and curves are the candidate's",
+            )
+        )
     if parent := told.get("parent"):
         before = Path(parent).parent.name
         shown = link(study.to(f"run-{before}"), before) if before in study.runs else code(before)
@@ -131,11 +142,11 @@ def _scores(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) 
         moved = compare(Path(base), Path(run.scores), benchmark) if before and after and base else []
         counts = changes(moved)
         name = task_name(benchmark) if benchmark == cell.task else METRIC_NAMES[benchmark]
-        body.append([escape(name), *shown, *(str(counts[kind]) if moved else "" for kind in CHANGES)])
+        body.append([escape(name), *shown, *(str(counts[kind]) if moved else "" for kind in MOVED)])
     if not body:
         return "<h2>Scores</h2><p>NOT RUN: this run has no scores yet.</p>"
-    header = ["Test", "Base model (%)", "This run (%)", *CHANGES.values()]
-    return "<h2>Scores</h2>" + table("Before and after training", header, body, numbers=range(1, 7))
+    header = ["Test", "Base model (%)", "This run (%)", *(CHANGES[kind] for kind in MOVED)]
+    return "<h2>Scores</h2>" + table("Before and after training", header, body, numbers=range(1, 5))
 
 
 def _base_folder(study: Study, told: dict[str, Any]) -> str | None:
@@ -167,6 +178,20 @@ def _curves(study: Study, folder: Path | None, run: RunEntry) -> str:
     return f'<h2>Curves</h2><div class="curves">{"".join(drawn)}</div>'
 
 
+def _said(study: Study, folder: Path | None, cell: CellEntry, model: dict[str, Any] | None) -> str:
+    """Samples of student and teacher; of a run that a sweep has trained, how they are had where there are none."""
+    shown = samples(study.file(folder / "rollouts.json") if folder else None)
+    if shown or folder is None or not model or not model.get("candidate"):
+        return shown
+    others = [run.run for run in cell.runs if run.model and Path(run.model).with_name("rollouts.json").is_file()]
+    elsewhere = f" Other seeds have them, such as {link(study.to(f'run-{others[0]}'), others[0])}." if others else ""
+    again = command(f"python -m sdft.train --run {folder}/run.json --out {folder}")
+    return (
+        f"<h2>What student and teacher say</h2><p>A sweep keeps no samples.{elsewhere} Where the weights still are, this "
+        f"command draws them and trains nothing:</p>{again}"
+    )
+
+
 def _answers(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) -> str:
     base = _base_folder(study, told)
     if base is None or study.file(f"{run.scores}/{cell.task}.json") is None:
@@ -186,7 +211,7 @@ def _answers(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any])
 
 
 def _first(moved: Sequence[Answer], kind: str) -> list[Answer]:
-    return [answer for answer in moved if answer.kind == kind][:SHOWN]
+    return [answer for answer in moved if answer.kind == kind][: SHOWN[kind]]
 
 
 def _questions(told: dict[str, Any], task: str, wanted: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -199,14 +224,15 @@ def _questions(told: dict[str, Any], task: str, wanted: Iterable[str]) -> dict[s
 
 def _answer(answer: Answer, record: dict[str, Any] | None) -> str:
     asked = "" if record is None else record["prompt"][-1]["content"]
-    right = "" if record is None or record.get("answer") is None else str(record["answer"])
+    right = "" if record is None or record.get("answer") is None else record["answer"]
+    right = right if isinstance(right, str) else json.dumps(right, ensure_ascii=False)
     return (
         f"<h3>{escape(answer.id)}</h3>"
-        + (f'<p class="said">{escape(asked)}</p>' if asked else "")
-        + (f"<p>Right answer: {escape(right)}</p>" if right else "")
+        + (f'<p class="said">{escape(asked, quote=False)}</p>' if asked else "")
+        + (f"<p>Right answer: {escape(right, quote=False)}</p>" if right else "")
         + '<div class="pair">'
         + "".join(
-            f'<div>{who}: {"right" if correct else "wrong"}<p class="said">{escape(text)}</p></div>'
+            f'<div>{who}: {"right" if correct else "wrong"}<p class="said">{escape(text, quote=False)}</p></div>'
             for who, correct, text in (
                 ("Base model", answer.before, answer.said_before),
                 ("This run", answer.after, answer.said_after),
@@ -231,14 +257,33 @@ def _provenance(study: Study, run: RunEntry, model: dict[str, Any] | None) -> st
         ("Machine", escape(machine(made))),
         ("Cost", f"{made.get('seconds', 0):.0f} s, {made.get('device_hours', 0):.3g} device-hours"),
         ("Software", escape(", ".join(f"{name} {value}" for name, value in (made.get("versions") or {}).items()))),
-        ("SLURM job", escape(str(made.get("slurm_job") or "none"))),
     ]
-    files = listed(f"{code(name)} {code(value)}" for name, value in weights.items())
+    if job := made.get("slurm_job"):
+        pairs.append(("SLURM job", escape(str(job))))
     inputs = made.get("inputs")
-    more = folded("SHA-256 of its weights", files) if files else ""
-    if isinstance(inputs, dict) and inputs:
-        more += folded("What it was made from", listed(f"{escape(str(k))}: {code(v)}" for k, v in inputs.items()))
+    inputs = inputs if isinstance(inputs, dict) else {}
+    # The tokenizer's files are the base model's, whose page has their digests.
+    before = _digests(inputs.get("base"))
+    files = listed(f"{code(name)} {code(value)}" for name, value in weights.items() if before.get(name) != value)
+    more = folded("SHA-256 of its weights, but for files that are the base model's", files) if files else ""
+    if inputs:
+        more += folded("What it was made from, with SHA-256", listed(map(_input, inputs, inputs.values())))
     return "<h2>Provenance</h2>" + facts(pairs) + more
+
+
+def _digests(entry: Any) -> dict[str, str]:
+    """SHA-256 of an input of several files, by name; nothing of another one."""
+    found = entry.get("sha256") if isinstance(entry, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _input(name: str, entry: Any) -> str:
+    """A line on what a run was made from: its path, and the digest of the file, or of a model's weights."""
+    if not isinstance(entry, dict) or "path" not in entry:
+        return f"{escape(str(name))}: {code(entry)}"
+    sha256 = _digests(entry) or {"": entry.get("sha256")}
+    digests = (code(f"{file} {value}".strip()) for file, value in sha256.items() if not file or "safetensors" in file)
+    return f"{escape(str(name))}: {code(entry['path'])} {' '.join(digests)}"
 
 
 def machine(made: dict[str, Any]) -> str:

@@ -39,10 +39,10 @@ def _pair(entry: dict[str, Any]) -> str:
     mean = sum(student["divergence"]) / max(1, len(student["divergence"]))
     return (
         f"<h3>{escape(entry['id'])}</h3>"
-        f'<p class="said">{escape(entry["question"])}</p>'
+        f'<p class="said">{escape(entry["question"], quote=False)}</p>'
         '<div class="pair">'
         f'<div>Student, the question alone ({mean:.3g} nats a token)<p class="said">{_coloured(student)}</p></div>'
-        f'<div>Teacher, shown a demonstration<p class="said">{escape(entry["teacher"])}</p></div>'
+        f'<div>Teacher, shown a demonstration<p class="said">{escape(entry["teacher"], quote=False)}</p></div>'
         "</div>"
     )
 
@@ -57,5 +57,5 @@ def _coloured(said: dict[str, Sequence[Any]]) -> str:
         else:
             parts.append((level, token, value))
     return "".join(
-        f'<span class="d{level}" title="up to {value:.2g} nats">{escape(text)}</span>' for level, text, value in parts
+        f'<span class="d{level}" title="up to {value:.2g} nats">{escape(text, quote=False)}</span>' for level, text, value in parts
     )

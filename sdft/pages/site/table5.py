@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from sdft.evidence.kept import KEPT_POINTS, kept_benchmarks
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES
 from sdft.evidence.published import document
 from sdft.pages.html import Row, badge, code, command, facts, folded, legend, link, listed, table
@@ -53,6 +54,9 @@ def table5_page(study: Study) -> Page:
             caption = f"{escape(task_name(task))}: {escape(arm_name(own[0]))}"
             ordered = sorted(own, key=lambda row: row["metric"] not in HEADLINES)
             parts.append(table(caption, HEADER, [_row(study, row) for row in ordered], numbers=range(1, 8)))
+            if kept := kept_benchmarks(rows, task, arm):
+                within = f"within {KEPT_POINTS:g} point of the base model's or above it"
+                parts.append(f"<p>Prior benchmarks whose mean is {within}: {kept[0]} of {kept[1]}.</p>")
             parts.append(_selection(study, task, arm))
     parts += [f"<p>{escape(text)}</p>" for text in version_lines(verdict.get("versions", ()))]
     slips = listed(

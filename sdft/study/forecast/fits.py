@@ -73,11 +73,17 @@ def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return (start, slope) if start >= 0 else (0.0, sum(x * y for x, y in points) / sum(x * x for x in xs))
 
 
-def forecast(plan: Plan, target: str = "table5") -> tuple[list[Job], dict[str, Fit]]:
-    """The target's jobs with their forecast seconds, and the fit of each kind."""
-    found = jobs(plan, target)
+def forecast(
+    plan: Plan, target: str = "table5", everything: Sequence[Job] | None = None
+) -> tuple[list[Job], dict[str, Fit]]:
+    """The target's jobs with their forecast seconds, and the fit of each kind.
+
+    everything: the jobs of the target "all", where they are known.
+    """
+    everything = jobs(plan, "all") if everything is None else everything
+    found = everything if target == "all" else jobs(plan, target)
     measured = defaultdict(list)
-    every = {job.output: job for job in (*found, *(jobs(plan, "all") if target != "all" else ()))}
+    every = {job.output: job for job in (*found, *everything)}
     for job in every.values():
         if job.seconds:
             measured[job.kind].append((job.units, job.seconds))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sdft.common.errors import SdftError
 from sdft.study.forecast.assumptions import setting_of
 from sdft.study.forecast.fits import fit, forecast
-from sdft.study.forecast.jobs import Job, trainings
+from sdft.study.forecast.jobs import Job, jobs, trainings
 from sdft.study.plan import Plan
 
 
@@ -20,8 +20,9 @@ def device_hours(found: Sequence[Job]) -> float:
 
 def every_job(plan: Plan) -> list[Job]:
     """The forecast of every job with a device that the scale can have."""
-    found = forecast(plan, "all")[0]
-    return [*found, *forecast(plan, "released_checkpoints")[0]] if plan.scale.released else found
+    everything = jobs(plan, "all")
+    targets = ("all", "released_checkpoints") if plan.scale.released else ("all",)
+    return [job for target in targets for job in forecast(plan, target, everything)[0]]
 
 
 def hours_of(plan: Plan, outputs: Collection[str], found: Sequence[Job] | None = None) -> float:
