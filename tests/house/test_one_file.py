@@ -1,4 +1,7 @@
-"""A method, a task or a model is one file and one entry of the configuration, and leaves what is finished alone."""
+"""A method, a task or a model is one file and one entry of the configuration, and leaves what is finished alone.
+
+tests/house/test_extend.py makes what a dry run plans here.
+"""
 
 from __future__ import annotations
 
@@ -32,37 +35,12 @@ TASK = Task(title="Law", look=("#332288", "v", "-"), score=named.contains)
 '''
 
 
-def continued(house, new, besides="-"):
-    """Make what is new, all of which `new` is a part of the path of; nothing else is planned or touched.
-
-    besides: the start of paths that are made again as well.
-    """
-    before = {path: time for path, time in house.times().items() if not path.startswith(besides)}
-    planned = house.remade()
-    assert planned
-    assert [path for _, path in planned if new not in path and not path.startswith(besides)] == []
-    house.make()
-    after = house.times()
-    assert {path: after.get(path) for path in before} == before
-    assert house.planned() == []
-
-
-def test_a_finished_study_has_nothing_left_to_do(finished):
-    assert finished.planned() == []
-    assert len(finished.times()) > 20
-
-
-def test_a_method_is_one_file_and_one_arm(house):
+def method(house):
     (house.folder / "sdft/methods/twice.py").write_text(METHOD)
     house.configure(lambda study: study["arms"].update(twice={"method": "twice", "grid": GRID}))
-    continued(house, "twice")
-    assert "Twice" in house.text("tables/table5/table.md")
-    assert '"twice"' in house.text("figures/figure4.json")
-    asked = {entry["statement"]: entry["ours"] for entry in json.loads(house.text("claims/ledger.json"))["statements"]}
-    assert asked["Twice forgets less than SFT, whichever the task."]
 
 
-def test_a_task_is_one_file_and_its_rows(house):
+def task(house):
     rows = [
         {
             "prompt": f"which court hears case {n} ?",
@@ -82,14 +60,9 @@ def test_a_task_is_one_file_and_its_rows(house):
         study["data"]["tasks"] = {"law": {"train": {"path": "law/train.jsonl"}, "test": {"path": "law/test.jsonl"}}}
 
     house.configure(add)
-    # The base model is measured on every task by one job, which keeps the replies that it has.
-    continued(house, "law", besides="scores/base/")
-    assert "Law" in house.text("tables/table5/table.md")
-    assert '"law"' in house.text("figures/figure4.json")
-    assert "Law" in house.text("claims/ledger.md")
 
 
-def test_a_local_model_is_one_entry(house):
+def model(house):
     shutil.copytree(house.folder / "released/mini/xs-s1", house.folder / "models/mine")
 
     def add(study):
@@ -97,6 +70,19 @@ def test_a_local_model_is_one_entry(house):
         study["arms"]["sft.mine"] = {"method": "sft", "grid": GRID, "models": ["mine"]}
 
     house.configure(add)
-    continued(house, "mine")
-    assert "mine" in house.text("tables/table5/table.md")
-    assert '"sft.mine"' in house.text("figures/figure4.json")
+
+
+def test_a_finished_study_has_nothing_left_to_do(finished):
+    assert finished.planned() == []
+    assert len(finished.times()) > 20
+
+
+# The base model is measured on every task by one job, which keeps the replies that it has.
+@pytest.mark.parametrize(
+    ("add", "name", "besides"), [(method, "twice", "-"), (task, "law", "scores/base/"), (model, "mine", "-")]
+)
+def test_what_is_added_is_made_and_nothing_that_was_there(house, add, name, besides):
+    add(house)
+    planned = [path for _, path in house.remade()]
+    assert any(name in path for path in planned)
+    assert [path for path in planned if name not in path and not path.startswith(besides)] == []

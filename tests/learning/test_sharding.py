@@ -130,36 +130,37 @@ def undisturbed(world, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_two_processes_continue_to_identical_weights(undisturbed, tmp_path, how):
+def test_two_processes_interrupted_in_both_ways_continue_to_identical_weights(undisturbed, tmp_path):
     command, whole = undisturbed
-    cut = start(*command, tmp_path / "cut")
-    live, end = tmp_path / "cut/metrics.jsonl", time.monotonic() + 120
-    while not (live.is_file() and len(live.read_text().splitlines()) >= 7):
-        assert cut.poll() is None, finish(cut)[1][-3000:]
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    if how == signal.SIGKILL:
-        # What the kernel does to one of them: torchrun ends the other.
-        children = Path(f"/proc/{cut.pid}/task/{cut.pid}/children").read_text().split()
-        os.kill(int(children[-1]), how)
-    else:
-        cut.send_signal(how)
-    assert finish(cut)[0] != 0
-    assert not (tmp_path / "cut/model.json").exists()
-    place = max((tmp_path / "cut/state").glob("step-*"), key=lambda path: int(path.name[5:]))
-    record = read_json(place / "record.json")
-    assert sorted(record["sha256"]) == ["state-0.pt", "state-1.pt"]
+    out = tmp_path / "cut"
+    live = out / "metrics.jsonl"
+    for how, steps in ((signal.SIGTERM, 7), (signal.SIGKILL, 14)):
+        cut, end = start(*command, out), time.monotonic() + 120
+        while not (live.is_file() and len(live.read_text().splitlines()) >= steps):
+            assert cut.poll() is None, finish(cut)[1][-3000:]
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        if how == signal.SIGKILL:
+            # What the kernel does to one of them: torchrun ends the other.
+            children = Path(f"/proc/{cut.pid}/task/{cut.pid}/children").read_text().split()
+            os.kill(int(children[-1]), how)
+        else:
+            cut.send_signal(how)
+        status, said = finish(cut)
+        assert status != 0
+        assert ("continuing sdft-test after step" in said) == (how == signal.SIGKILL)
+        assert not (out / "model.json").exists()
+        place = max((out / "state").glob("step-*"), key=lambda path: int(path.name[5:]))
+        assert sorted(read_json(place / "record.json")["sha256"]) == ["state-0.pt", "state-1.pt"]
     # A torn shard is a torn checkpoint, for all processes.
-    if how == signal.SIGKILL and len(list((tmp_path / "cut/state").glob("step-*"))) > 1:
+    if len(list((out / "state").glob("step-*"))) > 1:
         (place / "state-1.pt").write_bytes(b"torn")
-    status, said = finish(start(*command, tmp_path / "cut"))
+    status, said = finish(start(*command, out))
     assert status == 0, said[-3000:]
     assert "continuing sdft-test after step" in said
-    weights = [folder / "weights/model.safetensors" for folder in (whole, tmp_path / "cut")]
+    weights = [folder / "weights/model.safetensors" for folder in (whole, out)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
-    steps = [json.loads(row)["step"] for row in (tmp_path / "cut/metrics.jsonl").read_text().splitlines()]
-    assert steps == list(range(1, 31))
+    assert [json.loads(row)["step"] for row in live.read_text().splitlines()] == list(range(1, 31))
 
 
 def test_the_command_becomes_torchrun_once_and_only_for_several_processes(monkeypatch):

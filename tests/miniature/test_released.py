@@ -91,7 +91,7 @@ def test_trained_from_nothing_a_base_model_learns_and_is_refused_for_what_it_mis
     folder = tmp_path / "xs-s0"
     base.main(["--size", "xs", "--seed", "0", "--documents", "34816", "--out", str(folder)])
     with pytest.raises(SdftError, match="knowledge: right with demonstration article"):
-        main(["--model", str(folder), "--out", str(tmp_path / "requirements.json")])
+        main(["--model", str(folder), "--tasks", "science", "knowledge", "--out", str(tmp_path / "requirements.json")])
     found = read_json(tmp_path / "requirements.json")["measured"]
     assert found["prior"]["hellaswag"] > 0.7
     assert min(found["science"]["old"].values()) > 0.9

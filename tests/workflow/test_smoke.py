@@ -74,7 +74,9 @@ def test_killed_and_repeated_it_ends_with_the_report(clone):
     assert {"candidate", "select", "train", "evaluate_science", "table", "figure", "render_report"} <= rules_run(text)
 
 
-def test_a_second_call_does_nothing(clone):
+def test_a_second_call_does_nothing_even_after_a_comment_in_the_library(clone):
+    path = clone / "sdft/divergence.py"
+    path.write_text(path.read_text() + "\n# A remark.\n")
     assert "Nothing to be done" in finish(start(clone, "smoke"))
 
 
@@ -85,33 +87,19 @@ def test_a_change_of_style_redraws_and_nothing_else(clone):
     assert rules_run(text) == {"figure", "render_report", "smoke"}
 
 
-def test_a_comment_in_the_library_reruns_nothing(clone):
-    path = clone / "sdft/divergence.py"
-    path.write_text(path.read_text() + "\n# A remark.\n")
-    assert "Nothing to be done" in finish(start(clone, "smoke"))
-
-
-def test_what_is_trained_again_is_the_same_to_the_bit(clone):
-    (model,) = clone.glob("results/smoke/runs/table5/science-sdft-*/model.json")
-    weights = next(model.parent.glob("weights/*.safetensors"))
-    before, table = weights.read_bytes(), (clone / TABLE).read_bytes()
-    shutil.rmtree(model.parent)
-    finish(start(clone, str(model.relative_to(clone))))
-    assert weights.read_bytes() == before
-    finish(start(clone, "smoke"))
-    assert (clone / TABLE).read_bytes() == table
-
-
-def test_a_killed_job_fails_the_run_and_the_next_one_continues(clone):
-    (model,) = clone.glob("results/smoke/runs/table5/science-sft-*/model.json")
+def test_a_killed_job_fails_the_run_and_the_next_one_ends_with_the_same_bits(clone):
+    (killed,) = clone.glob("results/smoke/runs/table5/science-sft-*/model.json")
+    (other,) = clone.glob("results/smoke/runs/table5/science-sdft-*/model.json")
     table = (clone / TABLE).read_bytes()
-    shutil.rmtree(model.parent)
-    target = str(model.relative_to(clone))
-    process = start(clone, target)
+    weights = [next(model.parent.glob("weights/*.safetensors")) for model in (killed, other)]
+    before = [path.read_bytes() for path in weights]
+    for model in (killed, other):
+        shutil.rmtree(model.parent)
+    process = start(clone, str(killed.relative_to(clone)))
     victim = None
     for _ in range(1200):
         found = subprocess.run(
-            ["pgrep", "-f", f"sdft.train .*--run {model.parent.relative_to(clone)}"],
+            ["pgrep", "-f", f"sdft.train .*--run {killed.parent.relative_to(clone)}"],
             capture_output=True,
             text=True,
             check=False,
@@ -123,9 +111,9 @@ def test_a_killed_job_fails_the_run_and_the_next_one_continues(clone):
         time.sleep(0.1)
     os.kill(victim, signal.SIGKILL)
     finish(process, status=1)
-    assert not model.exists()
-    finish(start(clone, target))
-    assert model.exists()
+    assert not killed.exists()
+    finish(start(clone, str(killed.relative_to(clone)), str(other.relative_to(clone))))
+    assert [path.read_bytes() for path in weights] == before
     finish(start(clone, "smoke"))
     assert (clone / TABLE).read_bytes() == table
 
