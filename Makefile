@@ -20,7 +20,7 @@ quick: $(VENV)/ready
 	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup -m "not slow"
 
 test: $(VENV)/ready lint docs
-	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup
+	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup --durations=20
 
 lint: $(VENV)/ready
 	$(RUN)/ruff check .

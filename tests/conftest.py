@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -48,8 +49,13 @@ FIRST = (
 
 
 def pytest_configure(config):
-    """pytest-xdist is to start groups in the order that they have here, not in that of their numbers of tests."""
+    """pytest-xdist is to start groups in the order that they have here, not in that of their numbers of tests.
+
+    A command in the background of a shell ignores Ctrl-C, and so would all that a test starts and interrupts.
+    """
     config.option.loadscopereorder = False
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
