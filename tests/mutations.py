@@ -124,7 +124,8 @@ def overrides(values, rng):
     text = rng.choice([*SURPRISES, *TEXTS, "[0, 1]", "{mini: 1}", "{mini: {tasks: [science]}}", "true", "null"])
     for part in reversed(path[1:]):
         text = f"{{{part}: {text}}}" if isinstance(part, str) else f"[{text}]"
-    return [f"{path[0]}={text}"]
+    # A value of spaces alone ends Snakemake's own reading of its command line.
+    return [f"{path[0]}={text if text.strip() else ''}"]
 
 
 def of_command_line(values, arguments):

@@ -371,3 +371,11 @@ def test_the_model_of_the_study_is_light(root):
         "sys.exit(', '.join(heavy) or 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_unknown_keys_beside_each_other_are_told_with_one_list_of_the_valid_names(root, values):
+    values["training"] |= {"qqq": 1, "zzz": 2}
+    with pytest.raises(SdftError) as said:
+        parse_config(values, folder=root / "config")
+    assert all(f"there is no key training.{name}" in str(said.value) for name in ("qqq", "zzz"))
+    assert str(said.value).count("valid names: ") == 1

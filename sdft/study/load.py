@@ -63,9 +63,19 @@ def _explain(error: ValidationError, values: Values, source: str, folder: Path) 
         # What is wrong in a named grid is wrong in all that take it over, and said once.
         shared = re.sub(r"\.(grids\.\w+|(studies\.\w+\.)?arms\..*\.grid)\.", ".", key)
         sentences.setdefault((shared, said), said.format(key=f"{key}{_origin(key, values, folder)}"))
-    shown = list(sentences.values())[:SHOWN]
+    shown = _named_once(list(sentences.values())[:SHOWN])
     more = f" There are {len(sentences) - SHOWN} more problems." if len(sentences) > SHOWN else ""
     return f"{source} is not a valid study: {' '.join(shown)}{more} config.yaml and config/ explain every key."
+
+
+def _named_once(sentences: list[str]) -> list[str]:
+    """The sentences without a list of valid names that an earlier one has given."""
+    given, found = set(), []
+    for sentence in sentences:
+        said, _, names = sentence.partition(": valid names: ")
+        found.append(f"{said}." if names in given else sentence)
+        given |= {names} - {""}
+    return found
 
 
 def _sentence(problem: Any) -> tuple[str, str]:
