@@ -7,6 +7,8 @@ import datetime
 import shutil
 from pathlib import Path
 
+from snakemake.cli import parse_config as parse_arguments
+
 from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
 from sdft.study import exhibits, steps
@@ -124,14 +126,17 @@ def overrides(values, rng):
     text = rng.choice([*SURPRISES, *TEXTS, "[0, 1]", "{mini: 1}", "{mini: {tasks: [science]}}", "true", "null"])
     for part in reversed(path[1:]):
         text = f"{{{part}: {text}}}" if isinstance(part, str) else f"[{text}]"
-    # A value of spaces alone ends Snakemake's own reading of its command line.
-    return [f"{path[0]}={text if text.strip() else ''}"]
+    argument = f"{path[0]}={text}"
+    try:
+        parse_arguments([argument])
+    except AssertionError:
+        # Snakemake's own reading stops at a value that YAML takes for nothing.
+        argument = f"{path[0]}="
+    return [argument]
 
 
 def of_command_line(values, arguments):
     """The configuration as Snakemake makes it from config.yaml and --config."""
-    from snakemake.cli import parse_config as parse_arguments
-
     return merged(copy.deepcopy(values), parse_arguments(arguments))
 
 
