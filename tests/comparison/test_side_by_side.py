@@ -31,11 +31,15 @@ def test_each_part_has_a_process_and_a_thread_and_results_keep_the_order_of_the_
         return os.getpid(), torch.get_num_threads()
 
     before = torch.get_num_threads()
-    found = side_by_side({"slow": lambda: part(0.2), "quick": lambda: part(0)}, 2)
+    torch.set_num_threads(2)
+    try:
+        found = side_by_side({"slow": lambda: part(0.2), "quick": lambda: part(0)}, 2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
     assert list(found) == ["slow", "quick"]
     assert len({os.getpid(), *(process for process, _ in found.values())}) == 3
     assert {threads for _, threads in found.values()} == {1}
-    assert torch.get_num_threads() == before
 
 
 def test_no_more_parts_run_at_once_than_are_allowed():
