@@ -211,6 +211,14 @@ def planned(root, monkeypatch, scale, changes):
     check_sizes(Plan(config))
 
 
+@pytest.mark.parametrize("arm", [{"method": "sft", "like": "cpt"}, {"method": "sft", "grid": "skill", "parent": "cpt"}])
+def test_an_arm_that_needs_a_run_on_raw_texts_is_refused_on_a_task_without(arm):
+    with pytest.raises(
+        SdftError, match=r"knowledge.arms.cpt: cpt trains on raw texts, and the task science has none"
+    ):
+        parse_config({"scales": {"mini": {"arms": {"x": arm}}}})
+
+
 def test_no_prompt_of_a_miniature_world_is_longer_than_is_said():
     from sdft.miniature.data import SIZES, general_records, task_records
     from sdft.miniature.pretrain import new_model

@@ -242,6 +242,14 @@ def test_a_changed_letter_is_noticed_by_the_digest(tmp_path):
         read_records(path)
 
 
+def test_a_manifest_without_the_digest_that_it_names_is_refused(tmp_path):
+    path = records(tmp_path)
+    for digest in ("", None, [], "0" * 64):
+        write_json(tmp_path / "manifest.json", {"files": {"train.jsonl": {"sha256": digest, "rows": 4}}})
+        with pytest.raises(SdftError, match="train.jsonl has sha256"):
+            read_records(path)
+
+
 def test_an_empty_demonstration_or_question_is_refused(tmp_path):
     for row, words in (
         ({"prompt": "q", "demonstration": {"expert": " "}}, "'demonstration' must be text"),

@@ -118,10 +118,16 @@ def check_batches(plan: Plan) -> None:
 
 
 def _trained(scale: Scale) -> list[tuple[str, str]]:
-    """Every task with every arm that is trained on it, each pair once."""
+    """Every task with every arm that is trained on it, each pair once.
+
+    With an arm go the one whose winner it takes and the one from whose run it starts.
+    """
     pairs = [*product(scale.tasks, scale.arms)]
     for study in scale.running.values():
         pairs += [*product(study.every_task(), study.arms), *product(study.tasks, study.share)]
+    for task, name in pairs:
+        arm = scale.find_arm(name)
+        pairs += [(task, other) for other in (arm.like, arm.starts_from) if other and (task, other) not in pairs]
     return list(dict.fromkeys(pairs))
 
 
