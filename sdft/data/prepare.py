@@ -14,7 +14,7 @@ from sdft.common.files import read_json, sha256_file, sha256_files, write_json, 
 from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.data import invented
-from sdft.data.fetch import fetch, local_path
+from sdft.data.fetch import content_sha256, fetch, local_path
 from sdft.data.general import read_prompts
 from sdft.data.schema import OfficialData, Source
 from sdft.data.splits import limited, make_splits
@@ -108,6 +108,10 @@ def _path(task: str, split: str, source: Source, spec: OfficialData, store: Path
     upstream = source.github or source.hub
     place = str(own) if own else f"{upstream}/{source.file}@{source.revision}"
     digest = sha256_file(path) if path.is_file() else sha256_files(path)
+    if own is None and source.sha256 is None:
+        key = "data.general.source" if task == "general" else f"data.tasks.{task}.{split}"
+        found = ", ".join(content_sha256(path))
+        print(f"{task}: {source.file} has sha256 {found}; as {key}.sha256 it would hold every machine to this file")
     return path, {"invented": False, "from": place, "sha256": digest}
 
 
