@@ -213,9 +213,7 @@ def planned(root, monkeypatch, scale, changes):
 
 @pytest.mark.parametrize("arm", [{"method": "sft", "like": "cpt"}, {"method": "sft", "grid": "skill", "parent": "cpt"}])
 def test_an_arm_that_needs_a_run_on_raw_texts_is_refused_on_a_task_without(arm):
-    with pytest.raises(
-        SdftError, match=r"knowledge.arms.cpt: cpt trains on raw texts, and the task science has none"
-    ):
+    with pytest.raises(SdftError, match=r"knowledge.arms.cpt: cpt trains on raw texts, and the task science has none"):
         parse_config({"scales": {"mini": {"arms": {"x": arm}}}})
 
 
