@@ -63,7 +63,7 @@ class TrainingSettings(Strict):
     gradient_checkpointing: bool = False
     checkpoint_minutes: Annotated[float, Field(gt=0), NUMBER] = 20.0
     checkpoint_steps: Positive | None = None
-    snapshots: NonNegative = 0
+    snapshots: Annotated[NonNegative, Field(le=1000)] = 0
     probe_rows: NonNegative = 0
     tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
 
