@@ -88,6 +88,7 @@ def blind_edits(text):
     return text.replace("from __future__ import annotations", "# A comment.\nfrom __future__ import annotations", 1)
 
 
+@pytest.mark.slow
 def test_other_messages_docstrings_and_comments_move_nothing(package, before):
     changed = 0
     for path in package.rglob("*.py"):
