@@ -51,6 +51,12 @@ def test_a_training_is_told_early_enough_to_write_its_checkpoint(plan):
     assert requests.checkpoint_bytes(seven, model_size(plan, seven.base)) == pytest.approx(10 * 7.62e9)
 
 
+def test_checkpoints_take_a_small_part_of_the_time_between_them(plan):
+    for run in (run for run in plan.runs() if run.base == plan.bases[0]):
+        seconds = requests.checkpoint_bytes(run, model_size(plan, run.base)) / requests.BYTES_A_SECOND
+        assert seconds <= 0.06 * 60 * run.settings.checkpoint_minutes, run.id
+
+
 def test_memory_holds_a_checkpoint_and_grows_with_failures_alone(plan, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = next(run for run in plan.runs() if run.arm == "sdft")

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from sdft.common.errors import SdftError
 from sdft.common.files import digest, read_json, write_json
@@ -23,6 +24,11 @@ from sdft.common.secrets import masked
 # How often an unreadable reply is asked for again.
 TRIES = 3
 SECONDS = 600.0
+# Seconds between further rounds of attempts where there were too many requests: limits count by the minute, and the
+# client itself waits 8 seconds at most.
+PAUSES = (20.0, 40.0, 60.0)
+# What an endpoint calls a refusal, also with status 429, that no waiting ends.
+SPENT = "insufficient_quota"
 REASONS = {401: "the API key was refused", 404: "there is no such model or address", 429: "too many requests"}
 
 Value = TypeVar("Value")
@@ -36,13 +42,20 @@ def _variable(name: str) -> str:
     return name
 
 
-def _no_login(url: str) -> str:
+# What is no such address may be hidden from no log: where a login in it ends is not known.
+ADDRESS = re.compile(r"https?://[^/\s]")
+
+
+def _address(url: str) -> str:
+    if not ADDRESS.match(url):
+        raise ValueError("an address begins with http:// or https:// and a host")
     if "@" in url.partition("://")[2].partition("/")[0]:
         raise ValueError("an address holds no name or password; set the key in the variable of api_key_variable")
     return url
 
 
 Variable = Annotated[str, AfterValidator(_variable)]
+ModelName = Annotated[str, Field(pattern=r"^\S+$")]
 
 
 class EndpointConfig(Strict):
@@ -52,8 +65,8 @@ class EndpointConfig(Strict):
     costs. base_url_variable and api_key_variable name environment variables, so that neither need stand in a file.
     """
 
-    model: str
-    base_url: Annotated[str, AfterValidator(_no_login)] | None = None
+    model: ModelName
+    base_url: Annotated[str, AfterValidator(_address)] | None = None
     base_url_variable: Variable = "OPENAI_BASE_URL"
     api_key_variable: Variable = "OPENAI_API_KEY"
     attempts: Positive = 6
@@ -85,6 +98,11 @@ class Endpoint:
         self.config, self.model, self.role = config, model, role
         self.key = os.environ.get(config.api_key_variable)
         address = base_url(config)
+        if address and not ADDRESS.match(address):
+            raise SdftError(
+                f"the address of the {role} {model} in the environment variable {config.base_url_variable} does not "
+                "begin with http:// or https:// and a host; mend it, or unset the variable."
+            )
         # As it may be shown and recorded.
         self.address = address and masked(address)
         if missing_key(config):
@@ -118,7 +136,7 @@ class Endpoint:
             if reply is not None and (value is not None or keep_all):
                 return reply, value
         for _ in range(TRIES):
-            reply = self.reply(messages)
+            reply = self.reply(messages, PAUSES)
             value = read(reply)
             if value is not None:
                 break
@@ -152,19 +170,15 @@ class Endpoint:
         key = digest([self.model, messages, *([draw] if draw else []), *([effort] if effort else [])], 40)
         return Path(self.config.cache) / key[:2] / f"{key}.json"
 
-    def reply(self, messages: Messages) -> str:
-        """The reply to a conversation, neither taken from the cache nor put there. Raises SdftError as `ask` does."""
+    def reply(self, messages: Messages, pauses: Sequence[float] = ()) -> str:
+        """The reply to a conversation, neither taken from the cache nor put there. Raises SdftError as `ask` does.
+
+        pauses: seconds to wait before each further round of attempts where there are too many requests.
+        """
         import openai
 
         try:
-            try:
-                answer = self._create(messages)
-            except openai.BadRequestError as error:
-                # Older servers know the limit by its older name only.
-                if self.limit_name == "max_tokens" or "max_completion_tokens" not in str(error):
-                    raise
-                self.limit_name = "max_tokens"
-                answer = self._create(messages)
+            answer = self._create_in_time(messages, pauses)
         except openai.OpenAIError as error:
             raise SdftError(
                 f"the {self._who} failed after {self.config.attempts} attempts: {self._reason(error)}. Replies so far "
@@ -200,6 +214,30 @@ class Endpoint:
             f"{self.role}.base_url in config.yaml and {self.config.base_url_variable} (most end in /v1). Replies so "
             f"far are kept in {self.config.cache}."
         )
+
+    def _create_in_time(self, messages: Messages, pauses: Sequence[float]) -> Any:
+        import openai
+
+        for pause in pauses:
+            try:
+                return self._create_with_limit(messages)
+            except openai.RateLimitError as error:
+                if error.code == SPENT:
+                    raise
+            time.sleep(pause)
+        return self._create_with_limit(messages)
+
+    def _create_with_limit(self, messages: Messages) -> Any:
+        import openai
+
+        try:
+            return self._create(messages)
+        except openai.BadRequestError as error:
+            # Older servers know the limit by its older name only.
+            if self.limit_name == "max_tokens" or "max_completion_tokens" not in str(error):
+                raise
+            self.limit_name = "max_tokens"
+            return self._create(messages)
 
     def _create(self, messages: Messages) -> Any:
         limit: dict[str, Any] = {self.limit_name: self.config.max_tokens}

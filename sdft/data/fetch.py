@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
 import urllib.error
@@ -9,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from sdft.common.errors import SdftError
-from sdft.common.files import atomic_path, read_json, sha256_file
+from sdft.common.files import atomic_path, read_json, sha256_file, write_text
 from sdft.data.schema import Source
 
 GITHUB = "https://raw.githubusercontent.com/{repository}/{revision}/{file}"
@@ -51,14 +52,18 @@ def fetch(source: Source, store: str | Path) -> Path:
 
 def check_content(path: Path, sha256: str) -> None:
     """Raise SdftError unless the file, or the one data file of a folder saved by datasets, has this SHA-256."""
-    files = [path] if path.is_file() else sorted(path.glob("*.arrow"))
-    found = [sha256_file(file) for file in files]
+    found = content_sha256(path)
     if found != [sha256]:
         raise SdftError(
             f"{path} has sha256 {', '.join(found) or '(no data file)'} but config.yaml pins {sha256}: it is not the "
             "file that the study is defined on, or is truncated. Delete it and run again to download it anew; to use "
             "another file on purpose, change its sha256 and rows in config.yaml."
         )
+
+
+def content_sha256(path: Path) -> list[str]:
+    """SHA-256 of a file, or of each data file of a folder saved by datasets."""
+    return [sha256_file(file) for file in ([path] if path.is_file() else sorted(path.glob("*.arrow")))]
 
 
 def _folder(get, repository: str, revision: str, folder: str, target: Path) -> Path:
@@ -71,7 +76,10 @@ def _folder(get, repository: str, revision: str, folder: str, target: Path) -> P
 
 
 def _from_github(repository: str, revision: str, file: str, target: Path) -> Path:
-    if target.exists():
+    """The file at `target`, as it was when it was downloaded first, which the folder sha256/ beside it remembers."""
+    record = target.parent / "sha256" / target.name
+    known = record.read_text(encoding="utf-8").strip() if record.is_file() else None
+    if target.exists() and known in (None, sha256_file(target)):
         return target
     url = GITHUB.format(repository=repository, revision=revision, file=file)
     try:
@@ -84,6 +92,13 @@ def _from_github(repository: str, revision: str, file: str, target: Path) -> Pat
         raise _unavailable(url, f"the answer broke off ({error!r})") from None
     except OSError as error:
         raise _unavailable(url, f"no answer ({getattr(error, 'reason', error)}); is there a network?") from None
+    found = hashlib.sha256(content).hexdigest()
+    if known not in (None, found):
+        raise SdftError(
+            f"{url} has sha256 {found}, and had {known} when it was downloaded first: a commit does not change, so "
+            f"something between here and GitHub does. Try another network; if the first was wrong, delete {record}."
+        )
+    write_text(record, f"{found}\n")
     with atomic_path(target) as part:
         part.write_bytes(content)
     return target

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pyarrow
 import pytest
@@ -158,6 +162,46 @@ def test_an_upstream_that_cannot_be_reached_is_named_with_the_remedy(tmp_path, m
     source = Source(github="a/b", revision="0" * 40, file="data/train.json")
     with pytest.raises(SdftError, match=r"127.0.0.1:9/a/b.*network.*`path`"):
         fetch(source, tmp_path)
+
+
+@pytest.fixture
+def upstream(tmp_path, monkeypatch):
+    """A folder that is served as every repository's."""
+    served = tmp_path / "served"
+    served.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=served))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr("sdft.data.fetch.GITHUB", f"http://127.0.0.1:{server.server_port}/{{file}}")
+    yield served
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_download_that_no_digest_pins_stays_what_it_was_at_first(tmp_path, upstream):
+    source, content = Source(github="a/b", revision="0" * 40, file="train.json"), b"[1, 2, 3]"
+    (upstream / "train.json").write_bytes(content)
+    path = fetch(source, tmp_path / "store")
+    # Damaged later, it is downloaded again.
+    path.write_bytes(content[:-1])
+    assert fetch(source, tmp_path / "store").read_bytes() == content
+    (upstream / "train.json").write_bytes(b"[1, 2, 4]")
+    assert fetch(source, tmp_path / "store").read_bytes() == content
+    path.unlink()
+    with pytest.raises(SdftError, match="a commit does not change"):
+        fetch(source, tmp_path / "store")
+
+
+def test_the_digest_that_would_pin_a_download_is_said(tmp_path, upstream, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    values = json.loads(spec(tmp_path))
+    train = Path(values["tasks"]["tooluse"]["train"]["path"]).rename(upstream / "train.json")
+    place = {"github": "a/b", "revision": "0" * 40, "file": "train.json"}
+    values["tasks"]["tooluse"]["train"] = place
+    prepare(tmp_path, json.dumps(values))
+    assert f"{sha256_file(train)}; as data.tasks.tooluse.train.sha256" in capsys.readouterr().out
+    values["tasks"]["tooluse"]["train"] = place | {"sha256": sha256_file(train)}
+    prepare(tmp_path, json.dumps(values))
+    assert "would hold" not in capsys.readouterr().out
 
 
 def test_general_prompts_are_distinct_short_first_turns(tmp_path):

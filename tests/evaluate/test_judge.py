@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sdft.common import endpoint
 from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError
 from sdft.evaluate.judge import Response, judge_all, kappa, main, parse_label, prompt, rubric
@@ -89,7 +90,9 @@ def test_kappa_is_cohens():
 
 
 @pytest.fixture
-def serve(endpoint_server, tmp_path):
+def serve(endpoint_server, tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoint, "PAUSES", (0.01, 0.01, 0.01))
+
     def start(script, **options):
         server = endpoint_server(script)
         config = {"model": "judge-a", "base_url": server.address, "cache": str(tmp_path / "cache"), "parallel": 4}
@@ -132,6 +135,30 @@ def test_refusals_are_tried_again_and_a_lasting_one_is_named(serve):
     _, config = serve(lambda number, _: (401, "bad key"))
     with pytest.raises(SdftError, match="the API key was refused"):
         judge_all("medical", ITEMS[2:3], config)
+
+
+def test_a_limit_by_the_minute_is_waited_for(serve):
+    server, config = serve(lambda number, _: (429, "slow down") if number < 3 else (200, "CORRECT"), attempts=1)
+    assert judge_all("medical", ITEMS[:1], config)["judge-a"][0]["label"] == "CORRECT"
+    assert len(server.requests) == 4
+    spent = json.dumps({"error": {"message": "pay", "code": "insufficient_quota"}}).encode()
+    server, config = serve(lambda number, _: (429, spent), attempts=1)
+    with pytest.raises(SdftError, match="too many requests"):
+        judge_all("medical", ITEMS[1:2], config)
+    assert len(server.requests) == 1
+
+
+def test_the_waits_of_a_limit_by_the_minute_add_up_to_more_than_one():
+    assert sum(endpoint.PAUSES) > 60
+
+
+def test_a_judge_thinks_as_much_as_the_configuration_says(serve):
+    server, config = serve(says("CORRECT"))
+    judge_all("medical", ITEMS[:1], config)
+    assert "reasoning_effort" not in server.requests[0]
+    judge_all("medical", ITEMS[:1], config.model_copy(update={"reasoning_effort": "minimal"}))
+    # A verdict with more thinking is another one.
+    assert [body.get("reasoning_effort") for body in server.requests] == [None, "minimal"]
 
 
 def test_a_key_or_login_that_an_endpoint_says_back_is_not_shown(serve, monkeypatch):

@@ -18,7 +18,7 @@ from conftest import make_base, make_model, make_records, make_spec, make_tokeni
 from safetensors.torch import load_file
 
 from sdft.common.errors import SdftError
-from sdft.common.files import read_json, sha256_files, write_json
+from sdft.common.files import read_json, sha256_file, sha256_files, write_json
 from sdft.common.locks import only_writer
 from sdft.learning import checkpoint
 from sdft.learning.checkpoint import Checkpoints, StopRequest
@@ -284,6 +284,18 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path, capfd):
     assert not (tmp_path / "part-11").exists()
     (tmp_path / "step-9" / "record.json").write_text("{")
     assert store.load() is None
+
+
+def test_a_checkpoint_is_hashed_while_it_is_written_and_not_read_again(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(checkpoint, "sha256_file", lambda path: read.append(path) or sha256_file(path))
+    store = Checkpoints(tmp_path, "mark")
+    store.save(8, {"value": torch.ones(1000)})
+    assert not read
+    state = tmp_path / "step-8" / "state.pt"
+    assert read_json(state.with_name("record.json"))["sha256"] == {"state.pt": sha256_file(state)}
+    assert store.load()[0] == 8
+    assert read == [state]
 
 
 def test_a_checkpoint_on_a_lost_share_is_not_given_up(tmp_path, monkeypatch):
