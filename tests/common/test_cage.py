@@ -236,6 +236,7 @@ def test_a_program_that_is_killed_from_outside_has_not_failed(mode, number, monk
     mine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_a_warden_that_is_killed_is_replaced_once(mode, monkeypatch):
     assert run("pass", mode=mode).passed
