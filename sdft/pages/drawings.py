@@ -36,6 +36,8 @@ POINTS = 40
 # Numbers of these are in points of a drawing, of which a screen shows no thousandth.
 PLACES = frozenset(("d", "x", "y", "width", "height", "x1", "x2", "y1", "y2", "points"))
 LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+# Blanks that mean nothing: around a path's commands, and around the colons and semicolons of a style.
+BLANKS = {"d": re.compile(r"\s*([A-Za-z])\s*"), "style": re.compile(r"\s*([:;])\s*")}
 # How a part of a drawing is referred to.
 USED = re.compile(r"#([\w.:-]+)")
 
@@ -72,7 +74,8 @@ def _clean(element: ElementTree.Element, used: frozenset[str]) -> None:
         value = element.attrib.pop(name)
         own = _local(name)
         if _harmless(own.lower(), value) and (own != "id" or value in used):
-            element.set(own, LONG_NUMBER.sub(_rounded, value) if own in PLACES else value)
+            value = LONG_NUMBER.sub(_rounded, value) if own in PLACES else value
+            element.set(own, BLANKS[own].sub(r"\1", value) if own in BLANKS else value)
     for child in list(element):
         if not isinstance(child.tag, str) or _local(child.tag) not in ELEMENTS:
             element.remove(child)
@@ -85,7 +88,7 @@ def _clean(element: ElementTree.Element, used: frozenset[str]) -> None:
 
 
 def _rounded(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.2f}"
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _harmless(name: str, value: str) -> bool:

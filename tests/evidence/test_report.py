@@ -330,11 +330,11 @@ def test_a_drawing_runs_nothing_and_fetches_nothing(part):
 
 
 def test_a_drawing_keeps_the_parts_that_are_referred_to_and_no_blanks():
-    parts = '\n <path id="mark" d="M 1.23456 2"/>\n <clipPath id="clip"/>'
+    parts = '\n <path id="mark" d="M 1.23456 2  L 3.0001 4" style="fill: none; stroke: #000"/>\n <clipPath id="clip"/>'
     uses = '<use href="#mark" x="1.23456"/><g clip-path="url(#clip)" id="axes"> </g>'
     whole = f'<svg xmlns="http://www.w3.org/2000/svg">{parts}{uses}</svg>'
     kept = drawings.inline(whole)
-    assert 'id="mark" d="M 1.23 2"' in kept
+    assert 'id="mark" d="M1.23 2L3 4" style="fill:none;stroke:#000"' in kept
     assert '<clipPath id="clip" /><use href="#mark" x="1.23" />' in kept
     assert "axes" not in kept
 

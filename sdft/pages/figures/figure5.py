@@ -70,8 +70,8 @@ def _sizes(axes: Axes, entries: list[dict[str, Any]]) -> None:
 
 
 def _differences(axes: Axes, entries: list[dict[str, Any]]) -> None:
-    axes.set(title="SDFT minus SFT")
     if not any(value for entry in entries for value in entry["difference"].values()):
+        axes.set(title="SDFT minus SFT")
         gap(axes)
         return
     _sizes(axes, entries)
@@ -87,7 +87,7 @@ def _differences(axes: Axes, entries: list[dict[str, Any]]) -> None:
             axes.errorbar(at, value["mean"], yerr=ends(value), fmt=marker, color=colour, ms=7, mec="white", capsize=3)
     axes.set_ylabel("SDFT - SFT (points)")
     handles = [Line2D([], [], color=c, marker=m, ls="none", ms=7, label=name) for c, m, name in BUDGETS.values()]
-    # Above the axes, since intervals may fill them.
+    # Above the axes, in the place of a title, since intervals may fill them.
     axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 0.99), ncols=2, columnspacing=1)
 
 
