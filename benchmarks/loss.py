@@ -1,8 +1,8 @@
 """`python -m benchmarks.loss [--out benchmarks/loss.json]`: time and memory of the losses against their naive form.
 
 The naive form makes the logits of all tokens and leaves the gradient to autograd. The two run in turn on the same
-inputs, forward and backward; a ratio is the median of the ratios of neighbours. On a CPU the time is CPU time of this
-process on one thread; on a GPU it is wall-clock between synchronisations.
+inputs, forward and backward, and after them the matrix products alone; a ratio is the median of those of neighbours.
+On a CPU the time is CPU time of this process on one thread; on a GPU it is wall-clock between synchronisations.
 
 Memory is the peak of a process of its own beyond what it held before the loss and beyond the gradients. The naive form
 needs tens of gigabytes for thousands of tokens, so it is measured at two smaller numbers and its line is drawn on.
@@ -74,6 +74,16 @@ def fused(kind: str, inputs: Inputs) -> Tensor:
     return distillation_loss(*inputs.student, *inputs.teacher, inputs.mask, kind)
 
 
+def products(kind: str, inputs: Inputs) -> None:
+    """The matrix products that every form needs, and nothing else: the least that a loss can take."""
+    (hidden, head), other = (tensor.detach().flatten(0, -2) for tensor in inputs.student), inputs.teacher
+    slopes = hidden @ head.T
+    if kind not in ("sft", "dft"):
+        other[0].flatten(0, -2) @ other[1].T
+    slopes @ head
+    slopes.T @ hidden
+
+
 FORMS: dict[str, Callable[[str, Inputs], Tensor]] = {"naive": naive, "fused": fused}
 
 
@@ -99,9 +109,12 @@ def seconds(device: str, run: Callable[[], Any]) -> float:
 
 
 def timed(kind: str, width: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of both forms, taken in turn, and how far their losses and gradients differ, relatively."""
+    """Seconds of both forms, taken in turn, and how far their losses and gradients differ, relatively.
+
+    floor: the share of the naive form's time that the matrix products alone take.
+    """
     inputs = Inputs(options.tokens, options, width)
-    found: dict[str, list[float]] = {form: [] for form in FORMS}
+    found: dict[str, list[float]] = {form: [] for form in (*FORMS, "products")}
     results = {}
     # The first round warms up.
     for number in range(options.repeats + 1):
@@ -111,7 +124,12 @@ def timed(kind: str, width: int, options: argparse.Namespace) -> dict[str, Any]:
                 found[form].append(spent)
             else:
                 results[form + "_gradients"] = [tensor.grad for tensor in inputs.student]
-    ratios = [fused / naive for fused, naive in zip(found["fused"], found["naive"], strict=True)]
+        spent = seconds(options.device, lambda: products(kind, inputs))
+        if number:
+            found["products"].append(spent)
+    ratios, floors = (
+        [one / naive for one, naive in zip(found[form], found["naive"], strict=True)] for form in ("fused", "products")
+    )
     expected = results["naive_gradients"]
     return {
         "kind": kind,
@@ -120,6 +138,7 @@ def timed(kind: str, width: int, options: argparse.Namespace) -> dict[str, Any]:
         "fused_seconds": round(statistics.median(found["fused"]), 4),
         "ratio": round(statistics.median(ratios), 4),
         "ratios": [round(ratio, 4) for ratio in ratios],
+        "floor": round(statistics.median(floors), 4),
         "loss_difference": abs(results["fused"] / results["naive"] - 1),
         "gradient_difference": max(
             float((one - two).norm() / two.norm())
@@ -206,11 +225,11 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def table(content: dict[str, Any]) -> str:
-    lines = [f"{'loss':<12}{'width':>6}{'naive s':>10}{'fused s':>10}{'ratio':>8}"]
+    lines = [f"{'loss':<12}{'width':>6}{'naive s':>10}{'fused s':>10}{'ratio':>8}{'floor':>8}"]
     for row in content["time"]:
         lines.append(
             f"{row['kind']:<12}{row['width']:>6}{row['naive_seconds']:>10.3f}{row['fused_seconds']:>10.3f}"
-            f"{row['ratio']:>8.2f}"
+            f"{row['ratio']:>8.2f}{row['floor']:>8.2f}"
         )
     peak = content["memory"]
     lines.append(

@@ -159,8 +159,8 @@ def prepare(folder: Path, shape: dict[str, Any], device: str, dtype: str) -> Non
 Step = Callable[[], int]
 
 
-def own(method: str, folder: Path, shape: dict[str, Any], options: argparse.Namespace, timer: Timer) -> Step:
-    """A training of this project; the function takes a step and returns how many tokens it trained on."""
+def own_training(method: str, folder: Path, shape: dict[str, Any], options: argparse.Namespace) -> Any:
+    """A training of this project. options: compute, dtype, checkpointing, micro_batch_size, micro_batch_tokens."""
     from sdft.learning.checkpoint import Checkpoints
     from sdft.learning.loop import Training
     from sdft.learning.spec import Inputs
@@ -188,11 +188,18 @@ def own(method: str, folder: Path, shape: dict[str, Any], options: argparse.Name
                 "compute_dtype": options.compute,
                 "weights_dtype": options.dtype,
                 "micro_batch_size": options.micro_batch_size,
+                "micro_batch_tokens": options.micro_batch_tokens,
                 "gradient_checkpointing": options.checkpointing,
             },
         }
     )
-    training = Training(spec, Inputs(spec), folder / method, Checkpoints(folder / method / "state", "step"), quiet=True)
+    checkpoints = Checkpoints(folder / method / "state", "step")
+    return Training(spec, Inputs(spec), folder / method, checkpoints, quiet=True)
+
+
+def own(method: str, folder: Path, shape: dict[str, Any], options: argparse.Namespace, timer: Timer) -> Step:
+    """Takes a step of a training of this project, and returns how many tokens it trained on."""
+    training = own_training(method, folder, shape, options)
     timer.watch(training.engine, "sample", "rollout")
     timer.watch(training.student.base_model, "forward", "student", torch.is_grad_enabled)
     if training.teacher is not None:
@@ -204,26 +211,13 @@ def own(method: str, folder: Path, shape: dict[str, Any], options: argparse.Name
     return lambda: round(training.step(next(numbers))["completion_tokens"] * shape["batch"])
 
 
-def foreign(folder: Path, shape: dict[str, Any], options: argparse.Namespace, timer: Timer, turn: Callable) -> None:
-    """TRL's SDFTTrainer, which calls `turn(step)` for its steps until that says that it is enough."""
+def foreign_trainer(folder: Path, shape: dict[str, Any], options: argparse.Namespace) -> Any:
+    """TRL's SDFTTrainer. options: compute, dtype, checkpointing, device, micro_batch_size."""
     from datasets import Dataset
-    from transformers import TrainerCallback
     from trl.experimental.sdft import SDFTConfig, SDFTTrainer
 
     from sdft.models.files import load_tokenizer
     from sdft.records.record import read_records
-
-    class Turns(TrainerCallback):
-        """Waits before each step until it may begin, and reports its end. The teacher's callback comes before."""
-
-        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if turn.wait():
-                turn.begin()
-            else:
-                os._exit(0)
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            turn.end(shape["batch"] * shape["new"])
 
     records = read_records(folder / "train.jsonl")
     data = Dataset.from_list(
@@ -257,12 +251,31 @@ def foreign(folder: Path, shape: dict[str, Any], options: argparse.Namespace, ti
         logging_strategy="no",
         model_init_kwargs={"dtype": options.dtype},
     )
-    trainer = SDFTTrainer(
+    return SDFTTrainer(
         model=str(folder / "model"),
         args=arguments,
         train_dataset=data,
         processing_class=load_tokenizer(folder / "model"),
     )
+
+
+def foreign(folder: Path, shape: dict[str, Any], options: argparse.Namespace, timer: Timer, turn: Callable) -> None:
+    """TRL's SDFTTrainer, which calls `turn(step)` for its steps until that says that it is enough."""
+    from transformers import TrainerCallback
+
+    class Turns(TrainerCallback):
+        """Waits before each step until it may begin, and reports its end. The teacher's callback comes before."""
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if turn.wait():
+                turn.begin()
+            else:
+                os._exit(0)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            turn.end(shape["batch"] * shape["new"])
+
+    trainer = foreign_trainer(folder, shape, options)
     timer.watch(trainer, "_generate", "rollout")
     student = trainer.model
     timer.watch(student, "forward", "student", lambda: timer.open[-1] != "rollout" and torch.is_grad_enabled())
@@ -338,7 +351,7 @@ class Contestant:
     def __init__(self, name: str, folder: Path, options: argparse.Namespace) -> None:
         interpreter = options.trl if name == "trl" else sys.executable
         command = [interpreter, "-m", "benchmarks.step", "--contestant", name, "--folder", str(folder)]
-        for option in ("shape", "device", "dtype", "compute", "micro_batch_size"):
+        for option in ("shape", "device", "dtype", "compute", "micro_batch_size", "micro_batch_tokens"):
             if (value := getattr(options, option)) is not None:
                 command += [f"--{option.replace('_', '-')}", str(value)]
         command += ["--checkpointing"] if options.checkpointing else []
@@ -452,6 +465,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the weights (default: %(default)s)")
     add("--compute", choices=("float32", "bfloat16"), help="of the products (default: bfloat16 on a GPU, else float32)")
     add("--micro-batch-size", type=int, metavar="N", help="sequences that pass at once (default: all)")
+    add("--micro-batch-tokens", type=int, metavar="N", help="tokens that pass at once; this project's alone")
     add("--checkpointing", action="store_true", help="recompute activations")
     add("--contestant", help=argparse.SUPPRESS)
     add("--folder", help=argparse.SUPPRESS)

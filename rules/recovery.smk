@@ -2,7 +2,7 @@
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, explained
 from workflow_scripts import internals
 
 if workflow.is_main_process:
@@ -12,3 +12,5 @@ if workflow.is_main_process:
         RUNNING = internals.recover(dryrun=workflow.dryrun)
     except SdftError as error:
         raise WorkflowError(str(error)) from None
+    except OSError as error:
+        raise WorkflowError(explained(error) or str(error)) from None

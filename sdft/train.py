@@ -52,6 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     speed = parser.add_argument_group("speed and memory", "replace the run's own settings; the result stays the same")
     speed.add_argument("--micro-batch-size", type=int, metavar="N", help="sequences that the device takes at once")
+    speed.add_argument(
+        "--micro-batch-tokens",
+        type=lambda text: int(text) if text.isdecimal() else text,
+        metavar="N",
+        help="tokens that the device takes at once, or auto: as many as its memory holds",
+    )
     speed.add_argument("--gradient-checkpointing", action="store_true", default=None, help="recompute activations")
     speed.add_argument("--checkpoint-minutes", type=float, metavar="M", help="minutes between checkpoints")
     speed.add_argument("--checkpoint-steps", type=int, metavar="N", help="steps between checkpoints")

@@ -12,7 +12,7 @@ from snakemake.cli import parse_config as parse_arguments
 from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
 from sdft.study import exhibits, steps
-from sdft.study.checks import check_batches, check_files
+from sdft.study.checks import check_batches, check_files, check_sizes
 from sdft.study.exhibits.build import exhibit
 from sdft.study.plan import Plan
 from sdft.study.values import beside, merged, read_yaml
@@ -175,9 +175,12 @@ def walk(plan):
             steps.sources.source_spec(plan, model=model)
 
 
-def check(config, scales=()):
-    """Plan a configuration as the workflow does; of the `scales`, all that their rules ask for."""
+def check(config, scales=(), sizes=False):
+    """Plan a configuration as the workflow does; of the `scales`, all that their rules ask for. sizes: make the world's
+    questions too, which takes longer."""
     check_files(config)
+    if sizes:
+        check_sizes(Plan(config))
     for scale in config.scales:
         check_batches(Plan(config, scale))
     for scale in dict.fromkeys((*scales, config.scale)):
@@ -185,10 +188,10 @@ def check(config, scales=()):
             walk(Plan(config, scale))
 
 
-def refusal(make, scales=()):
+def refusal(make, scales=(), sizes=False):
     """What is said of a configuration that is refused; None where it is one. make: gives it, checked."""
     try:
-        check(make(), scales)
+        check(make(), scales, sizes)
     except SdftError as error:
         return str(error)
     return None

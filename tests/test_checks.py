@@ -9,7 +9,7 @@ import pytest
 
 from sdft.common.errors import SdftError
 from sdft.config import load_config, parse_config
-from sdft.study.checks import TRAINED_SIZES, check_batches, check_files, styles
+from sdft.study.checks import TRAINED_SIZES, check_batches, check_files, check_sizes, styles
 from sdft.study.plan import Plan
 from sdft.study.values import read_values
 
@@ -161,3 +161,88 @@ def test_the_styles_are_those_that_the_miniature_data_writes(task):
         record = random.Random(task).choice(records)
         # A text to train on as it is has no demonstration.
         assert not record.demonstrations or sorted(record.demonstrations) == sorted(styles(task))
+
+
+@pytest.mark.parametrize(
+    ("scale", "changes", "words"),
+    [
+        ("mini", {"prior": {"num_fewshot": 1}}, "mini.prior.num_fewshot: 1 would change nothing"),
+        ("paper", {"prior": {"num_fewshot": 6}}, "paper.prior.num_fewshot: 6 examples .* of mmlu, whose data have 5"),
+        ("rehearsal", {"prior": {"num_fewshot": 6}}, "rehearsal.prior.num_fewshot: 6 examples .* whose data have 5"),
+        ("smoke", {"training": {"max_new_tokens": 256}}, "max_new_tokens .* is 256, and the context of .* xs-s0 holds"),
+        ("rehearsal", {"training": {"max_new_tokens": 32768}}, "the context of .* random-qwen2 holds 32768 tokens"),
+        ("smoke", {"training": {"max_prompt_tokens": 18}}, "arms.sft: 32 of 32 prompts of science .* longest has 20"),
+        ("smoke", {"training": {"max_new_tokens": 200}}, "arms.sdft: 32 of 32 prompts of science .* the 56 tokens"),
+        ("smoke", {"training": {"max_prompt_tokens": 19, "overlong": "drop"}}, "arms.sft: 26 .* one batch of 16"),
+        ("smoke", {"evaluation": {"max_prompt_tokens": 9, "overlong": "error"}}, "smoke.evaluation.max_prompt_tokens"),
+        ("rehearsal", {"data": {"general": {"prompts": 25}}}, "general.prompts: the file of general .* has 24 rows"),
+        ("rehearsal", {"data": {"tasks": {"medical": {"test_sample": 25}}}}, "test_sample: the test file has 24 rows"),
+    ],
+)
+def test_what_could_not_be_run_to_its_end_is_refused_before_anything_runs(root, monkeypatch, scale, changes, words):
+    with pytest.raises(SdftError, match=words) as caught:
+        planned(root, monkeypatch, scale, changes)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("scale", "changes"),
+    [
+        ("paper", {"prior": {"num_fewshot": 5}}),
+        ("rehearsal", {"prior": {"num_fewshot": 5}, "training": {"max_new_tokens": 32767}}),
+        ("smoke", {"training": {"max_new_tokens": 200, "overlong": "truncate_left"}}),
+        (
+            "smoke",
+            {"training": {"max_prompt_tokens": 70}, "evaluation": {"max_prompt_tokens": 20, "overlong": "error"}},
+        ),
+        ("rehearsal", {"data": {"general": {"prompts": 24}, "tasks": {"medical": {"test_sample": 24}}}}),
+    ],
+)
+def test_what_just_fits_is_planned(root, monkeypatch, scale, changes):
+    planned(root, monkeypatch, scale, changes)
+
+
+def planned(root, monkeypatch, scale, changes):
+    """What is checked of a scale with some changes before anything runs."""
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("SDFT_REAL_DATA", raising=False)
+    config = parse_config({"scale": scale, "scales": {scale: changes}})
+    check_files(config)
+    check_sizes(Plan(config))
+
+
+@pytest.mark.parametrize("arm", [{"method": "sft", "like": "cpt"}, {"method": "sft", "grid": "skill", "parent": "cpt"}])
+def test_an_arm_that_needs_a_run_on_raw_texts_is_refused_on_a_task_without(arm):
+    with pytest.raises(SdftError, match=r"knowledge.arms.cpt: cpt trains on raw texts, and the task science has none"):
+        parse_config({"scales": {"mini": {"arms": {"x": arm}}}})
+
+
+def test_no_prompt_of_a_miniature_world_is_longer_than_is_said():
+    from sdft.miniature.data import SIZES, general_records, task_records
+    from sdft.miniature.pretrain import new_model
+    from sdft.miniature.world import make_world
+    from sdft.study.prompt_lengths import CONTEXT, LONGEST
+
+    assert new_model("xs", 0).config.max_position_embeddings == CONTEXT
+    for seed in (0, 7):
+        world = make_world(seed)
+        rows = general_records(world, 64, 32)
+        for task, size in SIZES.items():
+            rows += [row for name, part in task_records(world, task, size).items() if name != "corpus" for row in part]
+        lengths = [row.meta.get("teacher_prompt_tokens", {}).values() for row in rows]
+        assert max(max(found, default=0) for found in lengths) < LONGEST
+        assert max(row.meta["prompt_tokens"] for row in rows) < LONGEST
+
+
+def test_rows_of_a_file_that_is_here_are_counted_before_its_head_is_taken(root, monkeypatch, tmp_path):
+    monkeypatch.chdir(root)
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.jsonl").write_text('{"prompt": "x", "answer": "y"}\n' * 40)
+    files = {split: {"path": str(tmp_path / f"{split}.jsonl")} for split in ("train", "test")}
+    whole = read_values(root / "config.yaml")
+    del whole["scales"]["smoke"]["data"]["sizes"]["science"]
+    whole["scale"], whole["scales"]["smoke"]["data"]["tasks"] = "smoke", {"science": {**files, "test_rows": 41}}
+    with pytest.raises(
+        SdftError, match=r"smoke.data.tasks.science.test_rows: the test file has 40 rows, fewer than 41"
+    ):
+        check_sizes(Plan(parse_config(whole)))

@@ -1,6 +1,7 @@
 """A damaged file is refused in one paragraph that names it, or is read as if it were whole; never a traceback.
 
-SDFT_CORRUPT is the number of damages that are tried on each kind of file; without it a few.
+SDFT_CORRUPT is the number of damages that are tried on each kind of file; without it a few. SDFT_SEED has other ones
+made.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from sdft.records.readers import read_rows
 from sdft.records.record import Record, read_records, write_records
 from sdft.study.gate import check_scores
 
-TRIED = int(os.environ.get("SDFT_CORRUPT", "12"))
+TRIED, SEED = int(os.environ.get("SDFT_CORRUPT", "12")), os.environ.get("SDFT_SEED", "")
 ODD = [None, True, -1, 1.5, 10**400, "", "x", "7", [], {}, [[]], {"a": 1}, [None], "\ud800", float("nan"), float("inf")]
 WHOLE = [b"", b"null", b"[]", b"{}", b"1", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"a": ' * 5000, b"9" * 5000, b"{" * 9]
 ROWS = [{"id": f"r{n}", "prompt": [{"role": "user", "content": f"Where is {n}?"}]} for n in range(4)]
@@ -218,7 +219,7 @@ def test_a_damaged_file_is_refused_by_name_or_read_as_it_is(tmp_path, kind):
     make, read = KINDS[kind]
     whole = read(make(tmp_path))
     for number in range(TRIED):
-        rng = random.Random(f"{kind}.{number}")
+        rng = random.Random(f"{SEED}{kind}.{number}")
         path = make(tmp_path)
         content, done = damaged(path.read_bytes(), rng)
         path.write_bytes(content)
@@ -239,6 +240,14 @@ def test_a_changed_letter_is_noticed_by_the_digest(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"Where is 2", b"Where is 3"))
     with pytest.raises(SdftError, match=r"train.jsonl has sha256 .* was recorded"):
         read_records(path)
+
+
+def test_a_manifest_without_the_digest_that_it_names_is_refused(tmp_path):
+    path = records(tmp_path)
+    for digest in ("", None, [], "0" * 64):
+        write_json(tmp_path / "manifest.json", {"files": {"train.jsonl": {"sha256": digest, "rows": 4}}})
+        with pytest.raises(SdftError, match="train.jsonl has sha256"):
+            read_records(path)
 
 
 def test_an_empty_demonstration_or_question_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Whatever one changes in the shipped configuration, it is a plan or a paragraph, and never a traceback.
 
-SDFT_MUTATIONS is the number of changes that each test tries; without it a few, which take seconds.
+SDFT_MUTATIONS is the number of changes that each test tries; without it a few, which take seconds. SDFT_SEED has other
+ones drawn.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pytest
 from sdft.common.errors import SdftError
 from sdft.study.values import read_values, read_yaml
 
-TRIED = int(os.environ.get("SDFT_MUTATIONS", "12"))
+TRIED, SEED = int(os.environ.get("SDFT_MUTATIONS", "12")), os.environ.get("SDFT_SEED", "")
 # Of these scales all is planned, down to what each step is told.
 LAUGHS = "a0: &a0 [1]\n" + "".join(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]\n" for n in range(8))
 WALKED = ("smoke",) if TRIED <= 12 else ("smoke", "rehearsal")
@@ -27,7 +28,7 @@ def shipped(request):
 
 
 def check(make, done):
-    said = mutations.refusal(make, WALKED)
+    said = mutations.refusal(make, WALKED, sizes=TRIED > 12)
     assert said is None or ("\n" not in said and 20 < len(said) < 1500), f"{done}: {said}"
 
 
@@ -35,7 +36,7 @@ def check(make, done):
 def test_a_changed_value_is_planned_or_refused_in_one_paragraph(root, shipped, part):
     for number in range(part, TRIED, 5):
         values = copy.deepcopy(shipped)
-        done = mutations.mutate(values, random.Random(f"values.{number}"))
+        done = mutations.mutate(values, random.Random(f"{SEED}values.{number}"))
         check(mutations.of_values(values, root / "config"), done)
 
 
@@ -43,7 +44,7 @@ def test_a_changed_value_is_planned_or_refused_in_one_paragraph(root, shipped, p
 def test_a_changed_file_is_planned_or_refused_in_one_paragraph(root, tmp_path, part):
     names = ["config.yaml", *(f"config/{path.name}" for path in sorted((root / "config").glob("*.yaml")))]
     for number in range(part, TRIED, 5):
-        rng, path = random.Random(f"text.{number}"), mutations.copied(root, tmp_path)
+        rng, path = random.Random(f"{SEED}text.{number}"), mutations.copied(root, tmp_path)
         name = rng.choice(names)
         content, done = mutations.mutate_text((root / name).read_text(encoding="utf-8"), rng)
         (tmp_path / name).write_bytes(content)
@@ -54,7 +55,7 @@ def test_a_changed_file_is_planned_or_refused_in_one_paragraph(root, tmp_path, p
 def test_a_change_on_the_command_line_is_planned_or_refused_in_one_paragraph(root, shipped, part):
     plain = read_yaml(root / "config.yaml")
     for number in range(part, TRIED, 5):
-        arguments = mutations.overrides(shipped, random.Random(f"override.{number}"))
+        arguments = mutations.overrides(shipped, random.Random(f"{SEED}override.{number}"))
         check(mutations.of_values(mutations.of_command_line(plain, arguments), root / "config"), arguments)
 
 

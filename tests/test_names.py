@@ -102,6 +102,7 @@ DEFAULTS = {
         "lora_rank": None,
         "compute_dtype": "bfloat16",
         "micro_batch_size": None,
+        "micro_batch_tokens": None,
         "gradient_checkpointing": False,
         "checkpoint_minutes": 20.0,
         "checkpoint_steps": None,

@@ -87,7 +87,13 @@ def test_candidates_are_the_product_of_the_grid(values):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("checkpoint_minutes", 1), ("micro_batch_size", 4), ("gradient_checkpointing", True), ("snapshots", 8)],
+    [
+        ("checkpoint_minutes", 1),
+        ("micro_batch_size", 4),
+        ("micro_batch_tokens", 64),
+        ("gradient_checkpointing", True),
+        ("snapshots", 8),
+    ],
 )
 def test_what_decides_speed_alone_renames_nothing(values, key, value):
     before = names(plan_of(values))

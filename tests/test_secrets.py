@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sdft.common.endpoint import Endpoint, EndpointConfig
 from sdft.common.errors import SdftError, run_main
 from sdft.common.secrets import masked
+from sdft.config import parse_config
 
 
 def test_values_of_secret_variables_and_logins_are_masked(monkeypatch):
@@ -27,3 +29,17 @@ def test_a_command_that_fails_shows_no_secret(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_main(main)
     assert "error: the hub said: bad token ***; give another one." in capsys.readouterr().err
+
+
+def test_an_address_that_is_none_is_refused_and_not_repeated(monkeypatch, tmp_path):
+    config = EndpointConfig(model="m", cache=str(tmp_path))
+    for address in ("me:password@host/v1", "ftp//me:password@host", "host:8000", "https://"):
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        with pytest.raises(
+            SdftError, match="OPENAI_BASE_URL does not begin with http:// or https:// and a host"
+        ) as said:
+            Endpoint(config, "m", "judge")
+        assert "password" not in str(said.value)
+        with pytest.raises(SdftError, match=r"scales.paper.judge.base_url: an address begins with http") as said:
+            parse_config({"scales": {"paper": {"judge": {"model": "m", "base_url": address}}}})
+        assert "password" not in str(said.value)

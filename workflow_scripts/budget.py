@@ -150,9 +150,10 @@ def report(plan: Plan, target: str, at_a_time: int) -> tuple[str, float]:
         shared = max(1, plan.scale.training_gpus(name))
         place = "one GPU that trains" if shared == 1 else f"each of {shared} GPUs that train"
         lines += ["", f"memory of {place} {name} with SDFT, by arithmetic (weights, optimizer, EMA):"]
-        engine = rollout_engine(plan, name)
+        engine, again = rollout_engine(plan, name), plan.settings_of().gradient_checkpointing
         for label, dtypes in NUMERICS.items():
-            total = memory(size, TrainingSettings(**dtypes, rollout_engine=engine), gpus=shared)["total"]
+            settings = TrainingSettings(**dtypes, rollout_engine=engine, gradient_checkpointing=again)
+            total = memory(size, settings, gpus=shared)["total"]
             fits_on = f"{'fits' if total < 0.95 * GPU_GIB else 'does not fit'} {GPU_GIB} GiB"
             lines.append(f"  {label:34} {total:6.0f} GiB  {fits_on}")
         lines += cards(plan, name, size, shared)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 import yaml
 
-from sdft.common.errors import SdftError, run_main
+from sdft.common.errors import SdftError, explained, run_main
 from sdft.common.files import write_text
 from workflow_scripts import checks
 from workflow_scripts.checks import CHECKS, Doctor, Finding
@@ -46,6 +46,9 @@ def examine(doctor: Doctor, groups: list[str]) -> Iterator[tuple[str, str, Findi
                 said.add(str(error))
                 yield group, title, Finding("fail", str(error))
         except Exception as error:
+            if (paragraph := explained(error)) is not None:
+                yield group, title, Finding("fail", paragraph)
+                continue
             message = f"the check itself failed: {type(error).__name__}: {error}"
             yield group, title, Finding("fail", message, "look at this by hand; nothing is known about it")
 

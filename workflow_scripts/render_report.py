@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sdft.common.errors import SdftError, did_you_mean, run_main
+from sdft.common.errors import SdftError, did_you_mean, explained, run_main
 from sdft.common.files import write_text
 from sdft.common.locks import publish_alone
 
@@ -66,6 +67,9 @@ def execute(notebook: Path, executed: Path, values: dict[str, str]):
                 execution_timeout=300,
             )
         except papermill.PapermillExecutionError as error:
+            of_a_file = re.match(r"\[Errno (\d+)\][^']*(?:'(.*)')?$", error.evalue)
+            if of_a_file and (said := explained(OSError(int(of_a_file[1]), "", of_a_file[2]))):
+                raise SdftError(said) from None
             raise SdftError(
                 f"{notebook} failed in cell {error.cell_index} with {error.ename}: {error.evalue} "
                 f"The executed notebook is {executed}."

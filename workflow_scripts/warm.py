@@ -54,7 +54,11 @@ def start(offline: bool) -> subprocess.Popen | None:
     """
     if not hasattr(os, "pidfd_open") or "SDFT_WARM" in os.environ or Path("/dev/nvidiactl").exists():
         return None
-    folder = tempfile.mkdtemp(prefix="sdft-")
+    try:
+        folder = tempfile.mkdtemp(prefix="sdft-")
+    except OSError:
+        # No room for a socket: each step imports for itself.
+        return None
     path = os.path.join(folder, "warm")
     command = [sys.executable, __file__, "--socket", path, "--parent", str(os.getpid())]
     environment = {**os.environ, **dict.fromkeys(THREADS, "1")}

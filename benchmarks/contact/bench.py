@@ -46,6 +46,8 @@ PAPER = {
     "max_grad_norm": 1.0,
     "teacher": "ema",
     "rollout_engine": "transformers",
+    "compute_dtype": "bfloat16",
+    "gradient_checkpointing": True,
 }
 PAD, STOP = 0, [1]
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from sdft.common.errors import SdftError
 from sdft.common.files import digest, read_json, write_json
@@ -42,13 +42,20 @@ def _variable(name: str) -> str:
     return name
 
 
-def _no_login(url: str) -> str:
+# What is no such address may be hidden from no log: where a login in it ends is not known.
+ADDRESS = re.compile(r"https?://[^/\s]")
+
+
+def _address(url: str) -> str:
+    if not ADDRESS.match(url):
+        raise ValueError("an address begins with http:// or https:// and a host")
     if "@" in url.partition("://")[2].partition("/")[0]:
         raise ValueError("an address holds no name or password; set the key in the variable of api_key_variable")
     return url
 
 
 Variable = Annotated[str, AfterValidator(_variable)]
+ModelName = Annotated[str, Field(pattern=r"^\S+$")]
 
 
 class EndpointConfig(Strict):
@@ -58,8 +65,8 @@ class EndpointConfig(Strict):
     costs. base_url_variable and api_key_variable name environment variables, so that neither need stand in a file.
     """
 
-    model: str
-    base_url: Annotated[str, AfterValidator(_no_login)] | None = None
+    model: ModelName
+    base_url: Annotated[str, AfterValidator(_address)] | None = None
     base_url_variable: Variable = "OPENAI_BASE_URL"
     api_key_variable: Variable = "OPENAI_API_KEY"
     attempts: Positive = 6
@@ -91,6 +98,11 @@ class Endpoint:
         self.config, self.model, self.role = config, model, role
         self.key = os.environ.get(config.api_key_variable)
         address = base_url(config)
+        if address and not ADDRESS.match(address):
+            raise SdftError(
+                f"the address of the {role} {model} in the environment variable {config.base_url_variable} does not "
+                "begin with http:// or https:// and a host; mend it, or unset the variable."
+            )
         # As it may be shown and recorded.
         self.address = address and masked(address)
         if missing_key(config):

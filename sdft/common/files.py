@@ -187,8 +187,9 @@ def listed(path: str | Path) -> dict[str, Any]:
 
 def check_listed(path: str | Path) -> None:
     """Raise SdftError where a file is not the one that the manifest.json beside it lists."""
-    if digest := listed(path).get("sha256"):
-        check_sha256(Path(path).parent, {Path(path).name: digest})
+    entry = listed(path)
+    if "sha256" in entry:
+        check_sha256(Path(path).parent, {Path(path).name: entry["sha256"]})
 
 
 def digest(value: Any, length: int = 8) -> str:

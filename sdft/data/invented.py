@@ -12,6 +12,9 @@ from typing import Any
 from sdft.common.errors import SdftError, did_you_mean
 from sdft.tasks import find_task
 
+# Rows of an invented file, enough for a split of 5 % and for a few steps, and of each prior benchmark.
+INVENTED_ROWS = 24
+BENCHMARK_ROWS = 6
 THINGS = ("kettle", "lantern", "ladder", "basket", "hammer", "bottle", "carpet", "mirror")
 
 

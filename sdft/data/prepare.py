@@ -24,8 +24,6 @@ from sdft.tasks import find_task, read_task
 from sdft.tasks.benchmarks import BENCHMARKS
 
 VALIDATION_ROWS = Path(__file__).with_name("validation_rows.json")
-# Rows of an invented file: enough for a split of 5 % and for a few steps.
-INVENTED_ROWS = 24
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -90,7 +88,7 @@ def prepare_benchmarks(out: Path) -> None:
     """Write a few invented items of every prior benchmark."""
     clock, files = Clock(), {}
     for name in BENCHMARKS:
-        rows = invented.benchmark_rows(name, 4)
+        rows = invented.benchmark_rows(name, invented.BENCHMARK_ROWS)
         write_text(out / f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         files[f"{name}.jsonl"] = {"sha256": sha256_file(out / f"{name}.jsonl"), "rows": len(rows)}
     write_json(
@@ -104,7 +102,7 @@ def _path(task: str, split: str, source: Source, spec: OfficialData, store: Path
     own = local_path(source)
     if spec.absent == "invent" and (own is None or not own.exists()):
         path = out / f"invented_{split}.json"
-        write_text(path, json.dumps(invented.rows(task, split, INVENTED_ROWS), indent=1))
+        write_text(path, json.dumps(invented.rows(task, split, invented.INVENTED_ROWS), indent=1))
         return path, {"invented": True, "sha256": sha256_file(path)}
     path = fetch(source, store)
     upstream = source.github or source.hub

@@ -158,7 +158,7 @@ class _Run:
         self.lengths.index_add_(0, target, going)
         self.place[slots] += going
         self.token[slots] = token
-        ended = torch.isin(token, self.stop) | (written + 1 >= self.most[row])
+        ended = (token[:, None] == self.stop).any(-1) | (written + 1 >= self.most[row])
         self.done[slots] = done | ended
 
     def _fill(self) -> None:

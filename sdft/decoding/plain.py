@@ -112,22 +112,30 @@ class Plain:
         cos, sin = body.rotary_emb(self.embeddings[:1].float(), torch.arange(length, device=device)[None])
         half = self.width // 2
         self.cos, self.sin = cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], -1)
+        self.turns = torch.cat([self.cos, self.sin], -1)
         shape = (len(self.layers), 2, slots, self.groups, length, self.width)
         self.cache = self.embeddings.new_zeros(shape, dtype=self.dtype)
-        self.slots = torch.arange(slots, device=device)
-        self.group = torch.arange(self.groups, device=device)
+        # What is added to scores: nothing at places that a row has, else minus infinity.
+        self.bias = self.cache.new_full((slots, self.groups, 1, length), -torch.inf)
+        self.starts = self._starts()
+
+    def _starts(self) -> Tensor:
+        """Where keys and values of each slot begin, counted in heads of the cache: [layers, 2, slots, groups]."""
+        heads, length = self.cache.shape[:4], self.cache.shape[4]
+        return (torch.arange(heads.numel(), device=self.cache.device) * length).view(heads)
 
     def keep(self, slots: Tensor) -> None:
         """Go on with these slots alone."""
-        self.cache = self.cache[:, :, slots]
-        self.slots = self.slots[: len(slots)]
+        self.cache, self.bias = self.cache.index_select(2, slots), self.bias.index_select(0, slots)
+        self.starts = self._starts()
 
     def prompt(self, ids: Tensor, lengths: Tensor, slots: Tensor) -> Tensor:
         """Read prompts [n, P], padded on the right, into slots [n]; the last token's final states [n, d]."""
         rows, width = ids.shape
         x, last = self.embeddings[ids], lengths - 1
         cos, sin = self.cos[:width, None], self.sin[:width, None]
-        bias = self._bias(last, width)
+        self.bias[slots] = self._bias(last)
+        bias = self.bias[slots, ..., :width].flatten(0, 1)
         each = torch.arange(rows, device=ids.device)
         for number, layer in enumerate(self.layers):
             q, k, v = self._heads(layer, x, cos, sin)
@@ -153,27 +161,27 @@ class Plain:
 
     def step(self, tokens: Tensor, places: Tensor, length: int) -> Tensor:
         """The final states [slots, d] of one token a slot, at its own place, over `length` positions of the cache."""
-        x = self.embeddings[tokens]
-        cos, sin = self.cos[places, None], self.sin[places, None]
-        bias = self._bias(places, length)
-        where = self.slots[:, None], self.group, places[:, None]
+        x = self.embeddings.index_select(0, tokens)
+        cos, sin = self.turns.index_select(0, places)[:, None].chunk(2, -1)
+        self.bias.scatter_(-1, places[:, None, None, None].expand(-1, self.groups, 1, 1), 0.0)
+        bias = self.bias.flatten(0, 1)[..., :length]
+        where = (self.starts + places[:, None]).flatten(1)
+        rows = self.cache.view(-1, self.width)
         for number, layer in enumerate(self.layers):
             q, k, v = self._heads(layer, x, cos, sin)
-            keys, values = self.cache[number]
-            keys.index_put_(where, k)
-            values.index_put_(where, v)
-            x = self._mixed(layer, x, self._look(q, keys[:, :, :length], values[:, :, :length], bias))
+            rows.index_copy_(0, where[number], torch.stack([k, v]).view(-1, self.width))
+            keys, values = self.cache[number, ..., :length, :]
+            x = self._mixed(layer, x, self._look(q, keys, values, bias))
         return x
 
     def logits(self, states: Tensor) -> Tensor:
         """Logits [n, V] of final states [n, d]."""
         return product(self._normed(states, self.norm), [(self.head, None)])
 
-    def _bias(self, last: Tensor, length: int) -> Tensor:
-        """What is added to scores [n * groups, 1, length]: nothing up to each row's last place, else minus infinity."""
-        seen = torch.arange(length, device=last.device) <= last[:, None]
-        bias = torch.zeros(seen.shape, dtype=self.dtype, device=last.device).masked_fill_(~seen, -torch.inf)
-        return bias.repeat_interleave(self.groups, 0)[:, None]
+    def _bias(self, last: Tensor) -> Tensor:
+        """The bias [n, 1, 1, length] of rows [n] that are filled up to their last places."""
+        beyond = torch.arange(self.bias.shape[-1], device=last.device) > last[:, None]
+        return torch.zeros_like(beyond, dtype=self.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         wide = x.float()

@@ -72,17 +72,18 @@ def invert(weights: Tensor, uniform: Tensor) -> Tensor:
         return _first_above(weights, uniform)[0]
     padded = torch.nn.functional.pad(weights, (0, -words % BLOCK)).view(rows, -1, BLOCK)
     sums = padded.sum(-1).double()
-    block, rest = _first_above(sums, uniform)
+    block, target, up_to = _first_above(sums, uniform)
     within = padded.gather(1, block[:, None, None].expand(-1, 1, BLOCK))[:, 0]
-    return block * BLOCK + _first_above(within, rest / sums.gather(-1, block[:, None])[:, 0])[0]
+    weight = sums.gather(-1, block[:, None])
+    rest = (target - (up_to.gather(-1, block[:, None]) - weight)[:, 0]).clamp(min=0)
+    return block * BLOCK + _first_above(within, rest / weight[:, 0])[0]
 
 
-def _first_above(weights: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """The first place [B] where the cumulative weights exceed a share [B] of their sum, and the weight left there."""
+def _first_above(weights: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The first place [B] whose cumulative weight exceeds a share [B] of the whole, that weight, and all these sums."""
     sums = weights.cumsum(-1, dtype=torch.float64)
     total = sums[:, -1]
     # A product may round up to the whole sum, and above that there is no place.
     target = torch.minimum(share * total, torch.nextafter(total, torch.zeros_like(total)))
     place = torch.searchsorted(sums, target[:, None], right=True).clamp(max=weights.shape[-1] - 1)
-    below = sums.gather(-1, place) - weights.gather(-1, place)
-    return place[:, 0], (target - below[:, 0]).clamp(min=0)
+    return place[:, 0], target, sums

@@ -170,10 +170,6 @@ class PriorRunner:
         # An evaluation leaves its requests in its tasks.
         del self._loaded[name]
         for task in loaded["tasks"].values():
-            own = task.get_config("num_fewshot")
-            if own is None or (own != 0 and self.config["num_fewshot"] is not None):
-                task.set_config(key="num_fewshot", value=self.config["num_fewshot"] or 0)
-            task.set_fewshot_seed(seed=FEWSHOT_SEED)
             if getattr(task, "UNSAFE_CODE", False):
                 # Before the model has answered for an hour.
                 sandbox.check_available(self.config["generated_code"])
@@ -219,7 +215,10 @@ class PriorRunner:
                 f"the prior benchmark {name!r} is not configured; {did_you_mean(name, self.config['tasks'])}"
             )
         if name not in self._loaded:
-            self._loaded[name] = self._load(name, _names(self.config["tasks"][name]))
+            loaded = self._load(name, _names(self.config["tasks"][name]))
+            for task in loaded["tasks"].values():
+                settle_examples(name, task, self.config["num_fewshot"])
+            self._loaded[name] = loaded
         return self._loaded[name]
 
     def _load(self, name: str, tasks: list[str]) -> dict[str, Any]:
@@ -235,9 +234,10 @@ class PriorRunner:
                 with reading(Path(self.config["store"])) if self.config.get("store") else nullcontext():
                     return self.tasks.load(tasks)
             return self._load_with_local_data(name, tasks)
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError, ImportError, LookupError) as error:
+            said = f"there is no {error}" if isinstance(error, LookupError) else " ".join(str(error).split())
             raise SdftError(
-                f"the benchmark {name} ({', '.join(tasks)}) could not be set up: {' '.join(str(error).split())}. Its "
+                f"the benchmark {name} ({', '.join(tasks)}) could not be set up: {said}. Its "
                 "data must be in the Hugging Face cache or in data_dir, and its requirements installed."
             ) from None
 
@@ -286,13 +286,34 @@ class PriorRunner:
             "training_split": None,
             "validation_split": None,
             "test_split": "test",
+            # A task may name one that a local file does not have. lm_eval leaves the question itself out.
+            "fewshot_split": "test",
         }
-        if self.config["include_path"] is None:
-            # lm_eval's own tasks name splits that a local file does not have. Zero-shot draws no example from this one.
-            changes["fewshot_split"] = "test"
         lines = [f"{key}: {json.dumps(value)}" for key, value in changes.items()]
         lines.append("custom_dataset: !function sdft.evaluate.prior.read_benchmark")
         return "\n".join(lines)
+
+
+def settle_examples(name: str, task: Any, wanted: int | None) -> None:
+    """Have a task show so many worked examples ahead of each question, unless its definition says that it shows none.
+
+    Raises SdftError where it cannot, before the model is asked. They are drawn alike in each run.
+    """
+    own = task.get_config("num_fewshot")
+    if own is None or (own != 0 and wanted is not None):
+        task.set_config(key="num_fewshot", value=wanted or 0)
+    if shots := task.get_config("num_fewshot"):
+        task.set_fewshot_seed(seed=FEWSHOT_SEED)
+        try:
+            task.fewshot_context(next(iter(task.eval_docs)), num_fewshot=shots)
+        except Exception as error:
+            # A task's own code reads the examples.
+            said = " ".join(str(error).split())[:200] or type(error).__name__
+            raise SdftError(
+                f"the benchmark {name} cannot show {shots} examples ahead of a question ({said}); lower num_fewshot of "
+                "the prior benchmarks' configuration, or set it to null."
+            ) from None
+    task.set_fewshot_seed(seed=FEWSHOT_SEED)
 
 
 def settle_scorer(name: str, tasks: Iterable[Any], limit: int | None) -> None:

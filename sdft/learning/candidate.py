@@ -25,6 +25,7 @@ from sdft.learning.validation import REPLIES, measure
 from sdft.learning.waiting import WAITING, let_go
 from sdft.models.devices import require_gpus
 from sdft.models.files import WEIGHTS
+from sdft.records.prompts import render
 from sdft.records.record import Record
 from sdft.study import rerun
 from sdft.study.plan import RunSpec
@@ -83,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
         if processes.first(lambda: kept and finished(out, state, key)):
             return
         scorer: list[PriorRunner] = []
-        processes.first(lambda: scorer.append(ready_to_score(spec, records, prior)))
+        processes.first(lambda: scorer.append(ready_to_score(spec, records, prior, decoding(options))))
         try:
             record = train(spec, out.parent, wait_minutes=options.wait)
             if trained:
@@ -160,13 +161,18 @@ def finished(out: Path, state: Path, key: str) -> bool:
     return False
 
 
-def ready_to_score(spec: RunSpec, records: list[Record], prior: dict[str, Any]) -> PriorRunner:
+def ready_to_score(spec: RunSpec, records: list[Record], prior: dict[str, Any], drawn: Any) -> PriorRunner:
     """The prior benchmarks, set up. Raises SdftError for whatever scoring needs and is not there, before a step is
-    trained."""
+    trained. drawn: how validation responses are drawn (`decoding`)."""
     from sdft.evaluate.preflight import check_benchmarks, check_prompts
+    from sdft.evaluate.responses import fit
     from sdft.models.files import load_tokenizer
 
-    check_prompts(load_tokenizer(Inputs(spec).base.folder), {spec.task: records})
+    folder = Inputs(spec).base.folder
+    tokenizer = load_tokenizer(folder)
+    check_prompts(tokenizer, {spec.task: records})
+    prompts = [render(tokenizer, record.prompt) for record in records] if drawn.overlong == "error" else []
+    fit(spec.task, records, prompts, drawn, read_json(folder / "config.json").get("max_position_embeddings"))
     runner = PriorRunner(None, prior)
     check_benchmarks(runner, prior["tasks"])
     return runner

@@ -109,12 +109,17 @@ def main(arguments: list[str] | None = None) -> None:
             print(text)
         else:
             what = "will be cut from the left" if found["cut"] else "will be left out" if found["left_out"] else None
-            if found["limit"] <= 0 or (what is None and split == "train"):
-                raise SdftError(
-                    f"{options.data}: {text} (the first: {', '.join(over[:3])}); lower max_new_tokens, set "
-                    "training.overlong to truncate_left or drop, or take a model with a longer context."
+            if found["limit"] <= 0 or what is None:
+                change = (
+                    "lower max_new_tokens, set training.overlong to truncate_left or drop"
+                    if split == "train"
+                    else "raise evaluation.max_prompt_tokens, set evaluation.overlong to truncate_left"
                 )
-            print(f"{text}; they {what or 'will be refused when they are evaluated'}")
+                raise SdftError(
+                    f"{options.data}: {text} (the first: {', '.join(over[:3])}); {change}, or take a model with a "
+                    "longer context."
+                )
+            print(f"{text}; they {what}")
     write_json(
         options.out,
         {

@@ -25,6 +25,7 @@ from sdft.learning.lora import add_adapters, whole_weights
 from sdft.learning.metrics import DISTANCE_STEPS, Distances, Stopwatch, Totals, line, phase_sums
 from sdft.learning.monitor import CollapseMonitor
 from sdft.learning.optimization import batches, clip_gradients, learning_rate, make_optimizer
+from sdft.learning.parts import parts, row_sizes
 from sdft.learning.probe import Probe
 from sdft.learning.processes import SingleProcess
 from sdft.learning.samples import ROLLOUTS, keep, questions
@@ -34,8 +35,11 @@ from sdft.learning.tracking import Tracking
 from sdft.losses.encoding import Completions, Encoder, Example
 from sdft.methods import find_method
 from sdft.methods.base import Engine, MicroBatch
+from sdft.models.attention import choose_attention
 from sdft.models.files import load_model, load_tokenizer
+from sdft.models.size import read_size
 from sdft.records.record import read_records
+from sdft.study.cards import tokens_beside
 from sdft.study.plan import RunSpec
 from sdft.study.rerun import train_code
 from sdft.teacher import EMATeacher
@@ -84,6 +88,7 @@ class Training:
         self.base = self._load(self.inputs.base.folder).requires_grad_(False) if anchored else None
         self.distances = Distances(self.student, self.processes, self.device)
         self._make_optimizer()
+        self.most_tokens = self._most_tokens()
         self.snapshots = Snapshots(out, len(self.order), self.settings.snapshots)
         self.log: list[dict[str, Any]] = []
         follows = self.method.shows_demonstration and self.method.teacher in ("ema", "student")
@@ -115,9 +120,7 @@ class Training:
 
     def _load(self, folder: Path) -> Any:
         model = load_model(folder, str(self.device), self.settings.weights_dtype)
-        # Measured on small models, where the attention kernels of a CPU cost more than they save.
-        if self.device.type == "cpu":
-            model.set_attn_implementation("eager")
+        choose_attention(model)
         _check_head(model, folder)
         return self.processes.shard(model)
 
@@ -176,6 +179,16 @@ class Training:
         self.student.train()
         self.optimizer = self.accelerator.prepare(optimizer)
 
+    def _most_tokens(self) -> int | None:
+        """Tokens of a micro-batch: as set, or as many as the GPU holds beside everything else."""
+        if self.settings.micro_batch_tokens != "auto":
+            return self.settings.micro_batch_tokens
+        size = read_size(self.inputs.base.folder)
+        if size is None or self.device.type != "cuda":
+            return None
+        card = torch.cuda.get_device_properties(self.device).total_memory / 2**30
+        return tokens_beside(self.spec.method, self.settings, size, card, self.processes.size)
+
     def run(self) -> dict[str, Any]:
         """Train to the end and return the content of model.json.
 
@@ -209,7 +222,8 @@ class Training:
         except torch.OutOfMemoryError:
             raise SdftError(
                 f"run {self.spec.id} does not fit into the memory of {self.device}; give a smaller "
-                "--micro-batch-size, or --gradient-checkpointing. Neither changes the result."
+                "--micro-batch-size or --micro-batch-tokens, or --gradient-checkpointing. None of them changes the "
+                "result."
             ) from None
 
     def _steps(self, done: int, stop: StopRequest) -> int | None:
@@ -293,8 +307,9 @@ class Training:
     def _add_gradients(self, examples: list[Example], completions: Completions) -> Totals:
         """Teacher and loss, a micro-batch at a time, with its share of the step's gradient; sums for the metrics."""
         totals = Totals(completions)
-        for rows, share in self.processes.parts(len(examples), self.settings.micro_batch_size):
-            batch = MicroBatch(examples[rows], completions.part(rows), self.base)
+        sizes = row_sizes(examples, completions)
+        for rows, share in parts(sizes, self.processes, self.settings.micro_batch_size, self.most_tokens):
+            batch = MicroBatch([examples[row] for row in rows], completions.part(rows), self.base)
             with self._autocast():
                 part = self.method.loss(batch, self.student, self.teacher)
             # Sharded gradients are averages over the processes.

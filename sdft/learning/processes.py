@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -53,12 +53,10 @@ class SingleProcess:
         """The sum of a number or tensor over the processes."""
         return value
 
-    def parts(self, rows: int, most: int | None) -> Iterator[tuple[slice, float]]:
-        """Micro-batches of at most `most` of a step's rows: which rows, and which share of the step they are."""
-        size = most or rows
-        for first in range(0, rows, size):
-            last = min(first + size, rows)
-            yield slice(first, last), (last - first) / rows
+    def rows(self, rows: int, rank: int | None = None) -> tuple[int, int]:
+        """The first of a process's rows of a step, and the one after its last; of this process by default."""
+        rank = self.rank if rank is None else rank
+        return rank * rows // self.size, (rank + 1) * rows // self.size
 
     def shard(self, model: Any) -> Any:
         """Keep only this process's part of a model's weights."""

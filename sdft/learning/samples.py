@@ -20,6 +20,7 @@ from sdft.learning.engines import GenerateEngine, stop_tokens
 from sdft.learning.spec import Inputs, own_options
 from sdft.losses.encoding import Encoder, completion_hidden
 from sdft.methods import find_method
+from sdft.models.attention import choose_attention
 from sdft.models.files import load_model, load_tokenizer
 from sdft.records.record import Record, read_records
 from sdft.study.plan import RunSpec
@@ -119,9 +120,7 @@ def keep_adopted(path: Path, spec: RunSpec, inputs: Inputs) -> None:
 
     def load(folder: Path) -> Any:
         model = load_model(folder, device, spec.settings.weights_dtype)
-        if device == "cpu":
-            # As in training.
-            model.set_attn_implementation("eager")
+        choose_attention(model)
         return model.eval()
 
     start = load(inputs.start.folder)

@@ -13,7 +13,6 @@ model, always with its optimizer, and only on GPUs, whereas here a teacher is sh
 from __future__ import annotations
 
 import atexit
-import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -95,24 +94,6 @@ class ShardedProcesses(SingleProcess):
         value = value.to(self.device, copy=True)
         dist.all_reduce(value)
         return value
-
-    def rows(self, rows: int) -> tuple[int, int]:
-        """The first of this process's rows of a step, and the one after its last."""
-        return self.rank * rows // self.size, (self.rank + 1) * rows // self.size
-
-    def parts(self, rows: int, most: int | None) -> Iterator[tuple[slice, float]]:
-        """As `SingleProcess.parts`, for this process's rows.
-
-        Gathering weights needs every process, so one that has fewer micro-batches goes on with a row of no share.
-        """
-        first, last = self.rows(rows)
-        largest = math.ceil(rows / self.size)
-        size = most or largest
-        cuts = [slice(start, min(start + size, last)) for start in range(first, last, size)]
-        for cut in cuts:
-            yield cut, (cut.stop - cut.start) / rows
-        for _ in range(math.ceil(largest / size) - len(cuts)):
-            yield slice(0, 1), 0.0
 
     def shard(self, model: Any) -> Any:
         for layer in model.base_model.layers:

@@ -40,7 +40,7 @@ class Completions:
     mask: Tensor
     log_probs: Tensor | None = None
 
-    def part(self, rows: slice) -> Completions:
+    def part(self, rows: slice | list[int]) -> Completions:
         """Some of the sequences, without the columns that none of them needs."""
         width = max(1, int(self.mask[rows].sum(-1).max()))
         log_probs = None if self.log_probs is None else self.log_probs[rows, :width]

@@ -59,6 +59,7 @@ class TrainingSettings(Strict):
     lora_rank: Positive | None = None
     compute_dtype: Dtype = "bfloat16"
     micro_batch_size: Positive | None = None
+    micro_batch_tokens: Positive | Literal["auto"] | None = None
     gradient_checkpointing: bool = False
     checkpoint_minutes: Annotated[float, Field(gt=0), NUMBER] = 20.0
     checkpoint_steps: Positive | None = None
@@ -121,6 +122,7 @@ class TrainingSettings(Strict):
 SPEED_SETTINGS = frozenset(
     {
         "micro_batch_size",
+        "micro_batch_tokens",
         "gradient_checkpointing",
         "checkpoint_minutes",
         "checkpoint_steps",

@@ -13,6 +13,8 @@ GPU_GIB = 141
 # The share of a GPU's memory that vLLM takes while it samples (official code: 0.3, without its sleep): a 7B model's
 # weights and room for 32 completions.
 VLLM_MEMORY_SHARE = 0.22
+# Bytes of logits of a chunk and of one tensor of a block on a GPU (sdft.fused).
+CHUNK, BLOCK = 512 << 20, 64 << 20
 
 
 def checkpoint_gib(size: ModelSize, settings: Any, averages: bool) -> float:
@@ -21,13 +23,39 @@ def checkpoint_gib(size: ModelSize, settings: Any, averages: bool) -> float:
     return size.parameters * (number + averages * BYTES[settings.ema_dtype]) / GIB
 
 
-def memory(size: ModelSize, settings: Any, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
-    """GiB that training a model of that size takes on each of `gpus`, by arithmetic, a sequence at a time.
+def activation_bytes(size: ModelSize, settings: Any, tokens: int) -> float:
+    """What a micro-batch's loss leaves for its backward pass, and what the loss itself takes beside it."""
+    weights = BYTES[settings.weights_dtype]
+    # Weights in float32 are multiplied in a narrower type by autocast, which keeps narrow copies of them.
+    autocast = settings.compute_dtype == "bfloat16" and weights == 4
+    compute = 2 if autocast else weights
+    # A norm keeps its input and the input over its root mean square, and the products behind it their input: each its
+    # own copy under autocast, three of them after the first norm of a layer and two after the second. In bfloat16 the
+    # first of these is float32.
+    norms = 2 * (4 + 4) + (3 + 2) * 2 if autocast else 2 * (4 + 2 * compute)
+    # Queries, keys and values (as wide as the queries, for masked attention) and attention's output; then the gate, its
+    # activation, the other branch and their product.
+    layer = tokens * (size.hidden * (norms + 4 * compute) + 4 * size.intermediate * compute)
+    # Two models' logits of a chunk, five tensors of a block, and the head's gradient in float32 (sdft.fused).
+    logits = min(CHUNK, 2 * tokens * size.vocabulary * compute) + 5 * min(BLOCK, tokens * size.vocabulary * 4)
+    # The last norm, the teacher's states and the gradient by the student's.
+    states = tokens * size.hidden * (4 + 3 * compute + 4)
+    if settings.gradient_checkpointing:
+        # A layer's input each; one layer is made again, after the loss.
+        kept = size.layers * tokens * size.hidden * weights + max(layer, logits)
+    else:
+        kept = size.layers * layer + logits
+    return kept + states + size.vocabulary * size.hidden * 4 + (2 * size.parameters if autocast else 0)
 
-    settings: TrainingSettings, or anything with its fields. tokens: of that sequence. Activations are those of gradient
-    checkpointing: a layer's input each, and one layer in full; a vLLM that samples takes its share of the card in the
-    place of gradients and activations. The GPUs share everything else. The teacher is a copy in the weights' dtype, and
-    the average beside it where that has another dtype.
+
+def memory(size: ModelSize, settings: Any, tokens: int = 4096, gpus: int = 1) -> dict[str, float]:
+    """GiB that training a model of that size takes on each of `gpus` at its peak, by arithmetic.
+
+    That is the end of the loss of a step's second micro-batch: the gradients of the first are there, and everything
+    that the second one's backward pass needs. settings: TrainingSettings, or anything with its fields. tokens: of a
+    micro-batch, padding included. A vLLM that samples takes its share of the card in the place of gradients and
+    activations. The GPUs share everything else. The teacher is a copy in the weights' dtype, and the average beside it
+    where that has another dtype.
     """
     parameters, weights = size.parameters, BYTES[settings.weights_dtype]
     teacher = 0
@@ -35,15 +63,12 @@ def memory(size: ModelSize, settings: Any, tokens: int = 4096, gpus: int = 1) ->
         teacher = weights
         if settings.teacher == "ema" and settings.ema_dtype != settings.weights_dtype:
             teacher += BYTES[settings.ema_dtype]
-    layer = tokens * (8 * size.hidden + 3 * size.intermediate) * 2
-    # Two models' logits of a chunk, five tensors of a block, and the head's gradient in float32 (sdft.fused).
-    logits = (512 + 5 * 64) * 2**20 + size.vocabulary * size.hidden * 4
     found = {
         "weights": parameters * weights,
         "gradients": parameters * weights,
         "optimizer": 2 * parameters * BYTES[settings.optimizer_dtype],
         "teacher": parameters * teacher,
-        "activations": size.layers * tokens * size.hidden * 2 + layer + logits,
+        "activations": activation_bytes(size, settings, tokens),
     }
     found = {name: value / GIB / (1 if name == "activations" else gpus) for name, value in found.items()}
     if settings.rollout_engine == "vllm":

@@ -16,6 +16,8 @@ from sdft.records.thinking import OPEN
 
 # The architectures of the paper's base models: Qwen2.5 and Olmo 3.
 ARCHITECTURES = ("qwen2", "olmo3")
+# Positions, as Qwen2.5's.
+CONTEXT = 32768
 
 
 def make(
@@ -26,7 +28,7 @@ def make(
     hidden: int = 16,
     layers: int = 1,
     heads: int = 2,
-    context: int = 32768,
+    context: int = CONTEXT,
     vocabulary: int | None = None,
     dtype: str = "float32",
     seed: int = 0,
@@ -106,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     add("--hidden", type=int, default=16, metavar="N", help="hidden size (default: 16)")
     add("--layers", type=int, default=1, metavar="N", help="layers (default: 1)")
     add("--heads", type=int, default=2, metavar="N", help="attention heads (default: 2)")
-    add("--context", type=int, default=32768, metavar="N", help="positions (default: 32768)")
+    add("--context", type=int, default=CONTEXT, metavar="N", help="positions (default: %(default)s)")
     add(
         "--vocabulary",
         type=int,

@@ -15,14 +15,29 @@ from sdft.study.plan import RunSpec
 CARDS = (24, 40, 48, 80, 141)
 # What the driver, the libraries and fragmentation take is not in the arithmetic.
 USABLE = 0.95
+# What a micro-batch bounded by memory fills: less, since rows are not all padded alike, and the forecast may be wrong.
+FILLED = 0.85
+# Tokens of the longest sequences that training is planned for, which go through the models one at a time at least.
+TOKENS = 4096
 # The official code's arithmetic, with rounding that loses no small step on average.
 LEAN = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16", "ema_dtype": "bfloat16", "rounding": "stochastic"}
 
 
-def needed(method: str, settings: TrainingSettings, size: ModelSize, gpus: int = 1) -> dict[str, float]:
-    """GiB that a method's training takes on each of its GPUs, by part, with their "total"."""
+def needed(
+    method: str, settings: TrainingSettings, size: ModelSize, gpus: int = 1, tokens: int = TOKENS
+) -> dict[str, float]:
+    """GiB that a method's training takes on each of its GPUs, by part, with their "total"; tokens: of a micro-batch."""
     teacher = find_method(method)(settings, 0).teacher
-    return memory(size, settings.model_copy(update={"teacher": teacher or "student"}), gpus=gpus)
+    return memory(size, settings.model_copy(update={"teacher": teacher or "student"}), tokens, gpus)
+
+
+def tokens_beside(method: str, settings: TrainingSettings, size: ModelSize, card: float, gpus: int = 1) -> int:
+    """How many tokens a micro-batch may have, so that the training fills GPUs of `card` GiB."""
+    # vLLM sleeps while there are activations.
+    alone = settings.model_copy(update={"rollout_engine": "transformers"})
+    few, many = (needed(method, alone, size, gpus, tokens)["total"] for tokens in (TOKENS, 2 * TOKENS))
+    room = FILLED * card - few
+    return max(1, TOKENS + int(room / (many - few) * TOKENS))
 
 
 def fits(gib: float, card: float) -> bool:

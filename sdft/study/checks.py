@@ -18,10 +18,14 @@ from sdft.data.schema import MiniatureData, OfficialData
 from sdft.methods import find_method
 from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
+from sdft.models.random_weights import CONTEXT as RANDOM_CONTEXT
 from sdft.study import definitions
+from sdft.study.drawn import check_drawn
 from sdft.study.plan import Plan
+from sdft.study.prompt_lengths import CONTEXT, check_lengths
 from sdft.study.rows import method_rows, stated_rows
 from sdft.study.schema import Config, PriorTask, Scale
+from sdft.study.shots import check_shots
 from sdft.tasks import find_task, task_names
 
 # Sizes of base models that can be trained anew: the keys of sdft.miniature.pretrain.SIZES, which is not light.
@@ -57,9 +61,12 @@ def check_files(config: Config) -> None:
 
 
 def check_sizes(plan: Plan) -> None:
-    """Raise SdftError where the miniature world has too few questions for the sizes of a scale's tasks, benchmarks and
-    general prompts."""
-    data = plan.scale.data
+    """Raise SdftError where files or the miniature world have too few rows for the sizes of a scale's tasks, benchmarks
+    and general prompts, or benchmarks too few examples, or the world's prompts are too long for the scale's limits."""
+    data, folder = plan.scale.data, _definitions(plan.scale)
+    check_drawn(plan)
+    if folder is not None:
+        check_shots(f"scales.{plan.name}.prior.num_fewshot", plan.scale, folder)
     if not isinstance(data, MiniatureData):
         return
     # Not light.
@@ -77,6 +84,7 @@ def check_sizes(plan: Plan) -> None:
             task_items(world, task, replace(SIZES[task], **size.model_dump(exclude_none=True)))
         except SdftError as error:
             raise SdftError(f"scales.{plan.name}.data.sizes.{task}: {error}") from None
+    check_lengths(plan, [pair for pair in _trained(plan.scale) if data.origin(pair[0]) == "made"])
 
 
 def check_batches(plan: Plan) -> None:
@@ -110,10 +118,16 @@ def check_batches(plan: Plan) -> None:
 
 
 def _trained(scale: Scale) -> list[tuple[str, str]]:
-    """Every task with every arm that is trained on it, each pair once."""
+    """Every task with every arm that is trained on it, each pair once.
+
+    With an arm go the one whose winner it takes and the one from whose run it starts.
+    """
     pairs = [*product(scale.tasks, scale.arms)]
     for study in scale.running.values():
         pairs += [*product(study.every_task(), study.arms), *product(study.tasks, study.share)]
+    for task, name in pairs:
+        arm = scale.find_arm(name)
+        pairs += [(task, other) for other in (arm.like, arm.starts_from) if other and (task, other) not in pairs]
     return list(dict.fromkeys(pairs))
 
 
@@ -266,8 +280,12 @@ def _check_contexts(config: Config, name: str) -> None:
 
 
 def _context(scale: Scale, model: str) -> int | None:
-    """The longest sequence in tokens of a base model whose files are here; None for any other."""
+    """The longest sequence in tokens of a base model that is made here or whose files are here; None for any other."""
     source = scale.models.sources.get(model)
+    if scale.models.origin(model) == "trained":
+        return CONTEXT
+    if scale.models.origin(model) == "random":
+        return RANDOM_CONTEXT
     if scale.models.origin(model) == "released":
         folder = Path(scale.models.path) / model
     elif source is not None and source.path is not None:
@@ -279,8 +297,13 @@ def _context(scale: Scale, model: str) -> int | None:
     return found if isinstance(found, int) else None
 
 
+def _definitions(scale: Scale) -> Path | None:
+    """The folder of the benchmarks' definitions; None for lm_eval's own where it is not installed."""
+    return definitions.own_folder() if scale.prior.include_path is None else Path(scale.prior.include_path)
+
+
 def _check_benchmarks(place: str, scale: Scale) -> None:
-    folder = definitions.own_folder() if scale.prior.include_path is None else Path(scale.prior.include_path)
+    folder = _definitions(scale)
     if folder is None:
         # Without lm_eval nothing can be measured either, which the doctor says.
         return

@@ -17,11 +17,19 @@ import yaml
 
 @dataclass(frozen=True)
 class Definition:
-    """A task or a group of tasks. metrics, filters: those that its file names; none where it does not say."""
+    """A task or a group of tasks. metrics, filters: those that its file names; none where it does not say.
+
+    data: the repository of its data set. shots: the examples that it always shows ahead of a question; None where the
+    protocol decides. same_split: whether examples come from the split that is asked about. parts: of a group.
+    """
 
     name: str
     metrics: list[str]
     filters: list[str]
+    data: str | None = None
+    shots: int | None = None
+    same_split: bool = True
+    parts: tuple[str, ...] = ()
 
 
 # libyaml reads ten times as fast.
@@ -39,15 +47,21 @@ def own_folder() -> Path | None:
 
 
 @cache
-def definition(folder: Path, name: str) -> Definition | None:
-    """The definition of a task or group; None where no file of the folder has it."""
+def definition(folder: Path, name: str, kinds: str = "task|group") -> Definition | None:
+    """The definition of a task or group; None where no file of the folder has it. kinds: keys that hold the name."""
     # A task's folder mostly has the first part of its name; only else are all files looked through.
     for place in (folder / name.partition("_")[0], folder):
-        stated = re.compile(rf"""^['"]?(task|group)['"]?:\s*['"]?{re.escape(name)}['"]?\s*$""", re.MULTILINE)
+        stated = re.compile(rf"""^['"]?({kinds})['"]?:\s*['"]?{re.escape(name)}['"]?\s*$""", re.MULTILINE)
         for path in sorted(place.rglob("*.yaml")):
             if stated.search(path.read_text(encoding="utf-8")):
                 return _read(path, name)
     return None
+
+
+def first_task(folder: Path, name: str) -> Definition | None:
+    """The definition of a task, or of the first task of a group or tag; None where no file has it."""
+    found = definition(folder, name) or definition(folder, name, "tag")
+    return first_task(folder, found.parts[0]) if found and found.parts else found
 
 
 def names(folder: Path) -> list[str]:
@@ -63,7 +77,16 @@ def _read(path: Path, name: str) -> Definition:
     metrics = [entry.get("metric") for entry in listed]
     # A metric that is a function has the function's name, which stands in the code.
     known = metrics if all(isinstance(metric, str) for metric in metrics) else []
-    return Definition(name, known, [entry["name"] for entry in values.get("filter_list") or []])
+    listed = values.get("task") if isinstance(values.get("task"), list) else []
+    return Definition(
+        name,
+        known,
+        filters=[entry["name"] for entry in values.get("filter_list") or []],
+        data=values.get("dataset_path"),
+        shots=values.get("num_fewshot"),
+        same_split=values.get("fewshot_split") == values.get("test_split"),
+        parts=tuple(part if isinstance(part, str) else part.get("task", "") for part in listed),
+    )
 
 
 def _with_includes(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from sdft.common.endpoint import EndpointConfig
+from sdft.common.endpoint import EndpointConfig, ModelName
 from sdft.common.errors import did_you_mean
 from sdft.common.schema import (
     NUMBER,
@@ -208,7 +208,7 @@ class Prior(Strict):
 class Judge(EndpointConfig):
     """Who decides whether an answer is right, where no rule can: a model, or the offline judge (null)."""
 
-    second_model: str | None = None
+    second_model: ModelName | None = None
     cache: str = "results/judge"
 
 

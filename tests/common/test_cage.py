@@ -67,6 +67,14 @@ def test_a_program_passes_its_tests_only_by_its_answers(cheat, mode):
     assert outcome.verdict.startswith("failed"), outcome
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_program_does_not_change_what_python_s_own_functions_do_in_its_tests(mode):
+    program = "def abs(x): return 0\ndef all(x): return True\ndef f(): return 4"
+    for tests in ("assert abs(f() - 3) < 1e-6", "assert all([f() == 3])"):
+        assert run(program, tests, mode=mode).verdict == "failed: AssertionError: "
+    assert run(program, "assert abs(f() - 3) == 1", mode=mode).passed
+
+
 # What a program may not do: each raises an error or is stopped, so that the assertion at its end is never passed.
 HARM = {
     "a process": "import os; os.fork()",
@@ -94,6 +102,8 @@ HARM = {
     "memory that is no memory": "import os; os.memfd_create('x')",
     "a file without end": "f = open('x', 'wb')\nwhile True: f.write(bytes(1 << 20)); f.flush()",
     "privileges": "import os; os.setuid(os.getuid() + 1)",
+    "another's processors": "import os; os.sched_setaffinity(os.getppid(), {0})",
+    "the log of the kernel": SYSCALL + "assert libc.klogctl(10, None, 0) > 0",
     "namespaces": SYSCALL + "assert libc.unshare(0x10000000) == 0",
     "mounts": SYSCALL + "assert libc.mount(b'none', b'/tmp', b'tmpfs', 0, None) == 0",
     "a key of the kernel": SYSCALL + "assert libc.syscall({add_key}, b'user', b'x', b'y', 1, -3) > 0",
@@ -135,6 +145,7 @@ UNSEEN = {
     "the environment's packages changed": "import sys; open(sys.path[-1] + '/sitecustomize.py', 'w')",
     "the interpreter's library changed": "import os; open(os.path.dirname(os.__file__) + '/x.py', 'w')",
     "many files that fill the disk": ("n = 0\nwhile True:\n open('/tmp/%d' % n, 'wb').write(bytes(8 << 20))\n n += 1"),
+    "the machine's name": "import os; assert os.uname().nodename == {name!r}",
     "a device": "import os, stat; os.mknod('/tmp/disk', 0o600 | stat.S_IFBLK, os.makedev(8, 0))",
 }
 
@@ -149,7 +160,12 @@ def test_the_sandbox_hides_the_machine(harm, tmp_path, monkeypatch):
     for folder in (tmp_path, *tmp_path.parents[:3]):
         if os.access(folder, os.W_OK) and folder != Path("/tmp"):
             folder.chmod(0o777)
-    outcome = run(UNSEEN[harm].replace("{outside!r}", repr(str(outside))).replace("{pipe!r}", repr(str(pipe))))
+    outcome = run(
+        UNSEEN[harm]
+        .replace("{outside!r}", repr(str(outside)))
+        .replace("{pipe!r}", repr(str(pipe)))
+        .replace("{name!r}", repr(os.uname().nodename))
+    )
     assert outcome.verdict.startswith("failed"), outcome
     assert outside.read_text() == "precious"
 

@@ -89,8 +89,8 @@ def test_prompts_of_a_test_are_counted_as_the_evaluation_takes_them(folder, tmp_
         main([*arguments, "--evaluation", evaluation.model_dump_json()])
         assert f"{cut} of 2 test rows are longer than {limit} tokens" in capsys.readouterr().out
         assert json.loads((tmp_path / "x.json").read_text())["splits"]["test"]["cut"] == cut
-    main([*arguments, "--evaluation", Evaluation(max_prompt_tokens=100, overlong="error").model_dump_json()])
-    assert "will be refused when they are evaluated" in capsys.readouterr().out
+    with pytest.raises(SdftError, match=r"1 of 2 test rows are longer than 100 tokens .* evaluation.overlong to trunc"):
+        main([*arguments, "--evaluation", Evaluation(max_prompt_tokens=100, overlong="error").model_dump_json()])
 
 
 def test_the_real_tool_use_prompts_exceed_the_official_limit_where_others_found_it(real_data):

@@ -222,3 +222,33 @@ def test_rows_of_a_benchmark_that_differ_in_kind_are_refused(tmp_path):
         path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         with pytest.raises(SdftError, match=words):
             read_benchmark(str(path))
+
+
+def test_examples_are_shown_without_the_question_itself_and_alike_in_each_run(config):
+    from sdft.evaluate.prior import PriorRunner
+
+    runner = PriorRunner(None, {**config, "num_fewshot": 11})
+    runner.metrics("mmlu")
+    task = runner._loaded["mmlu"]["tasks"]["own_choice"]
+    docs = list(task.eval_docs)
+    shown = task.fewshot_context(docs[0], num_fewshot=11)
+    assert all(doc["prompt"] in shown for doc in docs[1:])
+    assert shown.count(docs[0]["prompt"]) == 1
+    again = PriorRunner(None, {**config, "num_fewshot": 11})
+    again.metrics("mmlu")
+    assert again._loaded["mmlu"]["tasks"]["own_choice"].fewshot_context(docs[0], num_fewshot=11) == shown
+
+
+def test_more_examples_than_there_are_are_refused_before_the_model_is_asked(model, tokenizer, config):
+    wanted = {**config, "num_fewshot": 12}
+    with pytest.raises(
+        SdftError, match=r"mmlu cannot show 12 examples ahead of a question .*; lower num_fewshot"
+    ) as said:
+        evaluate_prior(model, tokenizer, wanted, ["mmlu"])
+    assert "\n" not in str(said.value)
+
+
+def test_a_split_that_a_local_file_lacks_is_not_asked_for(model, tokenizer, config):
+    path = Path(config["include_path"]) / "choice.yaml"
+    path.write_text(CHOICE + "fewshot_split: train\nnum_fewshot: 2\n")
+    assert evaluate_prior(model, tokenizer, config, ["mmlu"])["mmlu"].value >= 0

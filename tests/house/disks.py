@@ -63,6 +63,7 @@ SEALED = {
 ENDS = {".svg": b"</svg>", ".html": b"</html>", ".pdf": b"%%EOF"}
 # Every step and its module.
 MODULES = {name: module for name, (module, _) in listed().items()}
+MODULES |= {name: f"workflow_scripts.{name}" for name in ("doctor", "render_report")}
 # What a quick look tries, a step one of them.
 QUICK = [("full", 0.5), ("read-only", 0.0), ("lost", 0.5)]
 # Too dear for a quick look.
@@ -73,6 +74,7 @@ DEAR = {
     "miniature.pretrain",
     "pages.crate",
     "pages.figures",
+    "render_report",
 }
 # They write nothing.
 SILENT = {"config"}
@@ -345,6 +347,25 @@ def gate(inputs: Path, disk: Path) -> list[Any]:
     scores.mkdir(exist_ok=True)
     (scores / "mmlu.json").write_text(json.dumps({"value": 0.717, "n": 10}))
     return ["--scores", scores, "--out", disk / "out.json"]
+
+
+@command("doctor")
+def doctor(inputs: Path, disk: Path) -> list[Any]:
+    from workflow_scripts.checks import CHECKS, Finding
+
+    def look(doctor: Any) -> Finding:
+        doctor.propose("latency-wait", 77)
+        return Finding("ok", "this cluster wants a line")
+
+    CHECKS.append(("proposing", "a site", look))
+    return ["proposing", "--write", disk / "site.yaml"]
+
+
+@command("render_report")
+def render_report(inputs: Path, disk: Path) -> list[Any]:
+    spec = conftest("evidence/test_report").make_results(inputs / "report", root=ROOT, items=8, prior_items=8)
+    given = ["--notebook", ROOT / "notebooks/site.ipynb", "--executed", disk / "state/report.ipynb"]
+    return [*given, "--out", disk / "report.html", "--parameters", f"spec={spec}"]
 
 
 _SERVERS: list[Any] = []

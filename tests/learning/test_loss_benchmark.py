@@ -23,7 +23,7 @@ def test_both_forms_agree_and_the_record_says_where_it_was_made(tmp_path, monkey
         assert row["loss_difference"] < 1e-5
         # Left to autograd, float32 loses five of its seven digits in the mixture of a JSD.
         assert row["gradient_difference"] < 1e-4
-        assert min(row["naive_seconds"], row["fused_seconds"]) > 0
+        assert min(row["naive_seconds"], row["fused_seconds"], row["floor"]) > 0
     assert 0 < record["memory"]["fused_mib"] < record["memory"]["naive_mib"]
     assert record["machine"]["processor"]["model name"]
     assert record["manifest"]["versions"]["torch"]

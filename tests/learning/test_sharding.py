@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from sdft.common.files import read_json
 from sdft.learning.launch import launch
+from sdft.learning.parts import parts
 from sdft.learning.processes import SingleProcess
 from sdft.learning.samples import ROLLOUTS
 from sdft.records.record import write_records
@@ -35,7 +36,7 @@ RUNS = {
     "sft": ("sft", {}),
     "sdft": ("sdft", {}),
     # Rows that two processes share unevenly, in micro-batches, with a last batch of one row.
-    "uneven": ("sdft", {"batch_size": 5, "drop_last": False, "micro_batch_size": 2, "gradient_checkpointing": True}),
+    "uneven": ("sdft", {"batch_size": 5, "drop_last": False, "micro_batch_tokens": 60, "gradient_checkpointing": True}),
     "mixed": ("sdft", {"weights_dtype": "bfloat16", "optimizer_dtype": "float32", "ema_dtype": "float32"}),
     "reinvoke": ("sft_reinvoke", {"batch_size": 4}),
     "student": ("sdft", {"teacher": "student", "compute_dtype": "bfloat16"}),
@@ -182,21 +183,26 @@ def test_the_command_becomes_torchrun_once_and_only_for_several_processes(monkey
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 8])
 @pytest.mark.parametrize("most", [None, 1, 3])
-def test_the_parts_of_a_step_are_its_rows_once(rows, most):
+@pytest.mark.parametrize("tokens", [None, 1, 40])
+def test_the_parts_of_a_step_are_its_rows_once(rows, most, tokens):
     from sdft.learning.sharding import ShardedProcesses
 
+    sizes = [(3 + 7 * row % 5, 2 + 5 * row % 11) for row in range(rows)]
     shares = []
     for size in (1, 2, 3):
         ranks = [SingleProcess()] if size == 1 else [object.__new__(ShardedProcesses) for _ in range(size)]
         for rank, processes in enumerate(ranks):
             processes.size, processes.rank = size, rank
-        parts = [list(processes.parts(rows, most)) for processes in ranks]
+        found = [list(parts(sizes, processes, most, tokens)) for processes in ranks]
         # Everybody takes part equally often, since gathering weights needs all.
-        assert len({len(part) for part in parts}) == 1
-        counted = [row for part in parts for cut, share in part if share for row in range(rows)[cut]]
-        assert counted == list(range(rows))
-        shares.append(sum(share for part in parts for _, share in part))
-        assert all(most is None or cut.stop - cut.start <= most for part in parts for cut, _ in part)
+        assert len({len(part) for part in found}) == 1
+        counted = [row for part in found for cut, share in part if share for row in cut]
+        assert (counted if tokens is None else sorted(counted)) == list(range(rows))
+        shares.append(sum(share for part in found for _, share in part))
+        assert all(most is None or len(cut) <= most for part in found for cut, _ in part)
+        for cut in [cut for part in found for cut, share in part if share and tokens and len(cut) > 1]:
+            prompt, completion = (max(sizes[row][place] for row in cut) for place in (0, 1))
+            assert len(cut) * (prompt + completion) <= tokens
     assert shares == pytest.approx([1, 1, 1])
 
 

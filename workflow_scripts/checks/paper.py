@@ -33,7 +33,7 @@ from sdft.evaluate.judge import prompt as to_judge
 from sdft.evaluate.store import kept, place
 from sdft.models.hub import unpinned as unpinned_model
 from sdft.models.schema import BaseModelSource
-from sdft.study.checks import check_batches
+from sdft.study.checks import check_batches, check_sizes
 from sdft.study.forecast import device_hours, disk, forecast
 from sdft.study.plan import Plan
 from sdft.study.schema import Config, Scale
@@ -75,6 +75,7 @@ def scale() -> Scale:
 def configuration(doctor: Doctor) -> Finding:
     scale()
     check_batches(Plan(study(), "paper"))
+    check_sizes(Plan(study(), "paper"))
     return Finding("ok", "config.yaml is valid")
 
 

@@ -33,6 +33,8 @@ NEVER = {
     **{"pidfd_getfd": (438, 438), "ptrace": (101, 117), "process_vm_readv": (310, 270), "kcmp": (312, 272)},
     **{"process_vm_writev": (311, 271), "process_madvise": (440, 440), "setpriority": (141, 140)},
     **{"ioprio_set": (251, 30), "sched_setscheduler": (144, 119), "timer_create": (222, 107)},
+    **{"sched_setaffinity": (203, 122), "sched_setattr": (314, 274), "sched_setparam": (142, 118)},
+    **{"move_pages": (279, 239), "migrate_pages": (256, 238)},
     # The network, and sockets that are files.
     **{"socket": (41, 198), "connect": (42, 203), "bind": (49, 200)},
     # Memory that the limit on the address space does not count, and queues that outlive a process.
@@ -44,6 +46,7 @@ NEVER = {
     **{"fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442)},
     **{"open_by_handle_at": (304, 265), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218)},
     **{"bpf": (321, 280), "userfaultfd": (323, 282), "perf_event_open": (298, 241), "personality": (135, 92)},
+    **{"syslog": (103, 116), "modify_ldt": (154, None)},
     **{"io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427)},
 }
 # As if the kernel were older: libraries then use `clone`.
@@ -144,7 +147,8 @@ def limit(memory: int, disk: int, seconds: float) -> None:
 def minimal_root(visible: Iterable[str], disk: int) -> None:
     """Move into a root that holds the system's libraries and `visible`, read-only, and an empty /tmp of `disk` MiB.
 
-    There is no /proc, /sys, /run or /home, and so no process, socket or setting of the machine. Raises OSError.
+    There is no /proc, /sys, /run or /home, and so no process, socket or setting of the machine, nor its name. Raises
+    OSError.
     """
     # The new root is put together where it hides nothing that goes into it.
     library, root, there = _library(), Path("/proc"), []
@@ -171,6 +175,7 @@ def minimal_root(visible: Iterable[str], disk: int) -> None:
     _done(library.syscall(NEVER["pivot_root"][MACHINES[platform.machine()][0]], b".", b"."), "minimal root")
     _done(library.umount2(b".", MNT_DETACH), "the machine's root left")
     os.chdir("/tmp")
+    _done(library.sethostname(b"cage", 4), "a name of its own")
 
 
 def _mount_tmpfs(place: str, mebibytes: int) -> None:
