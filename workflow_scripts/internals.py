@@ -39,6 +39,12 @@ def say_untested(version: str | None = None) -> None:
         print(f"note: Snakemake {version} is newer than {tested}, with which this was tested", file=sys.stderr)
 
 
+def is_dry(workflow: Any) -> bool:
+    """Whether this is a dry run. While Snakemake reads the Snakefile, only the settings of its output know."""
+    settings = workflow.output_settings
+    return workflow.dryrun or bool(settings is not None and settings.dryrun)
+
+
 def recover(state: Path = Path(".snakemake"), dryrun: bool = False) -> IO[str] | None:
     """Let a start after any end of the last Snakemake continue, without --unlock or --rerun-incomplete.
 

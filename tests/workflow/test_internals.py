@@ -56,6 +56,39 @@ def test_marks_stay_while_any_of_several_runs_whoever_started_first(tmp_path):
     assert not any(tmp_path.glob("locks/*"))
 
 
+SNAKEFILE = """import sys
+sys.path.insert(0, "{root}")
+include: "{root}/rules/recovery.smk"
+rule made:
+    output: "made.txt"
+    shell: "touch {{output}}"
+"""
+
+
+@pytest.mark.slow
+def test_snakemake_is_known_to_run_dry_while_it_reads_the_rules(root, tmp_path):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(root=root))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    for name in ("locks/0.output.lock", "incomplete/x"):
+        (tmp_path / ".snakemake" / name).parent.mkdir(parents=True)
+        (tmp_path / ".snakemake" / name).write_text(str(tmp_path / "made.txt"))
+    done = subprocess.run([*command, "-n", "made"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / ".snakemake/locks/0.output.lock").exists()
+    assert not (tmp_path / ".snakemake/running").exists()
+
+
+@pytest.mark.slow
+def test_a_folder_that_snakemake_may_not_write_to_is_refused_in_a_paragraph(root, tmp_path):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(root=root))
+    (tmp_path / ".snakemake").write_text("a file")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "made"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert ".snakemake: File exists: a folder stands where a file belongs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_dry_run_touches_nothing(tmp_path):
     for name in ("locks/0.input.lock", "incomplete/x"):
         (tmp_path / name).parent.mkdir()
