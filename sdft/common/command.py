@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.files import parse_json, read_json
 from sdft.common.secrets import given
 
@@ -39,7 +39,12 @@ def parse_spec(
     parser.add_argument("--spec", metavar="JSON", help="the other options as one JSON object, as text or a file")
     for field, info in kind.model_fields.items():
         parser.add_argument(f"--{field.replace('_', '-')}", **_option(info))
-    options = vars(parser.parse_args(arguments))
+    found, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        known = [f"--{field.replace('_', '-')}" for field in ("spec", *kind.model_fields)]
+        hint = did_you_mean(unknown[0].partition("=")[0], known)
+        raise SdftError(f"python -m {name} has no option {unknown[0]}; {hint} --help explains them.")
+    options = vars(found)
     text = options.pop("spec", None)
     for field, value in options.items():
         if str(value).lstrip().startswith("{"):
@@ -62,10 +67,13 @@ def validated(kind: type[Spec], values: dict[str, Any], what: str) -> Spec:
         return kind.model_validate(values)
     except ValidationError as error:
         said = []
-        for problem in error.errors()[:3]:
+        # A key that there is not explains one that is missing.
+        for problem in sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")[:3]:
             key = ".".join(map(str, problem["loc"]))
             message = problem["msg"].removeprefix("Value error, ")
             shown = "" if problem["type"] == "missing" else given(key, problem["input"])
+            if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
+                message, shown = f"there is no such key; {did_you_mean(key, kind.model_fields)}", ""
             said.append(f"{key}: {message}{shown}" if key else message)
         options = ", ".join(name.replace("_", "-") for name in kind.model_fields)
         raise SdftError(f"{what} is not right: {'; '.join(said)}. It takes {options}.") from None

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.command import validated
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.files import read_json, write_json, write_text
 from sdft.common.progress import say
 from sdft.comparison.rows import DEMONSTRATED, IMITATED, TASK, Rows, read_prompts, read_rows
@@ -106,12 +106,15 @@ class Comparison:
         values = {"max_new_tokens": self.longest, "compute_dtype": self.dtype, "warmup_steps": min(10, steps // 10)}
         if statistics.median(lengths) < SHORT_TOKENS:
             values["skip_tokens"] = 0
+        values |= {"lora_rank": self.spec.lora} | self.spec.settings
         try:
-            self.settings = TrainingSettings.model_validate(values | {"lora_rank": self.spec.lora} | self.spec.settings)
+            self.settings = TrainingSettings.model_validate(values)
         except ValidationError as error:
             problem = error.errors()[0]
             key = ".".join(map(str, problem["loc"])) or "together"
             reason = problem["msg"].removeprefix("Value error, ")
+            if problem["type"] == "extra_forbidden":
+                reason = f"there is no such key; {did_you_mean(key, TrainingSettings.model_fields)}"
             raise SdftError(f"--settings: {key}: {reason}; config.yaml explains the keys of `training`.") from None
 
     def _write_rows(self) -> None:

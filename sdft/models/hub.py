@@ -96,7 +96,7 @@ def model_folder(model: str) -> Path:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=PATTERNS))
     except Exception as error:
         raise SdftError(
-            f"there is no folder {model}, and the model {name} could not be had from the hub: {hub_reason(error)}. "
+            f"there is no folder {model}, and the model {name} could not be had from the hub ({hub_reason(error)}). "
             "Check the name, repeat the command where there is a network, or give a folder in Hugging Face format."
         ) from None
 

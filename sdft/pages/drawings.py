@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from xml.etree import ElementTree
 
 from sdft.common.errors import SdftError
@@ -28,11 +29,15 @@ ELEMENTS = frozenset(
         ),
     )
 )
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 300, 130, 56, 8, 18
+# A curve's panel, in units of half a pixel or less, so that whole numbers are exact enough.
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 600, 260, 112, 588, 16, 224
 # More points than this are thinned out: they would lie on the same pixels.
 POINTS = 40
-# A path's numbers are in points of a drawing, of which a screen shows no thousandth.
+# Numbers of these are in points of a drawing, of which a screen shows no thousandth.
+PLACES = frozenset(("d", "x", "y", "width", "height", "x1", "x2", "y1", "y2", "points"))
 LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+# How a part of a drawing is referred to.
+USED = re.compile(r"#([\w.:-]+)")
 
 
 def inline(drawing: str, name: str = "the drawing") -> str:
@@ -45,7 +50,7 @@ def inline(drawing: str, name: str = "the drawing") -> str:
         root = ElementTree.fromstring(drawing.encode())
     except ElementTree.ParseError as error:
         raise SdftError(f"{name} is not an SVG file ({error}); delete it and run the same command again.") from None
-    _clean(root)
+    _clean(root, frozenset(USED.findall(drawing)))
     width = root.get("width", "").removesuffix("pt")
     # As wide as it was drawn, where there is room; on a narrow screen it scrolls before it is too small to read.
     size = ""
@@ -60,18 +65,27 @@ def _local(name: str) -> str:
     return name.rpartition("}")[2]
 
 
-def _clean(element: ElementTree.Element) -> None:
+def _clean(element: ElementTree.Element, used: frozenset[str]) -> None:
+    """Leave out what could run, and what a page has no use for: blanks between elements, ids that nothing refers to."""
     element.tag = _local(element.tag)
     for name in list(element.attrib):
         value = element.attrib.pop(name)
         own = _local(name)
-        if _harmless(own.lower(), value):
-            element.set(own, LONG_NUMBER.sub(lambda found: f"{float(found[0]):.2f}", value) if own == "d" else value)
+        if _harmless(own.lower(), value) and (own != "id" or value in used):
+            element.set(own, LONG_NUMBER.sub(_rounded, value) if own in PLACES else value)
     for child in list(element):
         if not isinstance(child.tag, str) or _local(child.tag) not in ELEMENTS:
             element.remove(child)
         else:
-            _clean(child)
+            _clean(child, used)
+    if element.tag not in ("text", "tspan", "title", "desc"):
+        element.text = None
+        for child in element:
+            child.tail = None
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}"
 
 
 def _harmless(name: str, value: str) -> bool:
@@ -97,14 +111,11 @@ def curves(title: str, unit: str, series: Mapping[str, Sequence[tuple[float, flo
     first = min(x for x, _ in every)
     wide, tall = (last - first) or 1, (high - low) or 1
 
-    def at(point: tuple[float, float]) -> str:
-        x = LEFT + (WIDTH - LEFT - 6) * (point[0] - first) / wide
-        y = HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (point[1] - low) / tall
-        return f"{x:.0f},{y:.1f}"
+    def at(point: tuple[float, float]) -> tuple[int, int]:
+        x = LEFT + (RIGHT - LEFT) * (point[0] - first) / wide
+        return round(x), round(BOTTOM - (BOTTOM - TOP) * (point[1] - low) / tall)
 
-    lines = "".join(
-        f'<polyline class="c{k}" points="{" ".join(map(at, shown[name]))}"/>' for k, name in enumerate(shown)
-    )
+    lines = "".join(f'<path class="c{k}" d="{_line([*map(at, shown[name])])}"/>' for k, name in enumerate(shown))
     label = f"{title}{f' ({unit})' if unit else ''}"
     ends = "; ".join(f"{name + ': ' if len(shown) > 1 else ''}{_text(points[-1][1])}" for name, points in shown.items())
     spoken = f"{label} over the steps {first:g} to {last:g}, from {_text(low)} to {_text(high)}. At the end {ends}."
@@ -115,11 +126,11 @@ def curves(title: str, unit: str, series: Mapping[str, Sequence[tuple[float, flo
     )
     return (
         f'<figure class="curve"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(spoken)}">'
-        f'<path class="axis" d="M{LEFT},{TOP}V{HEIGHT - BOTTOM}H{WIDTH - 6}"/>'
-        f'<text x="{LEFT - 4}" y="{TOP + 8}" text-anchor="end">{_text(high)}</text>'
-        f'<text x="{LEFT - 4}" y="{HEIGHT - BOTTOM}" text-anchor="end">{_text(low)}</text>'
-        f'<text x="{LEFT}" y="{HEIGHT - 4}">{first:g}</text>'
-        f'<text x="{WIDTH - 6}" y="{HEIGHT - 4}" text-anchor="end">step {last:g}</text>{lines}</svg>'
+        f'<path class="axis" d="M{LEFT},{TOP}V{BOTTOM}H{RIGHT}"/>'
+        f'<text x="{LEFT - 8}" y="{TOP + 16}" text-anchor="end">{_text(high)}</text>'
+        f'<text x="{LEFT - 8}" y="{BOTTOM}" text-anchor="end">{_text(low)}</text>'
+        f'<text x="{LEFT}" y="{HEIGHT - 8}">{first:g}</text>'
+        f'<text x="{RIGHT}" y="{HEIGHT - 8}" text-anchor="end">step {last:g}</text>{lines}</svg>'
         f"<figcaption>{escape(label)}: {escape(ends)} at the end {keys}</figcaption></figure>"
     )
 
@@ -130,6 +141,12 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
         return found
     stride = (len(found) - 1) / (POINTS - 1)
     return [found[round(k * stride)] for k in range(POINTS)]
+
+
+def _line(points: Sequence[tuple[int, int]]) -> str:
+    """A line through points as an SVG path: its start, then the way from each point to the next."""
+    steps = (f"{x - before[0]},{y - before[1]}" for before, (x, y) in pairwise(points))
+    return f"M{points[0][0]},{points[0][1]}l{' '.join(steps)}"
 
 
 def _text(value: float) -> str:

@@ -14,6 +14,7 @@ from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_text
 from sdft.common.locks import publish_alone
 from sdft.evidence.published import document
+from sdft.pages.writers import wrapped
 from sdft.study.exhibits import find, names
 
 
@@ -29,7 +30,7 @@ def figures_page(found: dict[str, dict[str, Any]]) -> str:
     for name in names("figure"):
         subject = document()["items"].get(name, {}).get("subject", "not in the paper")
         picture = [f"![{find(name).title}]({name}.png)"] if name in found else []
-        caption = " ".join(found[name]["caption"].split()) if name in found else f"NOT RUN: {subject}"
+        caption = wrapped(found[name]["caption"] if name in found else f"NOT RUN: {subject}")
         parts += [f"## {find(name).title}", *picture, caption]
     return "\n\n".join(parts) + "\n"
 

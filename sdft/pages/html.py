@@ -43,28 +43,35 @@ def table(
     On a narrow screen a stacked table shows each row as a list of labelled cells, any other one scrolls.
     """
     align = ["number" if k in numbers else "" for k in range(len(header))]
-    # Roles are stated, since a table that is laid out as a list would lose them.
-    head = "".join(_cell("th", 'scope="col" role="columnheader"', align[k], cell) for k, cell in enumerate(header))
+
+    def role(name: str) -> str:
+        # Stated, since a table that is laid out as a list would lose it.
+        return f' role="{name}"' if stacked else ""
+
+    def labelled(k: int) -> str:
+        return f'{role("cell")} data-label="{escape(_plain(header[k]))}"' if stacked else ""
+
+    columns = f' scope="col"{role("columnheader")}'
+    head = "".join(_cell("th", columns, align[k], cell) for k, cell in enumerate(header))
     rows = []
     for entry in body:
         row = entry if isinstance(entry, Row) else Row(entry)
         first, *others = row.cells
-        cells = _cell("th", 'scope="row" role="rowheader"', align[0], first)
-        for k, cell in enumerate(others, start=1):
-            cells += _cell("td", f'role="cell" data-label="{escape(_plain(header[k]))}"', align[k], cell)
+        cells = _cell("th", f' scope="row"{role("rowheader")}', align[0], first)
+        cells += "".join(_cell("td", labelled(k), align[k], cell) for k, cell in enumerate(others, start=1))
         own = (f' id="{escape(row.id)}"' if row.id else "") + (' class="strong"' if row.strong else "")
-        rows.append(f'<tr role="row"{own}>{cells}</tr>')
+        rows.append(f"<tr{role('row')}{own}>{cells}</tr>")
     kind = "stacked" if stacked else "plain"
     return (
         f'<div class="scroll" role="region" aria-label="{escape(_plain(caption))}" tabindex="0">'
-        f'<table role="table" class="{kind}"><caption>{caption}</caption>'
-        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>'
-        f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>'
+        f'<table{role("table")} class="{kind}"><caption>{caption}</caption>'
+        f"<thead{role('rowgroup')}><tr{role('row')}>{head}</tr></thead>"
+        f"<tbody{role('rowgroup')}>{''.join(rows)}</tbody></table></div>"
     )
 
 
 def _cell(tag: str, attributes: str, kind: str, content: str) -> str:
-    return f"<{tag} {attributes}{f' class={kind}' if kind else ''}>{content}</{tag}>"
+    return f"<{tag}{attributes}{f' class={kind}' if kind else ''}>{content}</{tag}>"
 
 
 def _plain(fragment: str) -> str:

@@ -26,7 +26,7 @@ from sdft.evidence.names import MEASURE_NAMES, METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
 from sdft.evidence.statements import catalogue, conclude, numbers_of
-from sdft.pages.writers import comma_separated, long_table, markdown_table
+from sdft.pages.writers import comma_separated, long_table, markdown_table, wrapped
 from sdft.statistics import READINGS
 from sdft.study.exhibits.schema import Exhibit
 
@@ -210,13 +210,14 @@ def markdown(ledger: dict[str, Any]) -> str:
     columns = [said for scale in scales for said in (f"Verdict, {scale}", f"For any base model, {scale}")]
     header = ["Place", "Statement", *columns]
     parts.append(markdown_table(header, body, words=len(header)))
-    parts += ["## Evidence", ALL_HOLD]
-    body = [
-        [entry["id"], scale, entry["test"], result["reading"], _behind(result)]
-        for entry in ledger["statements"]
-        for scale, result in entry["scales"].items()
-    ]
-    parts.append(markdown_table(["Statement", "Scale", "Test", "Reading", "n"], body, words=5))
+    parts += ["## Evidence", wrapped(ALL_HOLD)]
+    for entry in ledger["statements"]:
+        found = [
+            f"{scale}, {result['verdict']}: {result['reading']}{_behind(result)}"
+            for scale, result in entry["scales"].items()
+        ]
+        lines = (wrapped(text, "- ", "  ") for text in (f"Test `{entry['id']}`: {entry['test']}", *found))
+        parts += [f"### {entry['statement']}", "\n".join(lines)]
     parts += [
         "## Where the paper contradicts itself, its code or its data",
         markdown_table(SLIPS, discrepancy_rows(ledger), words=4),
@@ -225,13 +226,14 @@ def markdown(ledger: dict[str, Any]) -> str:
 
 
 def _behind(result: dict[str, Any]) -> str:
+    """The seeds and items behind a reading, or what it would cost, as a sentence more; empty where neither is known."""
     run = [test for test in result["evidence"].get("tests", ()) if test.get("difference") is not None]
     if not run:
         hours = result["cost_hours"]
-        return "" if hours is None else f"costs about {hours:.3g} device-hours"
+        return "" if hours is None else f" It would cost about {hours:.3g} device-hours."
     seeds = sorted({seed for test in run for seed in test["seeds"]})
     items = sorted({test["n_items"] for test in run})
-    return f"seeds {', '.join(map(str, seeds))}; items {'/'.join(map(str, items))}"
+    return f" Seeds {', '.join(map(str, seeds))}; items {'/'.join(map(str, items))}."
 
 
 def discrepancy_rows(ledger: dict[str, Any]) -> list[list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterable, Sequence
+from textwrap import fill
 from typing import Any
 
 LEADING = ("task", "label", "method", "arm", "metric", "unit", "published", "mean", "low", "high", "n_seeds", "n_items")
@@ -36,6 +37,12 @@ def span(values: Iterable[int | None]) -> str:
     """Counts as text: one number, or the smallest to the largest; 0 where there is none."""
     found = sorted(filter(None, values))
     return " to ".join(map(str, dict.fromkeys((found[0], found[-1])))) if found else "0"
+
+
+def wrapped(text: str, first: str = "", later: str = "") -> str:
+    """Prose of a Markdown file in lines that an editor and a diff can show; `first` and `later` begin the lines."""
+    look = {"initial_indent": first, "subsequent_indent": later}
+    return fill(text, 120, break_long_words=False, break_on_hyphens=False, **look)
 
 
 def seeds_text(counts: Iterable[int | None]) -> str:

@@ -50,7 +50,7 @@ def load_numbered(path: str | Path) -> list[tuple[int, Record]]:
             "convert it."
         )
     if not path.is_file():
-        raise SdftError(f"{path} does not exist; make the data first (ask snakemake for this file), or check the path.")
+        raise SdftError(f"{path} does not exist; check the path, or ask snakemake for it if it is a file of the study.")
     # A step of this project wrote it, so a damaged row is restored and not mended by hand.
     if listed(path):
         return list(enumerate(read_records(path), start=1))
@@ -76,13 +76,13 @@ def load_numbered(path: str | Path) -> list[tuple[int, Record]]:
 
 def refuse(path: str | Path, number: int, reason: str) -> SdftError:
     """The error for a row of one's own that does not fit."""
-    return SdftError(f"{path}:{number}: {reason}. Mend the line; sdft/records/jsonl.py shows the form of a row.")
+    return SdftError(f"{path}:{number}: {reason}. Mend the line; docs/own-data.md shows the forms of a row.")
 
 
 def _record(row: Any, name: str) -> Record:
     """The Record that a decoded line is. Raises ValueError naming the field that is wrong."""
     if not isinstance(row, dict):
-        raise ValueError(f"the row is {type(row).__name__} and not an object")
+        raise ValueError("the row is no object in braces")
     if ("prompt" in row) == ("messages" in row):
         raise ValueError(f"give the field 'prompt' or 'messages' (the row has {', '.join(sorted(row)) or 'none'})")
     prompt, said = (_prompt(row["prompt"]), None) if "prompt" in row else _conversation(row["messages"])

@@ -90,7 +90,7 @@ def read_records(path: str | Path) -> list[Record]:
     """
     path = Path(path)
     if not path.is_file():
-        raise SdftError(f"{path} does not exist; make the data first (ask snakemake for this file), or check the path.")
+        raise SdftError(f"{path} does not exist; check the path, or ask snakemake for it if it is a file of the study.")
 
     def refuse(number: int, reason: str) -> SdftError:
         return SdftError(

@@ -218,7 +218,7 @@ class SiteSpec(Strict):
     """What the pages of a scale show: the tables and figures by name, those that they leave out, and the command.
 
     root: the folder of the scale's results. entry: the name of the entry page, beside which a folder of that name holds
-    the others.
+    the others. hours: device-hours of all that the study of a shown table or figure alone trains and scores, by name.
     """
 
     scale: str
@@ -229,6 +229,7 @@ class SiteSpec(Strict):
     notice: str
     shown: list[str]
     unshown: list[Unshown] = []
+    hours: dict[str, float] = {}
 
 
 def as_text(spec: BaseModel) -> str:

@@ -42,6 +42,7 @@ def write_spec(folder, shown, scale="mini", unshown=()):
         notice=notice,
         shown=list(shown),
         unshown=list(unshown),
+        hours={"table1": 0.75},
     )
     path = folder / "report.plan.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +184,7 @@ def test_every_page_has_the_verdicts_of_the_ledger(site, spec, tmp_path):
 def test_what_was_not_run_is_said_with_reason_cost_and_command(site):
     page = site["report.html"]
     left = page[page.index("<h2>What was not run") :]
-    for said in ("Figure 3", "switched off", "about 1.25 device-hours", "snakemake figure3", "DFT", "no score of"):
+    for said in ("Figure 3", "switched off", "about 1.25 device-hours", "snakemake figure3", "DFT", "without a score"):
         assert said in left
     assert "Table 5" in left
     assert "SDFT (" not in left
@@ -270,6 +271,37 @@ def test_a_run_that_the_sweep_has_trained_says_so_and_how_samples_are_had(tmp_pa
     assert "the-winner" not in pages[f"report/run-{runs[1]['run']}.html"]
 
 
+def test_a_run_shows_its_teacher_its_collapse_and_its_distance_from_the_base(tmp_path):
+    spec = make_results(tmp_path, items=8, prior_items=8)
+    plan = json.loads((tmp_path / "tables/table5/plan.json").read_text())
+    measured, other = (
+        run for cell in plan["cells"] if (cell["task"], cell["arm"]) == ("science", "sdft") for run in cell["runs"][:2]
+    )
+    told = {"base": "m-s0", "base_ready": "results/base/m-s0/ready.json", "settings": {"max_new_tokens": 9}}
+    seen = {"step": 7, "divergence": 0.01, "divergence_at_start": 2.5, "entropy": 0.3}
+    for run, record in ((measured, {"collapse": seen}), (other, {"collapse": None})):
+        folder = tmp_path / "runs" / run["run"]
+        folder.mkdir(parents=True)
+        run["model"] = str(folder / "model.json")
+        (folder / "model.json").write_text(json.dumps({"run": told, "steps": 9, **record}))
+    steps = [{"step": k, "student_accuracy": 0.5, "teacher_accuracy": 0.75} for k in (1, 9)]
+    metrics = tmp_path / "runs" / measured["run"] / "metrics.jsonl"
+    metrics.write_text("\n".join(map(json.dumps, steps)))
+    for name in (f"divergence/general/{measured['run']}.json", "data/general/train.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True)
+    distance = {"nats_per_sequence": {"mean": 4.0}, "nats_per_token": {"mean": 0.25}, "n_prompts": 32}
+    (tmp_path / f"divergence/general/{measured['run']}.json").write_text(json.dumps(distance))
+    (tmp_path / "data/general/train.jsonl").write_text("")
+    (tmp_path / "tables/table5/plan.json").write_text(json.dumps(plan))
+    pages = pages_of(spec)
+    page, without = (pages[f"report/run-{run['run']}.html"] for run in (measured, other))
+    assert "teacher: 0.75 at the end" in page
+    assert "Step 7: teacher and student have collapsed onto each other" in page
+    assert "0.25 nats a token, 4 nats a sequence (32 prompts) on prompts of no task" in page
+    assert "collapsed" not in without
+    assert f"--data {tmp_path}/data/general/train.jsonl --limit 32 --max-new-tokens 9" in without
+
+
 def test_table_5_says_how_many_prior_benchmarks_an_arm_keeps(site):
     page = site["report/table5.html"]
     # Not the base model, and not DFT, which has no scores.
@@ -295,6 +327,16 @@ def test_a_drawing_runs_nothing_and_fetches_nothing(part):
     kept = drawings.inline(whole)
     assert '<path d="M1,1" />' in kept
     assert not re.search(r"alert|elsewhere|script|<a |svg\+xml|foreignObject|<img", kept)
+
+
+def test_a_drawing_keeps_the_parts_that_are_referred_to_and_no_blanks():
+    parts = '\n <path id="mark" d="M 1.23456 2"/>\n <clipPath id="clip"/>'
+    uses = '<use href="#mark" x="1.23456"/><g clip-path="url(#clip)" id="axes"> </g>'
+    whole = f'<svg xmlns="http://www.w3.org/2000/svg">{parts}{uses}</svg>'
+    kept = drawings.inline(whole)
+    assert 'id="mark" d="M 1.23 2"' in kept
+    assert '<clipPath id="clip" /><use href="#mark" x="1.23" />' in kept
+    assert "axes" not in kept
 
 
 def test_a_drawing_that_is_none_is_refused():
@@ -350,6 +392,7 @@ def test_what_is_there_is_shown_and_the_rest_is_named(some_results):
     for name in ("Table 2", "Table 5", "Figure 3"):
         assert name in left
     assert "Table 1" not in left
+    assert "at most 0.75 device-hours" not in site["report.html"]
     assert not claims_of("mini", {}, ("figure7",)) or all(
         c.verdict == "NOT RUN" for c in claims_of("mini", {}, ("table1",))
     )
@@ -357,9 +400,11 @@ def test_what_is_there_is_shown_and_the_rest_is_named(some_results):
 
 def test_the_page_of_figures_has_every_caption(some_results, tmp_path):
     figures_page.main(["--results", str(some_results.parent), "--out", str(tmp_path / "figures.md")])
-    page = (tmp_path / "figures.md").read_text()
+    written = (tmp_path / "figures.md").read_text()
+    page = " ".join(written.split())
     caption = json.loads((some_results.parent / "figures/figure7.json").read_text())["caption"]
-    assert f"![Figure 7](figure7.png)\n\n{' '.join(caption.split())}" in page
+    assert caption in page.partition("![Figure 7](figure7.png) ")[2]
+    assert max(map(len, written.splitlines())) <= 120
     assert "n = 3 seeds" in page
     assert page.count("NOT RUN") == len(names("figure")) - 1
     with pytest.raises(SdftError, match="holds no figure"):
@@ -409,3 +454,13 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(render, tmp_path):
     assert done.returncode == 2
     assert "did you mean 'spec'" in done.stderr
     assert list(tmp_path.glob("[!.]*")) == []
+
+
+def test_a_cell_that_meets_a_lost_share_ends_in_the_paragraph_of_every_step():
+    from workflow_scripts.render_report import of_a_file
+
+    said = of_a_file("[Errno 116] Stale file handle: 'results/mini/plan.json'")
+    assert said.startswith("results/mini/plan.json: Stale file handle: its file system does not answer")
+    assert "free some space" in of_a_file("[Errno 28] No space left on device")
+    assert of_a_file("[Errno 999] unknown") is None
+    assert of_a_file("the plan holds no runs") is None

@@ -162,6 +162,8 @@ def test_flags_and_a_specification_say_the_same_and_flags_win(tmp_path):
         (["--spec", "{"], "--spec is not valid JSON"),
         (["--spec", "absent.json"], "absent.json does not exist"),
         (["--spec", '{"out": "x", "trian": 3}'], "trian: .*It takes out, task"),
+        (["--spec", '{"trian": 3}'], "trian: there is no such key; did you mean 'train'"),
+        (["--out", "x", "--trian", "3"], "has no option --trian; did you mean '--train'"),
     ],
 )
 def test_wrong_options_are_refused_with_their_name(options, words):

@@ -33,7 +33,12 @@ def _supplement(entry: tuple[str, str, Figure], out: Path, number: int) -> dict[
     title, caption, figure = entry
     path = out.with_name(f"{out.name}-supplement{number}")
     style.save(figure, path, ("svg",))
-    return {"title": title, "caption": caption, "file": f"{path.name}.svg"}
+    return {"title": title, "caption": f"{caption} {_source(out)}", "file": f"{path.name}.svg"}
+
+
+def _source(out: Path) -> str:
+    """Where a figure's data are, as its captions end."""
+    return f"Every number drawn is in {out.name}.json."
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "scale": results.scale,
             "standing": results.exhibit.standing,
             **numbers,
-            "caption": f"{numbers['caption']} Every number drawn is in {out.name}.json.",
+            "caption": f"{numbers['caption']} {_source(out)}",
             "manifest": manifest("figures", clock=clock, seeds=sorted({run.seed for run in results.base})),
         },
     )

@@ -21,7 +21,7 @@ def figure2(results: Results) -> tuple[Figure, dict[str, Any]]:
     numbers = measured.figure2(results)
     if not results.enabled:
         return page_not_run(results, "figure2", numbers["claims"])
-    figure, axes = plt.subplots(1, 4, figsize=(10.2, 3.4), layout="constrained", width_ratios=[1.3, 1.7, 0.7, 0.7])
+    figure, axes = plt.subplots(1, 4, figsize=(9.2, 3.4), layout="constrained", width_ratios=[1.3, 1.7, 0.7, 0.7])
     solved, nats = numbers["solved"], numbers["nats"]
     _bars(axes[0], solved)
     axes[0].set(ylabel="Tool Use solved (%)", title="Accuracy")
@@ -50,14 +50,14 @@ def figure2(results: Results) -> tuple[Figure, dict[str, Any]]:
         paper_panel(panel)
     figure.supxlabel(notice(results), fontsize=8, color="#555555")
     values = [entry["value"] for entry in (*solved, *nats)]
-    definition = next((entry["value"]["definition"] for entry in nats if entry["value"]), "")
     caption = (
         f"{opening(results, 'figure2')} Left: accuracy of the base model on Tool Use without and with a demonstration "
-        f"in its context, {counted(values[:2])}. Middle: divergence of each model from the base model, which sees the "
-        f"question alone; nats a sequence, below each name nats a token; {counted(values[2:])}. {definition} Bars are "
-        "95 % intervals, dots are seeds. Grey panels: the paper's numbers."
+        f"in its context, {counted(values[:2])}. Middle: KL(model || base) over whole responses that the model samples "
+        "at temperature 1, the teacher with a demonstration in its context, the base model with the question alone; "
+        f"{counted(values[2:])}. Bars are means a sequence with 95 % intervals, dots are seeds; below each name stands "
+        "the mean a token. Grey panels: the paper's numbers."
     )
-    return figure, {"caption": " ".join(caption.split()), **numbers}
+    return figure, {"caption": caption, **numbers}
 
 
 def _with_token(entry: dict[str, Any]) -> str:

@@ -154,7 +154,8 @@ def _draw_candidates(axes: Axes, panel: dict[str, Any]) -> None:
         x, y = candidate["prior_average"], candidate["new_task"]
         axes.plot(x, y, marker, ms=5, mfc="none", mec=colour, mew=0.9, alpha=0.8, zorder=2)
         if candidate["selected"]:
-            axes.plot(x, y, "o", ms=11, mfc="none", mec=colour, mew=1.2, zorder=2)
+            # The best candidates lie on the upper edge, which must not cut their rings.
+            axes.plot(x, y, "o", ms=11, mfc="none", mec=colour, mew=1.2, zorder=2, clip_on=False)
     if not panel["candidates"]:
         gap(axes)
 

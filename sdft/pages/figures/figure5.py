@@ -33,7 +33,7 @@ def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
     numbers = measured.figure5(results)
     if not results.enabled:
         return page_not_run(results, "figure5", numbers["claims"])
-    figure = plt.figure(figsize=(11.2, 4.6), layout="constrained")
+    figure = plt.figure(figsize=(9.6, 4.6), layout="constrained")
     grid = figure.add_gridspec(2, 3, width_ratios=[2.1, 2.1, 0.8], height_ratios=[1.6, 1])
     left, below = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
     right, papers = figure.add_subplot(grid[:, 1]), figure.add_subplot(grid[:, 2])

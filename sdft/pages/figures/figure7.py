@@ -17,29 +17,34 @@ LOOK = {"strict": ("#0072b2", ""), "lenient": ("#56b4e9", "//"), "ood": ("#e69f0
 
 
 def figure7(results: Results) -> tuple[Figure, dict[str, Any]]:
-    """Groups of bars: answer alone, text alone, both; strict, lenient and out of distribution."""
+    """Groups of bars: answer alone, text alone, both; strict, lenient where that differs, out of distribution."""
     numbers = measured.figure7(results)
     if not results.enabled:
         return page_not_run(results, "figure7", numbers["claims"])
     figure, (ours, papers) = plt.subplots(1, 2, figsize=(7.6, 3.2), layout="constrained", width_ratios=[2.3, 1])
     bars = numbers["bars"]
-    values = [entry.get(metric) for entry in bars for metric in LOOK]
+    # A judge that knows no partly right answer gives the strict accuracy twice.
+    run = [entry for entry in bars if entry.get("strict")]
+    same = bool(run) and all(entry["lenient"] == entry["strict"] for entry in run)
+    looks = {metric: look for metric, look in LOOK.items() if metric != "lenient" or not same}
+    values = [entry.get(metric) for entry in bars for metric in looks]
     if any(values):
         for k, entry in enumerate(bars):
-            if not any(entry.get(metric) for metric in LOOK):
+            if not any(entry.get(metric) for metric in looks):
                 missing(ours, k)
                 continue
-            for j, (metric, (colour, hatch)) in enumerate(LOOK.items()):
+            for j, (metric, (colour, hatch)) in enumerate(looks.items()):
+                at = k + 0.27 * (j - (len(looks) - 1) / 2)
                 if entry.get(metric):
-                    bar(ours, k + 0.27 * (j - 1), entry[metric], colour, hatch, width=0.25)
+                    bar(ours, at, entry[metric], colour, hatch, width=0.25)
                 else:
-                    missing(ours, k + 0.27 * (j - 1))
+                    missing(ours, at)
         ours.set_xticks(range(len(bars)), [entry["label"] for entry in bars])
         ours.set_xlim(-0.5, len(bars) - 0.5)
         ours.set_ylim(0, 105)
         handles = [
             Patch(facecolor=c, alpha=0.75, hatch=h, edgecolor="white", label=MEASURE_NAMES[m])
-            for m, (c, h) in LOOK.items()
+            for m, (c, h) in looks.items()
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=3)
     else:
@@ -56,6 +61,7 @@ def figure7(results: Results) -> tuple[Figure, dict[str, Any]]:
     figure.supxlabel(notice(results), fontsize=8, color="#555555")
     caption = (
         f"{opening(results, 'figure7')} SDFT on Knowledge with three contents of the teacher's context. "
+        f"{'Lenient accuracy is the strict one, since the judge knows no partly right answer. ' if same else ''}"
         f"{counted(values)}; bars are 95 % intervals over seeds and items, dots are seeds. Right: the "
         "paper's numbers; the prose of its appendix A.2 orders the first two the other way round."
     )

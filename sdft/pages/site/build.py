@@ -63,9 +63,11 @@ def written(study: Study, one: Page) -> tuple[str, str]:
     entry, up = study.spec.entry, "../" if one.name else ""
     folder = "" if one.name else f"{entry}/"
     links = [(f"{up}{entry}.html", "Overview")]
-    links += [(f"{folder}{study.to(name)}", find(name).title) for name in study.records]
-    links += [(f"{folder}{study.to('replications')}", "Replications")]
-    links += [(f"{folder}{study.to('discrepancies')}", "Discrepancies")]
+    # Hundreds of pages of runs, which say where they are shown, do without the way to everything else.
+    if not one.name or one.name in study.records:
+        links += [(f"{folder}{study.to(name)}", find(name).title) for name in study.records]
+        links += [(f"{folder}{study.to('replications')}", "Replications")]
+        links += [(f"{folder}{study.to('discrepancies')}", "Discrepancies")]
     path = f"{entry}/{one.name}.html" if one.name else f"{entry}.html"
     # Hundreds of pages share one file; the entry page can be sent alone.
     return path, page(one.title, one.body, links, SHEET if one.name else None)

@@ -84,7 +84,9 @@ def _over_tasks(claim: Claim, words: str) -> str:
 def _verdicts(study: Study) -> str:
     counts = counts_of(study.claims)
     shown = ", ".join(f"{badge(word)} {count}" for word, count in counts.items())
-    return f"<h2>Verdicts</h2><p>{len(study.claims)} claims: {shown or 'none'}.</p>{legend(counts)}"
+    ours = sum(claim.ours for claim in study.claims)
+    said = f"{len(study.claims)} claims" + (f", {ours} of them our own questions" if ours else "")
+    return f"<h2>Verdicts</h2><p>{said}: {shown or 'none'}.</p>{legend(counts)}"
 
 
 def _against(study: Study) -> str:
@@ -108,6 +110,7 @@ def _facts(study: Study) -> str:
     made = record.get("manifest") or {}
     spent = (study.records.get("table5") or {}).get("cost") or {}
     left = [entry.hours for entry in study.spec.unshown if entry.hours]
+    left += [hours for name, hours in study.spec.hours.items() if name not in study.records or _gaps(study, name)]
     changed = " with uncommitted changes" if made.get("dirty") else ""
     model = next((found for _, run in study.runs.values() if run.model and (found := study.file(run.model))), {})
     cost = (
@@ -129,7 +132,7 @@ def _facts(study: Study) -> str:
             ("Cost", escape(cost)),
             (
                 "Cost of what was not run",
-                f"about {sum(left):.2f} device-hours" if left else "not known",
+                f"at most {sum(left):.2f} device-hours" if left else "not known",
             ),
             ("Hardware", escape(machine((model or {}).get("manifest") or {}))),
             ("Date", escape(str(made.get("finished") or "not recorded"))),
@@ -197,25 +200,31 @@ def not_run(study: Study) -> str:
         if name in known:
             continue
         if name not in study.records:
-            body.append([escape(title(name)), "its files were not made yet", "", code(study.to_repeat(name))])
+            missing = [[title(name), "its files were not made yet"]]
         else:
-            body += _gaps(study, name)
+            missing = _gaps(study, name)
+        hours = study.spec.hours.get(name)
+        cost = "" if hours is None else f"at most {hours:.3g} device-hours"
+        body += [[escape(what), escape(why), cost, code(study.to_repeat(name))] for what, why in missing]
     if not body:
         return "<h2>What was not run</h2><p>Everything that this page's command makes was run.</p>"
     return "<h2>What was not run</h2>" + table("What was not run", ["What", "Why", "Cost", "Command"], body)
 
 
 def _gaps(study: Study, name: str) -> list[list[str]]:
-    """Cells, points and bars of a table or figure that have no numbers."""
-    record, found = study.records[name], {}
+    """What of a table or figure has no numbers, and why: a line for all that have one reason."""
+    record = study.records[name]
+    found: dict[str, list[str]] = {}
     for row in record.get("rows", ()):
         if row.get("verdict") == "NOT RUN" or row.get("not_run"):
             where = [task_name(row["task"])] if row.get("task") else []
             where += [arm_name(row)] if row.get("arm") else []
-            what = ", ".join([title(name).split(":")[0], *where])
-            missing = ", ".join(row.get("not_run", ()))
-            found[what] = f"no score of {missing}" if missing else row.get("reason") or "no score"
+            absent = len(row.get("not_run", ()))
+            some = f"{absent} run{'s' * (absent > 1)} without a score" if absent else row.get("reason") or "no score yet"
+            found.setdefault(some, []).append(", ".join(where))
     for entry in record.get("not_drawn", ()):
+        why = str(entry.get("why", "NOT RUN"))
         where = ", ".join(str(entry[key]) for key in ("task", "arm", "what") if entry.get(key))
-        found[f"{title(name).split(':')[0]}, {where}"] = str(entry.get("why", "no result"))
-    return [[escape(what), escape(why), "", code(study.to_repeat(name))] for what, why in found.items()]
+        found.setdefault("no result yet" if why == "NOT RUN" else why, []).append(where)
+    short = title(name).split(":")[0]
+    return [[f"{short}: {'; '.join(dict.fromkeys(filter(None, where))) or 'all'}", why] for why, where in found.items()]

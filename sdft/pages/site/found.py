@@ -55,11 +55,13 @@ class Study:
 
     @cached_property
     def runs(self) -> dict[str, tuple[CellEntry, RunEntry]]:
-        """Every final run behind what is shown, once, by its id; where one use has its trajectory, that one's."""
+        """Every final run behind what is shown, once, by its id: the cell of its first use, and its trajectory of any."""
         found: dict[str, tuple[CellEntry, RunEntry]] = {}
         for _, cell, run in self.uses():
-            if run.run not in found or (run.trajectory and not found[run.run][1].trajectory):
+            if run.run not in found:
                 found[run.run] = (cell, run)
+            elif run.trajectory and not found[run.run][1].trajectory:
+                found[run.run] = (found[run.run][0], run)
         return found
 
     @cached_property

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from sdft.evidence.files import Model, Score, Trajectory
+from sdft.evidence.files import Divergence, Model, Score, Trajectory
 from sdft.evidence.answers import CHANGES, Answer, changes, compare
 from sdft.evidence.names import METRIC_NAMES, PRIOR
 from sdft.methods.hyperparameters import in_words
@@ -26,6 +26,7 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Learning rate", "", {"rate": "learning_rate"}),
     ("Length of the completions", "tokens", {"length": "completion_tokens"}),
     ("Distance from the start", "L2 norm", {"student": "student_distance", "teacher": "teacher_distance"}),
+    ("Right on rows that it trains on", "share", {"student": "student_accuracy", "teacher": "teacher_accuracy"}),
 )
 # How many answers of each kind a page shows; hundreds of pages have to stay small.
 SHOWN = {"learnt": 2, "lost": 2, "kept": 1, "missed": 1}
@@ -47,7 +48,8 @@ def run_page(study: Study, cell: CellEntry, run: RunEntry) -> Page:
         f"<p>The command trains and scores what is missing for this run and nothing else{_alone(folder)}</p>",
         _settings(study, cell, told, model),
         _scores(study, cell, run, told),
-        _curves(study, folder, run),
+        _distance(study, cell, run, told),
+        _curves(study, folder, run) + _collapse(model),
         _said(study, folder, cell, model),
         _answers(study, cell, run, told),
         _provenance(study, run, model),
@@ -146,7 +148,32 @@ def _scores(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) 
     if not body:
         return "<h2>Scores</h2><p>NOT RUN: this run has no scores yet.</p>"
     header = ["Test", "Base model (%)", "This run (%)", *(CHANGES[kind] for kind in MOVED)]
-    return "<h2>Scores</h2>" + table("Before and after training", header, body, numbers=range(1, 5))
+    return "<h2>Scores</h2>" + table("Before and after training", header, body, range(1, 5), stacked=False)
+
+
+def _distance(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) -> str:
+    """KL to the base model on the task's prompts and on prompts of no task, and how the latter is measured."""
+    prompts, general = study.root / "data/general/train.jsonl", study.root / f"divergence/general/{run.run}.json"
+    found = {
+        f"prompts of {task_name(cell.task)}": study.file(run.divergence, Divergence) if run.divergence else None,
+        "prompts of no task": study.file(general, Divergence),
+    }
+    said = [f"{_nats(measured)} on {where}" for where, measured in found.items() if measured]
+    parts = [f"<p>KL(model ‖ base) along the model's own answers: {escape('; '.join(said))}.</p>"] if said else []
+    if not general.is_file() and prompts.is_file() and run.model and told.get("base_ready"):
+        asked = (
+            f"python -m sdft.evaluate.distance --model {run.model} --base {Path(told['base_ready']).parent} "
+            f"--task {cell.task} --data {prompts} --limit 32 "
+            f"--max-new-tokens {told['settings']['max_new_tokens']} --out {general}"
+        )
+        parts.append(f"<p>On prompts of no task this command measures it:</p>{command(asked)}")
+    return f"<h2>Distance from the base model</h2>{''.join(parts)}" if parts else ""
+
+
+def _nats(found: dict[str, Any]) -> str:
+    """A distance as text, with how many prompts it was measured on."""
+    token = f"{found['nats_per_token']['mean']:.3g} nats a token, " if found.get("nats_per_token") else ""
+    return f"{token}{found['nats_per_sequence']['mean']:.3g} nats a sequence ({found['n_prompts']} prompts)"
 
 
 def _base_folder(study: Study, told: dict[str, Any]) -> str | None:
@@ -176,6 +203,18 @@ def _curves(study: Study, folder: Path | None, run: RunEntry) -> str:
     if not drawn:
         return "<h2>Curves</h2><p>NOT RUN: this run has not been trained yet.</p>"
     return f'<h2>Curves</h2><div class="curves">{"".join(drawn)}</div>'
+
+
+def _collapse(model: dict[str, Any] | None) -> str:
+    """What the monitor of the training warned of; empty where it did not."""
+    seen = (model or {}).get("collapse")
+    if not isinstance(seen, dict):
+        return ""
+    return (
+        f"<p>Step {seen['step']}: teacher and student have collapsed onto each other, which where the task is not learnt "
+        f"is a failure: divergence {seen['divergence']:.2g} nats a token, {seen['divergence_at_start']:.2g} at the "
+        f"start; entropy {seen['entropy']:.2g} nats.</p>"
+    )
 
 
 def _said(study: Study, folder: Path | None, cell: CellEntry, model: dict[str, Any] | None) -> str:

@@ -81,28 +81,39 @@ def site_spec(plan: Plan, entry: str, target: str, **_: str) -> str:
     shown = SITES[entry] or exhibits.names()
     unshown = [found for name in exhibits.names() if (found := _unshown(plan, name, shown))]
     command = f"snakemake --cores all {target} --config scale={plan.name}"
-    standing = {"evidence": plan.scale.evidence, "notice": plan.scale.notice}
+    out = {found.name for found in unshown}
     spec = SiteSpec(
-        scale=plan.name, root=plan.root, entry=entry, command=command, **standing, shown=list(shown), unshown=unshown
+        scale=plan.name,
+        root=plan.root,
+        entry=entry,
+        command=command,
+        evidence=plan.scale.evidence,
+        notice=plan.scale.notice,
+        shown=list(shown),
+        unshown=unshown,
+        hours={name: hours for name in shown if name not in out and (hours := _hours(plan, name))},
     )
     return spec.model_dump_json(indent=1, exclude_none=True)
+
+
+def _hours(plan: Plan, name: str) -> float | None:
+    """Device-hours of what the study of a table or figure trains and scores beside Table 5; None where it has none."""
+    study = exhibits.find(name).study
+    return round(study_hours(plan, study), 2) if study in plan.scale.possible else None
 
 
 def _unshown(plan: Plan, name: str, shown: Sequence[str]) -> Unshown | None:
     """Why a table or figure is not shown; None where it is."""
     declared = exhibits.find(name)
-    study = declared.study or "table5"
     off = None if declared.study is None else plan.not_run(declared.study)
     if off is None and name in shown:
         return None
-    # What Table 5 measures is there already.
-    known = declared.study is not None and study in plan.scale.possible
     return Unshown(
         name=name,
         title=declared.title,
         reason=off or "not asked for by this page's command",
         command=f"snakemake --cores all {name} --config scale={plan.name}",
-        hours=round(study_hours(plan, study), 2) if known else None,
+        hours=_hours(plan, name),
     )
 
 
