@@ -133,6 +133,10 @@ def test_account_and_partition_come_from_the_environment(arguments):
     found = arguments(SDFT_SLURM_ACCOUNT="astro", SDFT_SLURM_PARTITION="gpu-long").default_resources
     assert value(found["slurm_account"]) == "astro"
     assert value(found["slurm_partition"]) == "gpu-long"
+    # Names that Snakemake would take for Python's own, for wildcards, or for numbers.
+    for account, partition in (("sum", "all"), ("None", "input"), ("1e3", "attempt"), ("o'brien", "a100,h100")):
+        found = arguments(SDFT_SLURM_ACCOUNT=account, SDFT_SLURM_PARTITION=partition).default_resources
+        assert (value(found["slurm_account"]), value(found["slurm_partition"])) == (account, partition)
     nothing = arguments().default_resources
     assert value(nothing["slurm_account"]) == value(nothing["slurm_partition"]) == ""
 
