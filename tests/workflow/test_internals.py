@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
+from snakemake.output_index import OutputIndex
 
 from workflow_scripts import internals
 
@@ -116,6 +118,40 @@ def test_only_the_usual_limit_of_jobs_a_second_is_lifted(limit, left):
     scheduler = SimpleNamespace(job_rate_limiter=SimpleNamespace(max_jobs=limit[0], timespan=limit[1]))
     internals.ease_scheduling(scheduler)
     assert (scheduler.job_rate_limiter is not None) == left
+
+
+class Copying:
+    """A rule that makes results/{x}.txt, as far as Snakemake's index of outputs looks at it."""
+
+    def __init__(self):
+        self.asked = []
+
+    def products(self):
+        return [SimpleNamespace(constant_prefix=lambda: "results/", constant_suffix=lambda: ".txt")]
+
+    def is_producer(self, file):
+        self.asked.append(str(file))
+        return True
+
+
+def test_the_rules_that_make_a_file_are_looked_for_once(monkeypatch):
+    monkeypatch.setattr(OutputIndex, "match_producers", OutputIndex.match_producers)
+    before = gc.get_threshold()
+    try:
+        # A Snakefile may be read twice in a process.
+        internals.build_quickly()
+        internals.build_quickly()
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+    rule, other = Copying(), Copying()
+    for _ in range(3):
+        index = OutputIndex([rule])
+        for _ in range(2):
+            assert index.match_producers("results/a.txt") == {rule}
+            assert index.match_producers("results/a.csv") == set()
+    assert rule.asked == ["results/a.txt"] * 3
+    assert OutputIndex([rule, other]).match_producers("results/a.txt") == {rule, other}
 
 
 @pytest.mark.parametrize(("version", "said"), [("9.20.1", False), ("9.27.4", False), ("9.28.0", True), ("10.0", True)])
