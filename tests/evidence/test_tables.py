@@ -186,7 +186,11 @@ def test_missing_scores_show_as_not_run(tmp_path, tabulate):
     assert claim(verdict, "dft-forgets-less")["verdict"] == "NOT RUN"
     assert claim(verdict, "sdft-forgets-less")["verdict"] == "DIRECTION"
     assert (tmp_path / "t/table.md").read_text().count("NOT RUN") >= 8
-    assert "NOT RUN" in (tmp_path / "t/table.tex").read_text()
+    written = (tmp_path / "t/table.tex").read_text()
+    assert "NOT RUN" in written
+    assert re.search(r"Science Q\\&A & SDFT & 70\.2 & \d.* & 64\.5 & \d", written)
+    assert r"\label{tab:table5-mini}" in written
+    assert "After Science Q\\&A, SDFT has forgotten less than SFT. & DIRECTION" in written
 
 
 @pytest.mark.slow

@@ -23,7 +23,6 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Loss", "nats a token", {"as trained": "loss"}),
     ("Entropy of the model's next token", "nats", {"entropy": "entropy"}),
     ("Gradient norm", "", {"norm": "gradient_norm"}),
-    ("Learning rate", "", {"rate": "learning_rate"}),
     ("Length of the completions", "tokens", {"length": "completion_tokens"}),
     ("Distance from the start", "L2 norm", {"student": "student_distance", "teacher": "teacher_distance"}),
     ("Right on rows that it trains on", "share", {"student": "student_accuracy", "teacher": "teacher_accuracy"}),
