@@ -32,7 +32,7 @@ ELEMENTS = frozenset(
 # A curve's panel, in units of half a pixel or less, so that whole numbers are exact enough.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 600, 260, 112, 588, 16, 224
 # More points than this are thinned out: they would lie on the same pixels.
-POINTS = 40
+POINTS = 30
 # Numbers of these are in points of a drawing, of which a screen shows no thousandth.
 PLACES = frozenset(("d", "x", "y", "width", "height", "x1", "x2", "y1", "y2", "points"))
 LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")

@@ -83,13 +83,16 @@ def test_an_interval_is_shown_by_its_ends_wherever_it_is_cut():
     assert value_text({"mean": None, "low": None, "high": None}) == "NOT RUN"
 
 
-def test_every_form_of_the_table_shows_the_same_text_and_says_what_it_is(paper_like):
+def test_every_form_of_the_table_shows_the_same_numbers_and_says_what_it_is(paper_like):
     folder, verdict = paper_like
     for suffix in ("md", "tex"):
         text = (folder / f"tables/table5/table.{suffix}").read_text()
         assert "mean [low, high]" in text
         assert not re.search(r"±|\\pm|half-width", text)
-        assert all(value_text(entry) in text for entry in verdict["rows"])
+        # A page has no room for the intervals of single benchmarks.
+        short = [] if suffix == "md" else PRIOR
+        shown = (f"{entry['mean']:.1f}" if entry["metric"] in short else value_text(entry) for entry in verdict["rows"])
+        assert all(number in text for number in shown)
 
 
 def test_the_agreement_of_two_judges_stands_under_the_table(paper_like):

@@ -300,7 +300,7 @@ def _provenance(study: Study, run: RunEntry, model: dict[str, Any] | None) -> st
         pairs.append(("SLURM job", escape(str(job))))
     inputs = made.get("inputs")
     inputs = inputs if isinstance(inputs, dict) else {}
-    # The tokenizer's files are the base model's, whose page has their digests.
+    # The tokenizer is the base model's, whose page has the digests of its files.
     before = _digests(inputs.get("base"))
     files = listed(f"{code(name)} {code(value)}" for name, value in weights.items() if before.get(name) != value)
     more = folded("SHA-256 of its weights, but for files that are the base model's", files) if files else ""

@@ -167,7 +167,7 @@ def latex(verdict: dict[str, Any]) -> str:
     )
     methods = list(dict.fromkeys(method for _, method, _ in found))
     mean = {
-        (task, method, row["metric"]): "" if row["mean"] is None else f"{row['mean']:.1f}"
+        (task, method, row["metric"]): "NOT RUN" if row["mean"] is None else f"{row['mean']:.1f}"
         for task, method, cells in found
         for row in cells
     }
