@@ -2,7 +2,12 @@
 #
 # sdft/study/paths.py says where each thing lies, sdft/study/steps what each rule reads and tells its step.
 
+import logging
+
 from snakemake.utils import min_version
+
+# A full disk takes no line of Snakemake's log either, and each would show a traceback here.
+logging.raiseExceptions = False
 
 # What rests on more than Snakemake's documented surface, and up to which version it was tested: workflow_scripts/internals.py.
 min_version("9.20")

@@ -2,6 +2,7 @@
 
 import sys
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -60,10 +61,19 @@ wildcard_constraints:
     split="[a-z]+",
 
 
+internals.build_quickly()
+
+
 @cache
 def plan_of(scale):
     """The plan of a scale, made when it is first asked for."""
     return PLAN if scale == PLAN.name else Plan(CONFIG, scale)
+
+
+def with_signature(function):
+    """The function, whose parameters Snakemake asks for at each call, with a note of what they are."""
+    function.__signature__ = signature(function)
+    return function
 
 
 def requested(function, **options):
@@ -76,7 +86,7 @@ def requested(function, **options):
         except SdftError as error:
             raise WorkflowError(str(error)) from None
 
-    return value
+    return with_signature(value)
 
 
 def planned(function, **options):
@@ -89,4 +99,4 @@ def planned(function, **options):
         except SdftError as error:
             raise WorkflowError(str(error)) from None
 
-    return value
+    return with_signature(value)

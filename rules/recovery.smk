@@ -9,7 +9,7 @@ if workflow.is_main_process:
     internals.say_untested()
     internals.trust_outputs()
     try:
-        RUNNING = internals.recover(dryrun=workflow.dryrun)
+        RUNNING = internals.recover(dryrun=internals.is_dry(workflow))
     except SdftError as error:
         raise WorkflowError(str(error)) from None
     except OSError as error:

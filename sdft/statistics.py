@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 from scipy.optimize import brentq
 
 SMALLEST_P = 1e-12
@@ -45,6 +45,11 @@ UNBOUNDED = (-math.inf, math.inf)
 # The readings of a difference, the one that counts first: the paper asks about its own base model.
 READINGS = ("these_bases", "any_base")
 Pseudo = Sequence[tuple[float, float]]
+
+
+def t_quantile(tail: float, freedom: int) -> float:
+    """What Student's t exceeds with the probability `tail`, with `freedom` degrees of freedom."""
+    return -special.stdtrit(freedom, tail)
 
 
 @dataclass(frozen=True)
@@ -130,8 +135,8 @@ class Interval:
         """Half-width of the interval that leaves `tail` of the probability outside on both sides together."""
         if not (self.df_seeds or self.df_items):
             return math.inf
-        seeds = stats.t.isf(tail / 2, self.df_seeds) * self.se_seeds if self.df_seeds else 0.0
-        items = stats.t.isf(tail / 2, self.df_items) * self.se_items if self.df_items else 0.0
+        seeds = t_quantile(tail / 2, self.df_seeds) * self.se_seeds if self.df_seeds else 0.0
+        items = t_quantile(tail / 2, self.df_items) * self.se_items if self.df_items else 0.0
         return math.hypot(seeds, items)
 
     def p_value(self, at: float = 0.0) -> float:
@@ -452,7 +457,10 @@ def mcnemar_exact(a: ArrayLike, b: ArrayLike) -> float:
     if a.shape != b.shape or not np.isin([a, b], (0.0, 1.0)).all():
         raise ValueError("McNemar's test needs 0/1 outcomes of the same items")
     only_a, only_b = int((a > b).sum()), int((b > a).sum())
-    return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    # No other statistic here needs scipy.stats, which takes longer to import than most tables take to make.
+    from scipy.stats import binomtest
+
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

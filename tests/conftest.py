@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -52,7 +53,9 @@ def pytest_configure(config):
     """pytest-xdist is to start groups in the order that they have here, not in that of their numbers of tests.
 
     A command in the background of a shell ignores Ctrl-C, and so would all that a test starts and interrupts.
+    What is imported meanwhile stays, so the garbage collector does not look at it.
     """
+    gc.disable()
     config.option.loadscopereorder = False
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -71,6 +74,11 @@ def pytest_collection_modifyitems(items):
         return places.get(group.args[0], len(places))
 
     items.sort(key=place)
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -38,9 +38,16 @@ def f(x: int, parser) -> int:
     """Doc."""
     parser.add_argument("--n", default=1, help="how many")
     parser.parse(description=DESCRIPTION)
+    parse_spec(A, "sdft.module", "What the step does.", [], "example: --n 1")
+    read_json(A, "restore the file")
     y: float = x + 1
+    mark = "so"
+    why = "too small" if x else f"{y} is nothing"
+    remedy = f"{why}, so add one"
     if x < 0:
         raise ValueError(f"{x} is negative")
+    if WORD.startswith(mark):
+        raise SdftError(remedy)
     for part in tqdm(WORD, desc="parts"):
         y += 1
     return y
@@ -58,6 +65,12 @@ def f(x: int, parser) -> int:
         ('ValueError(f"{x} is negative")', 'ValueError(f"{x} is negative") from None'),
         ("how many", "how many there are"),
         ("Say what.", "Say something else."),
+        ("What the step does.", "What it does."),
+        ("example: --n 1", "example: --n 2"),
+        ("restore the file", "put the file back"),
+        ("too small", "very small"),
+        ("is nothing", "is not enough"),
+        ("so add one", "so add another"),
         ('desc="parts"', 'desc="pieces", unit="piece"'),
         ("    return y", '    print("done", y)\n    return y'),
         ("from tqdm", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sdft import other\nfrom tqdm"),
@@ -81,12 +94,20 @@ def test_what_is_only_said_changes_no_digest(digest, before, after):
         ('ValueError(f"{x} is negative")', "KeyError(x)"),
         ("default=1", "default=2"),
         ("Action:", "Actions:"),
+        ('mark = "so"', 'mark = "then"'),
         ("y += 1", "y += 2"),
     ],
 )
 def test_what_decides_changes_the_digest(digest, before, after):
     assert before in PLAIN
     assert digest(PLAIN.replace(before, after, 1)) != digest(PLAIN)
+
+
+def test_a_text_counts_where_a_function_inside_or_the_module_uses_it(digest):
+    inside = 'def f():\n    end = "a"\n    def g(text):\n        return text + end\n    return g\n'
+    whole = 'def f():\n    global end\n    end = "a"\ndef g(text):\n    return text + end\n'
+    for source in (inside, whole):
+        assert digest(source) != digest(source.replace('"a"', '"b"'))
 
 
 def test_a_text_counts_where_another_module_uses_it(digest):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -263,9 +264,13 @@ def test_a_check_that_breaks_is_a_failure(monkeypatch):
     def refused(doctor):
         raise SdftError("config.yaml is not valid.")
 
-    entries = [("x", "a", broken), ("x", "b", refused), ("x", "c", refused)]
+    def full(doctor):
+        raise OSError(errno.ENOSPC, "", "results/probe")
+
+    entries = [("x", "a", broken), ("x", "b", refused), ("x", "c", refused), ("x", "d", full)]
     monkeypatch.setattr("workflow_scripts.doctor.CHECKS", entries)
     found = [(title, one.status, one.message) for _, title, one in examine(Doctor(), ["x"])]
+    assert found.pop()[2].startswith("results/probe: No space left on device: the disk is full")
     assert found == [
         ("a", "ok", "so far"),
         ("a", "fail", "the check itself failed: ZeroDivisionError: by zero"),

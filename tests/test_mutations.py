@@ -90,6 +90,7 @@ def test_a_name_without_end_is_cut_in_a_message():
     assert len(str(SdftError("there is no " + "x" * 5000 + "\nhere"))) < 100
 
 
+@pytest.mark.slow
 def test_a_scale_without_the_arms_of_a_table_plans_the_others(root):
     values = read_yaml(root / "config.yaml") | {"scales": {"mine": {"like_scale": "smoke", "arms": {}}}}
     smoke = read_yaml(root / "config/smoke.yaml")

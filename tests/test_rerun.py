@@ -48,9 +48,9 @@ MORE = "\nCONSTANT_OF_A_TEST = 1\n"
 DECIDES = [
     ("learning/loop.py", None, None, TRAIN),
     ("divergence.py", None, None, TRAIN),
-    ("teacher.py", None, None, TRAIN),
+    ("teacher.py", None, None, {"train sdft"}),
     ("common/seeds.py", ">> 1", ">> 2", TRAIN | {"responses"} | SCORES | SELECT),
-    ("decoding/loop.py", None, None, TRAIN | {"responses"} | SCORES | SELECT),
+    ("decoding/loop.py", None, None, TRAIN - {"train sft"} | {"responses"} | SCORES | SELECT),
     ("methods/base.py", None, None, TRAIN),
     ("methods/sft.py", None, None, {"train sft"}),
     ("methods/sft_reinvoke.py", "return 0", "return 1", {"train sft_reinvoke"}),
@@ -58,6 +58,7 @@ DECIDES = [
     ("evaluate/generate.py", "temperature > 0", "temperature > 0.5", {"responses"} | SCORES | SELECT),
     ("evaluate/answers.py", None, None, SCORES | SELECT),
     ("scoring/science.py", None, None, {"scores science", "select science"}),
+    ("scoring/tooluse.py", None, None, {"scores tooluse", "select tooluse"}),
     ("tasks/tooluse.py", None, None, {"scores tooluse", "select tooluse"}),
     ("common/cage/__init__.py", "3.0, 2048", "4.0, 2048", {"prior humaneval"} | SELECT),
     ("common/cage/warden.py", None, None, {"prior humaneval"} | SELECT),
@@ -88,6 +89,18 @@ def blind_edits(text):
     return text.replace("from __future__ import annotations", "# A comment.\nfrom __future__ import annotations", 1)
 
 
+def test_a_changed_scorer_measures_no_other_task_again(package):
+    found = []
+    for _ in range(2):
+        code = Code(package)
+        found.append([rerun.measure_code("evaluate", task, code=code) for task in ("science", "medical", "tooluse")])
+        path = package / "scoring/tooluse.py"
+        path.write_text(path.read_text() + MORE)
+    assert found[0][:2] == found[1][:2]
+    assert found[0][2] != found[1][2]
+
+
+@pytest.mark.slow
 def test_other_messages_docstrings_and_comments_move_nothing(package, before):
     changed = 0
     for path in package.rglob("*.py"):
@@ -117,7 +130,7 @@ def test_a_new_method_or_task_moves_nothing(package, before):
     shutil.copy(package / "methods/sft.py", package / "methods/mine.py")
     shutil.copy(package / "tasks/science.py", package / "tasks/mine.py")
     assert digests(package) == before
-    assert rerun.train_code("mine", Code(package)) not in before.values()
+    assert Code(package).digest("sdft.methods.mine") != Code(package).digest("sdft.methods.sft")
 
 
 @pytest.mark.parametrize("file", ["common/progress.py", "study/plan.py", "learning/checkpoint.py", "pages/writers.py"])

@@ -63,6 +63,7 @@ def _is_other(function: ast.Attribute) -> bool:
     return isinstance(function.value, ast.Name) and function.value.id in {"files", "json", "yaml", "ast", "pickle"}
 
 
+@pytest.mark.slow
 def test_no_writer_goes_around_the_one_that_renames(root):
     around = {
         str(path.relative_to(root / "sdft"))

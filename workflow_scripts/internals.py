@@ -6,6 +6,7 @@ With a version that nobody has tested it says so, and works on.
 from __future__ import annotations
 
 import atexit
+import gc
 import shutil
 import socket
 import sys
@@ -26,6 +27,8 @@ TESTED = (9, 27)
 RUNNING = "running"
 # Snakemake's own limit of jobs a second, where the command line gives none: so many in so many seconds.
 USUAL_LIMIT = (100, 1)
+# New objects between two looks for those that nothing holds; Python's own number is 700.
+BETWEEN_COLLECTIONS = 100_000
 
 
 def say_untested(version: str | None = None) -> None:
@@ -34,6 +37,12 @@ def say_untested(version: str | None = None) -> None:
     if tuple(map(int, version.split(".")[:2])) > TESTED:
         tested = ".".join(map(str, TESTED))
         print(f"note: Snakemake {version} is newer than {tested}, with which this was tested", file=sys.stderr)
+
+
+def is_dry(workflow: Any) -> bool:
+    """Whether this is a dry run. While Snakemake reads the Snakefile, only the settings of its output know."""
+    settings = workflow.output_settings
+    return workflow.dryrun or bool(settings is not None and settings.dryrun)
 
 
 def recover(state: Path = Path(".snakemake"), dryrun: bool = False) -> IO[str] | None:
@@ -94,6 +103,28 @@ def trust_outputs() -> None:
         return None
 
     DAG.check_incomplete = check_incomplete
+
+
+def build_quickly() -> None:
+    """Let Snakemake look once for the rules that make a file, and seldom for objects that nothing holds.
+
+    It compares a file with every output of every rule for each job that reads it. And what a DAG consists of stays; the
+    collector would go through all of it again and again while it grows.
+    """
+    from snakemake.output_index import OutputIndex
+
+    search = OutputIndex.match_producers
+    if search.__module__ != __name__:
+
+        def match_producers(self: Any, targetfile: str) -> set[Any]:
+            found = vars(self).setdefault("found", {})
+            if targetfile not in found:
+                found[targetfile] = search(self, targetfile)
+            return found[targetfile]
+
+        OutputIndex.match_producers = match_producers
+    gc.freeze()
+    gc.set_threshold(BETWEEN_COLLECTIONS)
 
 
 def ease_scheduling(scheduler: Any) -> None:

@@ -67,8 +67,7 @@ def execute(notebook: Path, executed: Path, values: dict[str, str]):
                 execution_timeout=300,
             )
         except papermill.PapermillExecutionError as error:
-            of_a_file = re.match(r"\[Errno (\d+)\][^']*(?:'(.*)')?$", error.evalue)
-            if of_a_file and (said := explained(OSError(int(of_a_file[1]), "", of_a_file[2]))):
+            if (said := of_a_file(error.evalue)) is not None:
                 raise SdftError(said) from None
             raise SdftError(
                 f"{notebook} failed in cell {error.cell_index} with {error.ename}: {error.evalue} "
@@ -84,6 +83,12 @@ def execute(notebook: Path, executed: Path, values: dict[str, str]):
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
     nbformat.write(result, executed)
     return result
+
+
+def of_a_file(said: str) -> str | None:
+    """The paragraph for what a cell's error says of the file system; None for any other error."""
+    found = re.match(r"\[Errno (\d+)\][^']*(?:'(.*)')?$", said)
+    return explained(OSError(int(found[1]), "", found[2])) if found else None
 
 
 def pages(notebook) -> dict[str, str]:

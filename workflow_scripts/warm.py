@@ -11,6 +11,7 @@ import argparse
 import atexit
 import contextlib
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -247,7 +248,14 @@ def preload(offline: bool) -> None:
         import sdft.evaluate.passk
         import sdft.learning.candidate
         import sdft.learning.loop
+        import sdft.pages.figures
+        import sdft.pages.tables
         import sdft.train  # noqa: F401
+        from sdft.study.exhibits import names
+
+        for kind in ("table", "figure"):
+            for name in names(kind):
+                importlib.import_module(f"sdft.pages.{kind}s.{name}")
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
 A step starts again when the digest of its code changes, and finished weights are thrown away, so the digest sees what
 can change a number and nothing else. Of the modules that a step's own modules import, directly or through others, it
 leaves out those that carry values without deciding any (`carries`). Of each module it leaves out docstrings, comments,
-layout, type annotations, what an error or a log says, the texts of --help, and what a method or task is called and
-drawn like (`_Reader`). The condition under which an error is raised counts.
+layout, type annotations, what an error or a log says, texts with names that nothing else uses, the texts of --help, and
+what a method or task is called and drawn like (`_Reader`). The condition under which an error is raised counts.
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ KEYWORDS = {
     "Task": frozenset({"title", "look"}),
 }
 HELPERS = frozenset({"add_argument_group", "parser"})
+# The places of such texts among a call's positional arguments: what --help says of a step and its examples; the remedy.
+PLACES = {"parse_spec": (2, 4), "read_json": (1,)}
 # Declarations of a method that tables, figures and forecasts read.
 SHOWN = frozenset({"title", "look"})
 
@@ -115,9 +117,9 @@ class _Reader:
     """Reads a module's syntax tree into what counts of it."""
 
     def __init__(self, source: str) -> None:
-        self.used: set[str] = set()
-        self.imports: list[tuple[int, str, list[str]]] = []
-        self.beside: set[str] = set()
+        self._forget()
+        self.within: ast.AST | None = None
+        self.said: set[ast.stmt] = set()
         constants, body = {}, []
         for node in ast.parse(source).body:
             name = _constant_name(node)
@@ -127,6 +129,11 @@ class _Reader:
                 constants[name] = _sha(self.read(node.value))
         text = _sha(self.block(body))
         self.normal = Normal(text, constants, sorted(self.used), self.imports, sorted(self.beside))
+
+    def _forget(self) -> None:
+        self.used: set[str] = set()
+        self.imports: list[tuple[int, str, list[str]]] = []
+        self.beside: set[str] = set()
 
     def read(self, value: Any) -> Any:
         """A node as nested tuples without what does not count."""
@@ -171,8 +178,32 @@ class _Reader:
             case ast.AnnAssign(target=ast.Name(id=name)):
                 return (node.value is None and not of_class) or (of_class and name in SHOWN)
             case ast.Assign(targets=[ast.Name(id=name)]):
-                return of_class and name in SHOWN
+                return (of_class and name in SHOWN) or node in self.said
         return False
+
+    def read_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        if self.within is not None:
+            return self.fields(node)
+        self.within = node
+        self.said = self._only_said(node)
+        found = self.fields(node)
+        self.within, self.said = None, set()
+        return found
+
+    def _only_said(self, function: ast.FunctionDef) -> set[ast.stmt]:
+        """Assignments in a function that give a text to a name that only errors, logs and help use."""
+        kept = self.used, self.imports, self.beside
+        said = self.said = set(filter(_names_a_text, ast.walk(function)))
+        elsewhere = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
+        while said:
+            self._forget()
+            self.fields(function)
+            looked_up = {node for node in said if node.targets[0].id in self.used | elsewhere}
+            if not looked_up:
+                break
+            said -= looked_up
+        self.used, self.imports, self.beside = kept
+        return said
 
     def statement(self, node: ast.stmt, of_class: bool) -> Any:
         if isinstance(node, ast.AnnAssign):
@@ -191,9 +222,10 @@ class _Reader:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
         if name in ERRORS | HELPERS:
             return ("Call", self.read(node.func))
-        texts = KEYWORDS.get(name, ())
+        texts, places = KEYWORDS.get(name, ()), PLACES.get(name, ())
+        arguments = [argument for place, argument in enumerate(node.args) if place not in places]
         keywords = [self.read(keyword) for keyword in node.keywords if keyword.arg not in texts]
-        return ("Call", self.read(node.func), self.read(node.args), tuple(keywords))
+        return ("Call", self.read(node.func), self.read(arguments), tuple(keywords))
 
     def read_Name(self, node: ast.Name) -> Any:
         self.used.add(node.id)
@@ -223,6 +255,20 @@ def _constant_name(node: ast.stmt) -> str | None:
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.JoinedStr() | ast.Constant(value=str())):
             return name
     return None
+
+
+def _names_a_text(node: ast.AST) -> bool:
+    """Whether a statement gives a text, or one of several, to a name."""
+    match node:
+        case ast.Assign(targets=[ast.Name()], value=value):
+            return _is_text(value)
+    return False
+
+
+def _is_text(node: ast.expr) -> bool:
+    if isinstance(node, ast.IfExp):
+        return _is_text(node.body) and _is_text(node.orelse)
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _first_name(node: ast.expr) -> str | None:

@@ -62,13 +62,14 @@ REMEDIES = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), NO_RIGHT),
     **dict.fromkeys((errno.ESTALE, errno.EIO, errno.ENOTCONN, errno.EHOSTDOWN, errno.EREMOTEIO), NO_ANSWER),
     **dict.fromkeys(
-        (errno.EISDIR, errno.ENOTDIR), "a folder stands where a file belongs, or a file where a folder; move it away"
+        (errno.EISDIR, errno.ENOTDIR, errno.EEXIST),
+        "a folder stands where a file belongs, or a file where a folder; move it away",
     ),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), "too many files are open; raise the limit (ulimit -n)"),
     errno.ENAMETOOLONG: "a path is too long; choose a shorter one",
     errno.ENOENT: "it is gone, or never was there; check the path, and that its file system is mounted",
 }
-PASSING = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR}
+PASSING = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EEXIST}
 # Errors of a disk, whatever was read or written; and those of them that a connection to another machine has too.
 DISK = {
     errno.ENOSPC,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -18,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent.parent
-# Steps that need a model's libraries.
-SERVED = ("sdft.train", "sdft.evaluate", "sdft.learning")
+# Steps that need the libraries of models, numbers or drawings.
+SERVED = ("sdft.train", "sdft.evaluate", "sdft.learning", "sdft.pages")
 # Libraries read such variables when they are imported, so parent and command must agree on them.
 READ_AT_IMPORT = (
-    *("ATEN_", "CUDA_", "DNNL_", "GOMP_", "HF_", "KMP_", "LD_", "LM_", "MKL_", "NUMEXPR_", "ONEDNN_", "OMP_"),
+    *("ATEN_", "CUDA_", "DNNL_", "GOMP_", "HF_", "KMP_", "LD_", "LM_", "MKL_", "MPL", "NUMEXPR_", "ONEDNN_", "OMP_"),
     *("OPENBLAS_", "PYTHON", "PYTORCH_", "TOKENIZERS_", "TORCH", "TRANSFORMERS_", "XDG_"),
 )
 # The child sets its number of threads itself.
@@ -113,15 +114,30 @@ def _asked(path: str, module: str, arguments: list[str]) -> int | None:
         child = (answer or {}).get("child")
         if child is None:
             return None
-        # What would end this process is for the child to decide about: a training saves a checkpoint first.
-        for number in PASSED_ON:
-            signal.signal(number, lambda number, _: _pass_on(child, number))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+        _pass_on_signals(child, connection)
         answer, _ = receive(connection)
         if answer is None:
             _pass_on(child, signal.SIGKILL)
             return None
         return answer["status"]
+
+
+def _pass_on_signals(child: int, connection: socket.socket) -> None:
+    """Until the parent says something, send the child what this process gets.
+
+    What would end this process is for the child to decide about: a training saves a checkpoint first. A signal is read
+    from a pipe, since one that came just before a wait began would run no Python handler until that wait is over.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    for number in PASSED_ON:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+    while read in select.select([read, connection], [], [])[0]:
+        for number in os.read(read, 64):
+            _pass_on(child, number)
+    signal.set_wakeup_fd(-1)
 
 
 def _pass_on(child: int, number: int) -> None:

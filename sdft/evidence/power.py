@@ -14,10 +14,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from scipy import stats
+from scipy import special
 
 from sdft.evidence.rules import LEVEL
-from sdft.statistics import READINGS
+from sdft.statistics import READINGS, t_quantile
 
 POWER = 0.8
 # Designs beyond that many runs are "more than can be run".
@@ -46,8 +46,8 @@ def smallest_difference(
         error, freedom = math.sqrt((base**2 + seed**2 / seeds) / bases), bases - 1
     if freedom < 1:
         return math.inf
-    half = math.hypot(stats.t.isf((1 - level) / 2, freedom) * error, stats.t.isf((1 - level) / 2, df_items) * se_items)
-    return half + float(stats.norm.ppf(power)) * math.hypot(error, se_items)
+    half = math.hypot(t_quantile((1 - level) / 2, freedom) * error, t_quantile((1 - level) / 2, df_items) * se_items)
+    return half + float(special.ndtri(power)) * math.hypot(error, se_items)
 
 
 def seeds_needed(

@@ -24,7 +24,7 @@ from sdft.learning.fixed_samples import draw
 from sdft.learning.lora import add_adapters, whole_weights
 from sdft.learning.metrics import DISTANCE_STEPS, Distances, Stopwatch, Totals, line, phase_sums
 from sdft.learning.monitor import CollapseMonitor
-from sdft.learning.optimization import batches, learning_rate, make_optimizer
+from sdft.learning.optimization import batches, clip_gradients, learning_rate, make_optimizer
 from sdft.learning.parts import parts, row_sizes
 from sdft.learning.probe import Probe
 from sdft.learning.processes import SingleProcess
@@ -323,7 +323,7 @@ class Training:
         steps = len(self.order)
         warmup = self.settings.warmup(steps)
         rate = learning_rate(number, steps, self.values.learning_rate, self.settings.schedule, warmup)
-        norm = float(self.accelerator.clip_grad_norm_(self.student.parameters(), self.settings.max_grad_norm))
+        norm = clip_gradients(self.student.parameters(), self.settings.max_grad_norm)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FloatingPointError(f"the loss is {loss} and the gradient norm {norm}")
         for group in self.optimizer.param_groups:

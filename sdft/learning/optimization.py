@@ -46,6 +46,18 @@ def learning_rate(step: int, steps: int, peak: float, schedule: str = "cosine", 
     raise ValueError(f"schedule is {schedule!r}; it must be cosine, linear or constant")
 
 
+def clip_gradients(parameters: Iterable[Tensor], most: float) -> float:
+    """Scale the gradients down to a norm of `most` where theirs is larger; returns the norm that they had.
+
+    It is summed in float32 whatever the gradients' dtype: in bfloat16 it would have 8 bits.
+    """
+    parameters = [parameter for parameter in parameters if parameter.grad is not None]
+    norms = [torch.linalg.vector_norm(parameter.grad, dtype=torch.float32) for parameter in parameters]
+    norm = torch.linalg.vector_norm(torch.stack(norms))
+    torch.nn.utils.clip_grads_with_norm_(parameters, most, norm)
+    return float(norm)
+
+
 def make_optimizer(parameters: Iterable[Tensor], settings: Any, weights_dtype: torch.dtype) -> torch.optim.Optimizer:
     """AdamW over `parameters` as `settings` (TrainingSettings) has it; its learning rate is set at each step."""
     options = {

@@ -52,7 +52,7 @@ class Hyperparameters(BaseModel):
         Swept("lr", "Learning rate", "learning rate", 1, "the smaller learning rate", below=1),
     ]
     batch_size: Annotated[Positive, Swept("b", "Batch size", "batch", 4, "the smaller batch")]
-    epochs: Annotated[Positive, Swept("e", "Epochs", "epochs", 3, "fewer epochs")]
+    epochs: Annotated[Positive, Swept("e", "Epochs", "epochs", 3, "fewer epochs", below=10_000)]
     ema_rate: Annotated[Rate | None, Swept("ema", "EMA rate", "EMA rate", 2, "the smaller EMA rate")] = None
 
     @property

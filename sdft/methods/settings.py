@@ -37,7 +37,8 @@ class TrainingSettings(Strict):
     skip_tokens: NonNegative = 3
     teacher: Literal["ema", "base", "student"] = "ema"
     teacher_template: Literal["official", "paper"] = "official"
-    temperature: Annotated[float, Field(gt=0), NUMBER] = 1.0
+    # Below this, logits leave the range of float32.
+    temperature: Annotated[float, Field(ge=1e-3), NUMBER] = 1.0
     max_new_tokens: Positive = 2048
     max_prompt_tokens: Positive | None = None
     overlong: Literal["error", "truncate_left", "drop"] = "truncate_left"
@@ -63,7 +64,7 @@ class TrainingSettings(Strict):
     gradient_checkpointing: bool = False
     checkpoint_minutes: Annotated[float, Field(gt=0), NUMBER] = 20.0
     checkpoint_steps: Positive | None = None
-    snapshots: NonNegative = 0
+    snapshots: Annotated[NonNegative, Field(le=1000)] = 0
     probe_rows: NonNegative = 0
     tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
 

@@ -58,10 +58,10 @@ def definition(folder: Path, name: str, kinds: str = "task|group") -> Definition
     return None
 
 
-def first_task(folder: Path, name: str) -> Definition | None:
-    """The definition of a task, or of the first task of a group or tag; None where no file has it."""
-    found = definition(folder, name) or definition(folder, name, "tag")
-    return first_task(folder, found.parts[0]) if found and found.parts else found
+def first_task(folder: Path, name: str, kinds: str = "task|group") -> Definition | None:
+    """The definition of a task, or of the first task of a group; None where no file has it. A group may name tags."""
+    found = definition(folder, name, kinds)
+    return first_task(folder, found.parts[0], "task|group|tag") if found and found.parts else found
 
 
 def names(folder: Path) -> list[str]:

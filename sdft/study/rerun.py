@@ -24,9 +24,19 @@ from sdft.tasks import find_task, sources
 SCORING = ("sdft.scoring", "sdft.tasks")
 
 
+# What the loop imports for methods that sample completions, and for those whose teacher averages the student.
+SAMPLING = ("sdft.decoding", "sdft.learning.engines", "sdft.learning.vllm", "sdft.learning.fixed_samples")
+AVERAGE = ("sdft.teacher",)
+
+
 def train_code(method: str, code: Code | None = None) -> str:
-    """What decides the weights of a training: the loop and the method's file, with all that these import."""
-    return (code or here()).digest(*STEPS["train"], f"sdft.methods.{method}")
+    """What decides the weights of a training: the loop and the method's file, with all that these import and use."""
+    return (code or here()).digest(*STEPS["train"], f"sdft.methods.{method}", without=_unused(method))
+
+
+def _unused(method: str) -> tuple[str, ...]:
+    found = find_method(method)
+    return (SAMPLING if found.sampling is None else ()) + (() if found.averages else AVERAGE)
 
 
 def responses_code(code: Code | None = None) -> str:
@@ -101,7 +111,10 @@ def measure_code(step: str, *tasks: str, code: Code | None = None) -> str:
     """What decides a measurement of a model on tasks: the step's modules and the tasks' files."""
     found = [sources(task) for task in sorted(tasks)]
     modules = [module for names, _ in found for module in names]
-    return (code or here()).digest(*STEPS[step], *modules, files=[file for _, files in found for file in files])
+    # That one knows every scorer by its name; what a task uses, its own file imports.
+    named = ("sdft.tasks.scorers",)
+    files = [file for _, own in found for file in own]
+    return (code or here()).digest(*STEPS[step], *modules, without=named, files=files)
 
 
 def exhibit_code(name: str, methods: Iterable[str], tasks: Iterable[str]) -> str:
@@ -128,4 +141,4 @@ def shown(methods: Iterable[str], tasks: Iterable[str]) -> list[Any]:
 
 def flops_code(method: str) -> str:
     """What decides the FLOPs of a training step: the count, and what is trained."""
-    return here().digest(*STEPS["flops"], *STEPS["train"], f"sdft.methods.{method}")
+    return here().digest(*STEPS["flops"], *STEPS["train"], f"sdft.methods.{method}", without=_unused(method))

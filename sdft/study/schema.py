@@ -25,6 +25,7 @@ from sdft.common.schema import (
 from sdft.data.schema import MiniatureData, OfficialData, TaskName
 from sdft.methods import find_method, method_names
 from sdft.methods.hyperparameters import (
+    SWEPT,
     Grid,
     Recipe,
     Replacement,
@@ -235,7 +236,7 @@ class Scale(Strict):
     seeds: Seeds = [0, 1, 2]
     sweep_seeds: Seeds | None = None
     tasks: Tasks[TaskName]
-    task_epochs: dict[TaskName, Candidates[Positive]] = {}
+    task_epochs: dict[TaskName, Candidates[Annotated[Positive, Field(lt=SWEPT["epochs"].below)]]] = {}
     demonstration: str
     models: Models
     data: Annotated[MiniatureData | OfficialData, Field(discriminator="source")]

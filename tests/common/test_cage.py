@@ -236,6 +236,7 @@ def test_a_program_that_is_killed_from_outside_has_not_failed(mode, number, monk
     mine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_a_warden_that_is_killed_is_replaced_once(mode, monkeypatch):
     assert run("pass", mode=mode).passed
@@ -243,6 +244,24 @@ def test_a_warden_that_is_killed_is_replaced_once(mode, monkeypatch):
         used.process.kill()
         used.process.wait()
     assert run("pass", mode=mode).passed
+
+
+def test_a_program_whose_folder_is_full_or_gone_has_not_failed(tmp_path, monkeypatch):
+    program = "def f():\n with open('x', 'w') as file: file.write('hello')\n return 1"
+    mine = cage.Cage("bare")
+    assert mine.run(program, "assert f() == 1", 3.0, 512).passed
+    full = os.statvfs_result((4096, 4096, 9, 0, 0, 9, 0, 0, 0, 255))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "statvfs", lambda path: full)
+        assert mine.run(program, "assert f() == 1", 3.0, 512).passed
+        with pytest.raises(CageError, match="No space left on device"):
+            mine.run(program, "assert f() == 2", 3.0, 512)
+    for name in os.listdir(mine.folder.name):
+        os.unlink(os.path.join(mine.folder.name, name))
+    os.rmdir(mine.folder.name)
+    with pytest.raises(CageError, match="No such file"):
+        mine.run(program, "assert f() == 1", 3.0, 512)
+    mine.close()
 
 
 @pytest.mark.slow

@@ -148,6 +148,7 @@ def test_the_corpus_is_the_articles_cut_at_the_ends_of_lines(make, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_rerun_asks_for_nothing_and_writes_the_same(make):
     odd = itertools.count()
 

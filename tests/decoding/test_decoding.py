@@ -206,6 +206,7 @@ def test_a_nucleus_leaves_the_unlikely_out():
     assert set(token.tolist()) == {0, 1}
 
 
+@pytest.mark.slow
 def test_a_stop_that_transformers_notices_one_step_late_adds_no_token_and_no_log_probability(prompts, monkeypatch):
     from transformers.generation.utils import DeferredStopCheck
 

@@ -48,6 +48,7 @@ def test_the_models_own_generation_settings_are_not_applied(model, prompts):
     assert greedy(model, prompts) == plain
 
 
+@pytest.mark.slow
 def test_sampling_follows_its_seed_and_the_distribution(model):
     prompts = [[5, 6, 7]] * 3000
     options = {"max_new_tokens": 1, "batch_size": 3000, "temperature": 1.0}

@@ -454,3 +454,13 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(render, tmp_path):
     assert done.returncode == 2
     assert "did you mean 'spec'" in done.stderr
     assert list(tmp_path.glob("[!.]*")) == []
+
+
+def test_a_cell_that_meets_a_lost_share_ends_in_the_paragraph_of_every_step():
+    from workflow_scripts.render_report import of_a_file
+
+    said = of_a_file("[Errno 116] Stale file handle: 'results/mini/plan.json'")
+    assert said.startswith("results/mini/plan.json: Stale file handle: its file system does not answer")
+    assert "free some space" in of_a_file("[Errno 28] No space left on device")
+    assert of_a_file("[Errno 999] unknown") is None
+    assert of_a_file("the plan holds no runs") is None

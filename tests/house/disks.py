@@ -354,7 +354,8 @@ def doctor(inputs: Path, disk: Path) -> list[Any]:
     from workflow_scripts.checks import CHECKS, Finding
 
     def look(doctor: Any) -> Finding:
-        doctor.propose("latency-wait", 77)
+        # Of several pages.
+        doctor.propose("default-resources", {f"resource{number}": "x" * 80 for number in range(200)})
         return Finding("ok", "this cluster wants a line")
 
     CHECKS.append(("proposing", "a site", look))
@@ -635,6 +636,10 @@ def try_step(step: str, folder: Path, inputs: Path, cases: list[tuple[str, float
             elif kind == "full" and not part:
                 (disk / "another's").write_bytes(b"x" * PAGE)
             found = run(step, arguments, log, Lost(disk, after, note) if kind == "lost" else None)
+            if kind == "lost" and found.status == 0 and results(disk).keys() == expected.keys():
+                # All was written, and only the end of a temporary file was lost.
+                report.tried += 1
+                continue
             expect(step, kind, f"after {part:.0%}", found, disk, report)
             if kind == "full":
                 (disk / "another's").unlink(missing_ok=True)

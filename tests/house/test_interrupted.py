@@ -1,6 +1,6 @@
-"""A hundred interruptions in random order change no byte of weights, tables and figures, and stop nothing for good.
+"""Interruptions in random order change no byte of weights, tables and figures, and stop nothing for good.
 
-`SDFT_INTERRUPTIONS=450,50` sets how many of the training command and of the workflow. Of the workflow there are none by
+`SDFT_INTERRUPTIONS=450,50` sets how many of the training command and of the workflow: 40, and of the workflow none by
 default, since each costs a start of Snakemake; tests/workflow/test_smoke.py kills one of each there.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slow
-TRAININGS, WORKFLOWS = map(int, os.environ.get("SDFT_INTERRUPTIONS", "100,0").split(","))
+TRAININGS, WORKFLOWS = map(int, os.environ.get("SDFT_INTERRUPTIONS", "40,0").split(","))
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ def finish(folder, *more):
     return read_json(folder / "validation.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "small"), [pytest.param("sft", True, marks=pytest.mark.slow), ("sdft", True), ("sdft", False)]
 )

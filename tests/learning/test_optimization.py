@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sdft.common.seeds import derived_seed
-from sdft.learning.optimization import batches, learning_rate, make_optimizer
+from sdft.learning.optimization import batches, clip_gradients, learning_rate, make_optimizer
 
 
 def test_each_epoch_is_another_permutation_without_its_incomplete_batch():
@@ -47,6 +47,30 @@ def descend(optimizer, weight, steps, first=0):
         weight.grad = torch.randn(weight.shape, generator=torch.Generator().manual_seed(step)).to(weight.dtype)
         optimizer.param_groups[0]["lr"] = 0.01
         optimizer.step()
+
+
+def with_gradients(dtype):
+    draw = torch.Generator().manual_seed(0)
+    found = [torch.zeros(size, dtype=dtype) for size in (3, 500, 70_000)]
+    for parameter in found:
+        parameter.grad = torch.randn(parameter.shape, generator=draw).to(dtype)
+    # A frozen one has none.
+    return [*found, torch.zeros(4, dtype=dtype)]
+
+
+@pytest.mark.parametrize("most", [1.0, 1000.0])
+def test_gradients_are_clipped_as_torch_does(most):
+    ours, theirs = with_gradients(torch.float32), with_gradients(torch.float32)
+    assert clip_gradients(iter(ours), most) == float(torch.nn.utils.clip_grad_norm_(theirs, most))
+    assert all(torch.equal(one.grad, other.grad) for one, other in zip(ours[:3], theirs, strict=False))
+
+
+def test_the_norm_of_bfloat16_gradients_has_more_than_their_8_bits():
+    parameters = with_gradients(torch.bfloat16)
+    exact = torch.cat([parameter.grad for parameter in parameters[:3]]).double().norm().item()
+    assert clip_gradients(parameters, 1.0) == pytest.approx(exact, rel=1e-5)
+    theirs = float(torch.nn.utils.clip_grad_norm_(with_gradients(torch.bfloat16), 1.0))
+    assert theirs != pytest.approx(exact, rel=1e-4)
 
 
 def test_our_mixed_adamw_computes_what_torch_does():

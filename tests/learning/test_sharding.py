@@ -65,7 +65,10 @@ def finish(process, seconds=600):
 
 @pytest.fixture(scope="module")
 def runs(world, tmp_path_factory):
-    """Each of RUNS by one process (one/NAME) and by two (two/NAME); 11 rows, so that the last batch has one."""
+    """Each of RUNS by one process (one/NAME) and by two (two/NAME); 11 rows, so that the last batch has one.
+
+    two/long is a run of 30 steps with checkpoints.
+    """
     folder = tmp_path_factory.mktemp("runs")
     write_records(folder / "train.jsonl", make_records(11))
     untied = make_base(folder / "untied", tie_word_embeddings=False)
@@ -78,6 +81,8 @@ def runs(world, tmp_path_factory):
         path = folder / f"{name}.json"
         path.write_text(spec.model_dump_json())
         arguments += [path, folder / "two" / name]
+    (folder / "long.json").write_text(make_spec(world, epochs=10, checkpoint_steps=3).model_dump_json())
+    arguments += [folder / "long.json", folder / "two/long"]
     status, said = finish(start(*TORCHRUN, Path(__file__).with_name("sharded.py"), *arguments))
     assert status == 0, said[-3000:]
     return folder
@@ -118,22 +123,10 @@ def test_what_two_processes_write_is_a_model_like_any_other(runs):
         assert cost["device_hours"] == pytest.approx(2 * cost["seconds"] / 3600, rel=0.01, abs=1e-6)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(world, tmp_path_factory):
-    """The command, but for its last argument, of a training by two processes, and the folder where it ended."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    run = folder / "run.json"
-    run.write_text(make_spec(world, epochs=10, checkpoint_steps=3).model_dump_json())
-    command = ["-m", "sdft.train", "--processes", "2", "--run", run, "--quiet", "--out"]
-    status, said = finish(start(*command, folder / "out"))
-    assert status == 0, said[-3000:]
-    return command, folder / "out"
-
-
 @pytest.mark.slow
-def test_two_processes_interrupted_in_both_ways_continue_to_identical_weights(undisturbed, tmp_path):
-    command, whole = undisturbed
-    out = tmp_path / "cut"
+def test_two_processes_interrupted_in_both_ways_continue_to_identical_weights(runs, tmp_path):
+    command = ["-m", "sdft.train", "--processes", "2", "--run", runs / "long.json", "--quiet", "--out"]
+    whole, out = runs / "two/long", tmp_path / "cut"
     live = out / "metrics.jsonl"
     for how, steps in ((signal.SIGTERM, 7), (signal.SIGKILL, 14)):
         cut, end = start(*command, out), time.monotonic() + 120

@@ -181,6 +181,7 @@ def test_responses_to_other_questions_are_not_scored(world, tmp_path, monkeypatc
         chosen(tmp_path, prior)
 
 
+@pytest.mark.slow
 def test_a_final_run_that_the_winner_is_already_is_not_trained_again(world, tmp_path, monkeypatch):
     folders = [tmp_path / "sweep" / name for name in ("slow", "fast")]
     specs = [make_spec(world, "sft", epochs=1, learning_rate=rate, snapshots=2) for rate in (1e-9, 0.05)]

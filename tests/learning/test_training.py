@@ -157,6 +157,7 @@ def test_outputs_that_the_workflow_deleted_are_put_back(world, tmp_path):
     assert (tmp_path / "weights").stat().st_ino == trained
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_gives_the_same_weights_and_another_seed_others(world, whole, tmp_path):
     train(make_spec(world, epochs=4), tmp_path / "again", quiet=True)
     train(make_spec(world, epochs=4, seed=1), tmp_path / "other", quiet=True)
@@ -582,6 +583,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(world, tmp_pa
     refuse(world, tmp_path, r"step 2 of 6: the loss is nan", "sft", learning_rate=1e30, warmup_steps=0)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_run_continues_later(world, whole, tmp_path, monkeypatch):
     spec = make_spec(world, epochs=4, checkpoint_steps=2)
     save, calls = torch.save, []

@@ -85,7 +85,8 @@ def test_a_node_with_less_memory_gets_smaller_requests(monkeypatch):
     assert lines["train"]["mem_mb"] == "64000"
 
 
-@pytest.mark.parametrize(("reserved", "bound"), [(False, 512000), pytest.param(True, 496640, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("reserved", "bound"), [(False, 512000), (True, 496640)])
 def test_memory_grows_no_further_than_the_largest_node(monkeypatch, reserved, bound):
     monkeypatch.setenv("SDFT_SLURM_PARTITION", "gpu")
     nodes = "cpu*|900000|(null)\ngpu|128000|gpu:h200:4\ngpu|512000+|gpu:h200:8\ngpu|900000|(null)"

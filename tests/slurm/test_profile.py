@@ -81,6 +81,7 @@ def test_its_logs_have_a_folder_of_their_own(arguments):
     assert arguments().slurm_delete_logfiles_older_than == 0
 
 
+@pytest.mark.slow
 def test_a_gpu_job_asks_for_cpus_and_leaves_time_and_memory_to_its_rule(arguments, rules):
     every, _, with_gpu = rules
     found = arguments(SDFT_SLURM_GPU="h200").set_resources
@@ -110,6 +111,7 @@ def test_jobs_without_a_gpu_have_a_partition_of_their_own_where_the_site_wants_i
     assert {value(wanted["slurm_partition"]) for wanted in two.set_resources.values()} == {"gpu"}
 
 
+@pytest.mark.slow
 def test_the_gpu_rules_ask_for_their_gpus_themselves(arguments, rules):
     _, _, with_gpu = rules
     assert {"candidate", "train", "evaluate_science", "evaluate_context_knowledge", "pass_at_k_base"} <= with_gpu
@@ -117,6 +119,7 @@ def test_the_gpu_rules_ask_for_their_gpus_themselves(arguments, rules):
     assert "retries:" not in RULES
 
 
+@pytest.mark.slow
 def test_what_needs_a_network_never_becomes_a_job(rules):
     every, local, with_gpu = rules
     outside = re.compile(r"base_model|released_model|prior_data|downloads|(prepare|write|official|judge)_.*")
@@ -130,6 +133,10 @@ def test_account_and_partition_come_from_the_environment(arguments):
     found = arguments(SDFT_SLURM_ACCOUNT="astro", SDFT_SLURM_PARTITION="gpu-long").default_resources
     assert value(found["slurm_account"]) == "astro"
     assert value(found["slurm_partition"]) == "gpu-long"
+    # Names that Snakemake would take for Python's own, for wildcards, or for numbers.
+    for account, partition in (("sum", "all"), ("None", "input"), ("1e3", "attempt"), ("o'brien", "a100,h100")):
+        found = arguments(SDFT_SLURM_ACCOUNT=account, SDFT_SLURM_PARTITION=partition).default_resources
+        assert (value(found["slurm_account"]), value(found["slurm_partition"])) == (account, partition)
     nothing = arguments().default_resources
     assert value(nothing["slurm_account"]) == value(nothing["slurm_partition"]) == ""
 

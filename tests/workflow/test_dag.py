@@ -58,15 +58,14 @@ def test_building_the_dag_imports_nothing_heavy(root):
 
 
 @pytest.mark.parametrize(
-    ("setting", "words"),
+    ("settings", "words"),
     [
-        ("sede=3", ["sede", "did you mean"]),
-        ("seeds=[0,0]", ["repeat"]),
-        ("sweep=published", ["scales.mini.published_recipe", "sweep: full"]),
+        (["sede=3", "seeds=[0,0]"], ["sede", "did you mean", "repeat"]),
+        (["sweep=published"], ["scales.mini.published_recipe", "sweep: full"]),
     ],
 )
-def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, setting, words):
-    done = snakemake(root, "-n", "--cores", "1", "table5", "--config", setting)
+def test_a_wrong_key_on_the_command_line_stops_before_the_dag(root, settings, words):
+    done = snakemake(root, "-n", "--cores", "1", "table5", "--config", *settings)
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert "Traceback" not in said
@@ -84,10 +83,10 @@ def test_a_folder_without_the_released_models_stops_before_the_dag(root, tmp_pat
     assert "scales.mini.models.path: released/nowhere" in said
 
 
-def test_a_study_with_one_task_is_complete(root, tmp_path):
+def test_a_study_with_one_task_is_complete_and_without_a_target_all_of_it_is_forecast(root, tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text("scales: {mini: {tasks: [science]}}")
-    done = snakemake(root, "-n", "--cores", "1", "--configfile", str(study), "--", "all")
+    done = snakemake(root, "-n", "--cores", "1", "--configfile", str(study))
     assert done.returncode == 0, done.stderr
     assert "device-hours for all" in done.stderr
 
@@ -95,7 +94,6 @@ def test_a_study_with_one_task_is_complete(root, tmp_path):
 @pytest.mark.parametrize(
     ("targets", "named"),
     [
-        ([], "all"),
         (["figure6", "table1"], "figure6, table1"),
         (["-R", "cost", "--", "table3"], "table3"),
     ],

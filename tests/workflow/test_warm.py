@@ -21,7 +21,9 @@ try:
     print("parent", os.getppid(), os.getcwd(), sys.argv[1:], os.environ.get("COLOUR"), flush=True)
     print("said to stderr", file=sys.stderr, flush=True)
     if "wait" in sys.argv:
-        time.sleep(60)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            time.sleep(0.05)
 except KeyboardInterrupt:
     sys.exit(5)
 sys.exit(7)

@@ -9,6 +9,7 @@ program began, or kills it from outside, is an error of the cage (`CageError`) a
 from __future__ import annotations
 
 import atexit
+import errno
 import json
 import os
 import select
@@ -109,11 +110,21 @@ class Cage:
             while sent:
                 sent = sent[self.process.stdin.write(sent) :]
             answer = self._answer(SETUP_SECONDS + warden.PATIENCE * seconds)
+            if answer.get("outcome", "passed") != "passed":
+                self._check_folder()
         except (OSError, ValueError) as error:
             answer = {"broken": str(error)}
         if "outcome" not in answer:
             raise CageError(f"the cage for generated programs has failed: {answer['broken']}. {REMEDY}")
         return Outcome(answer["outcome"], unpack(answer.get("value")))
+
+    def _check_folder(self) -> None:
+        """Raise OSError where a program in the mode "bare" may have failed for want of room, or of its folder."""
+        if self.folder is None:
+            return
+        found = os.statvfs(self.folder.name)
+        if found.f_bavail * found.f_frsize < DISK << 20 or (found.f_files and not found.f_favail):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.folder.name)
 
     def _answer(self, seconds: float) -> dict[str, Any]:
         """The warden's next line. Raises OSError when none comes."""

@@ -6,10 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sdft.methods import find_method
 from sdft.study.plan import Plan
+from sdft.study.values import read_yaml
 
 FILE = Path(__file__).with_name("assumptions.yaml")
 
@@ -17,7 +16,7 @@ FILE = Path(__file__).with_name("assumptions.yaml")
 @cache
 def assumptions() -> dict[str, Any]:
     """`assumptions.yaml` as it is written. Do not change the returned value."""
-    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return read_yaml(FILE)
 
 
 def setting_of(plan: Plan) -> str:
