@@ -39,6 +39,7 @@ def f(x: int, parser) -> int:
     parser.add_argument("--n", default=1, help="how many")
     parser.parse(description=DESCRIPTION)
     parse_spec(A, "sdft.module", "What the step does.", [], "example: --n 1")
+    read_json(A, "restore the file")
     y: float = x + 1
     mark = "so"
     why = "too small" if x else f"{y} is nothing"
@@ -66,6 +67,7 @@ def f(x: int, parser) -> int:
         ("Say what.", "Say something else."),
         ("What the step does.", "What it does."),
         ("example: --n 1", "example: --n 2"),
+        ("restore the file", "put the file back"),
         ("too small", "very small"),
         ("is nothing", "is not enough"),
         ("so add one", "so add another"),

@@ -81,8 +81,8 @@ KEYWORDS = {
     "Task": frozenset({"title", "look"}),
 }
 HELPERS = frozenset({"add_argument_group", "parser"})
-# Of a call without keywords, the places of its texts: what --help says of a step, and its examples.
-PLACES = {"parse_spec": (2, 4)}
+# The places of such texts among a call's positional arguments: what --help says of a step and its examples; the remedy.
+PLACES = {"parse_spec": (2, 4), "read_json": (1,)}
 # Declarations of a method that tables, figures and forecasts read.
 SHOWN = frozenset({"title", "look"})
 
