@@ -7,7 +7,10 @@ TOOLS := .tools
 LOCK := $(TOOLS)/bin/uv pip compile --quiet --no-deps --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --no-strip-extras --default-index https://pypi.org/simple
 
-.PHONY: table5 smoke quick test lint schema docs lock audit sbom
+.PHONY: env table5 smoke quick test lint schema docs lock audit sbom
+
+# The environment alone; `source .venv/bin/activate` enters it.
+env: $(VENV)/ready
 
 table5: $(VENV)/ready
 	$(RUN)/snakemake --cores $(CORES) table5

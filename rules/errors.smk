@@ -9,3 +9,4 @@ from workflow_scripts.failures import read_failures
 onerror:
     for said in read_failures(*log):
         print(f"\n{said}", file=sys.stderr)
+    print("\nWhat is finished is kept: the same command continues.", file=sys.stderr)

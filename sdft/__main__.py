@@ -59,7 +59,15 @@ def main() -> None:
         raise SdftError(f"there is no step {arguments[0]!r}; {did_you_mean(name, known)} `python -m sdft` lists them.")
     module = known[name][0]
     sys.argv = [f"python -m {module}", *arguments[1:]]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:
+        if (error.name or "sdft").startswith("sdft"):
+            raise
+        raise SdftError(
+            f"{sys.executable} does not have the library {error.name}. `make env` sets up an environment that has all, "
+            "and `source .venv/bin/activate` enters it."
+        ) from None
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ ELEMENTS = frozenset(
 # A curve's panel, in units of half a pixel or less, so that whole numbers are exact enough.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 600, 260, 112, 588, 16, 224
 # More points than this are thinned out: they would lie on the same pixels.
-POINTS = 40
+POINTS = 30
 # Numbers of these are in points of a drawing, of which a screen shows no thousandth.
 PLACES = frozenset(("d", "x", "y", "width", "height", "x1", "x2", "y1", "y2", "points"))
 LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
@@ -120,21 +120,20 @@ def curves(title: str, unit: str, series: Mapping[str, Sequence[tuple[float, flo
 
     lines = "".join(f'<path class="c{k}" d="{_line([*map(at, shown[name])])}"/>' for k, name in enumerate(shown))
     label = f"{title}{f' ({unit})' if unit else ''}"
-    ends = "; ".join(f"{name + ': ' if len(shown) > 1 else ''}{_text(points[-1][1])}" for name, points in shown.items())
-    spoken = f"{label} over the steps {first:g} to {last:g}, from {_text(low)} to {_text(high)}. At the end {ends}."
+    ends = ", ".join(f"{name + ' ' if len(shown) > 1 else ''}{_text(points[-1][1])}" for name, points in shown.items())
+    said = f"{label}, steps {first:g} to {last:g}: between {_text(low)} and {_text(high)}, at the end {ends}"
     keys = (
-        " ".join(f'<span class="key c{k}">{escape(name)}</span>' for k, name in enumerate(shown))
+        "".join(f'<span class="key c{k}">{escape(name)}</span>' for k, name in enumerate(shown))
         if len(shown) > 1
         else ""
     )
     return (
-        f'<figure class="curve"><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(spoken)}">'
+        f'<figure class="curve"><svg viewBox="0 0 {WIDTH} {HEIGHT}" aria-hidden="true">'
         f'<path class="axis" d="M{LEFT},{TOP}V{BOTTOM}H{RIGHT}"/>'
-        f'<text x="{LEFT - 8}" y="{TOP + 16}" text-anchor="end">{_text(high)}</text>'
-        f'<text x="{LEFT - 8}" y="{BOTTOM}" text-anchor="end">{_text(low)}</text>'
-        f'<text x="{LEFT}" y="{HEIGHT - 8}">{first:g}</text>'
-        f'<text x="{RIGHT}" y="{HEIGHT - 8}" text-anchor="end">step {last:g}</text>{lines}</svg>'
-        f"<figcaption>{escape(label)}: {escape(ends)} at the end {keys}</figcaption></figure>"
+        f'<text x="{LEFT - 8}" y="{TOP + 16}">{_text(high)}</text><text x="{LEFT - 8}" y="{BOTTOM}">{_text(low)}</text>'
+        f'<text x="{LEFT + 12}" y="{HEIGHT - 8}">{first:g}</text>'
+        f'<text x="{RIGHT}" y="{HEIGHT - 8}">step {last:g}</text>{lines}</svg>'
+        f"<figcaption>{escape(said)}{keys}</figcaption></figure>"
     )
 
 

@@ -99,15 +99,22 @@ def latex_row(cells: Sequence[Any]) -> str:
     return " & ".join(map(escape, cells)) + r" \\"
 
 
-def latex_table(caption: str, header: Sequence[str], groups: Sequence[Sequence[Sequence[str]]], words: int = 1) -> str:
+def latex_table(
+    caption: str,
+    header: Sequence[str],
+    groups: Sequence[Sequence[Sequence[str]]],
+    words: int = 1,
+    label: str | None = None,
+) -> str:
     """A LaTeX table for booktabs, with a rule between groups of rows; the caption is LaTeX already."""
     body = [[latex_row(row) for row in rows] for rows in groups]
     lines = [line for k, rows in enumerate(body) for line in ([r"\midrule"] if k else []) + rows]
     return "\n".join(
         [
             r"\begin{table}",
-            r"\centering\small",
+            r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
             rf"\caption{{{caption}}}",
+            *([rf"\label{{{label}}}"] if label else []),
             r"\begin{tabular}{" + "l" * words + "r" * (len(header) - words) + "}",
             r"\toprule",
             latex_row(header),

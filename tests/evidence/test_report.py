@@ -295,7 +295,7 @@ def test_a_run_shows_its_teacher_its_collapse_and_its_distance_from_the_base(tmp
     (tmp_path / "tables/table5/plan.json").write_text(json.dumps(plan))
     pages = pages_of(spec)
     page, without = (pages[f"report/run-{run['run']}.html"] for run in (measured, other))
-    assert "teacher: 0.75 at the end" in page
+    assert "at the end student 0.5, teacher 0.75" in page
     assert "Step 7: teacher and student have collapsed onto each other" in page
     assert "0.25 nats a token, 4 nats a sequence (32 prompts) on prompts of no task" in page
     assert "collapsed" not in without
@@ -346,7 +346,7 @@ def test_a_drawing_that_is_none_is_refused():
 
 def test_a_curve_leaves_out_what_is_no_number():
     drawn = drawings.curves("Loss", "nats", {"a": [(1, 0.5), (2, float("nan")), (3, 0.25)]})
-    assert "Loss (nats) over the steps 1 to 3, from 0.25 to 0.5" in drawn
+    assert "Loss (nats), steps 1 to 3: between 0.25 and 0.5, at the end 0.25" in drawn
     assert drawings.curves("Loss", "", {"a": [(1, float("inf"))]}) == ""
 
 

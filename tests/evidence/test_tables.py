@@ -83,13 +83,16 @@ def test_an_interval_is_shown_by_its_ends_wherever_it_is_cut():
     assert value_text({"mean": None, "low": None, "high": None}) == "NOT RUN"
 
 
-def test_every_form_of_the_table_shows_the_same_text_and_says_what_it_is(paper_like):
+def test_every_form_of_the_table_shows_the_same_numbers_and_says_what_it_is(paper_like):
     folder, verdict = paper_like
     for suffix in ("md", "tex"):
         text = (folder / f"tables/table5/table.{suffix}").read_text()
         assert "mean [low, high]" in text
         assert not re.search(r"±|\\pm|half-width", text)
-        assert all(value_text(entry) in text for entry in verdict["rows"])
+        # A page has no room for the intervals of single benchmarks.
+        short = [] if suffix == "md" else PRIOR
+        shown = (f"{entry['mean']:.1f}" if entry["metric"] in short else value_text(entry) for entry in verdict["rows"])
+        assert all(number in text for number in shown)
 
 
 def test_the_agreement_of_two_judges_stands_under_the_table(paper_like):
@@ -186,7 +189,11 @@ def test_missing_scores_show_as_not_run(tmp_path, tabulate):
     assert claim(verdict, "dft-forgets-less")["verdict"] == "NOT RUN"
     assert claim(verdict, "sdft-forgets-less")["verdict"] == "DIRECTION"
     assert (tmp_path / "t/table.md").read_text().count("NOT RUN") >= 8
-    assert "NOT RUN" in (tmp_path / "t/table.tex").read_text()
+    written = (tmp_path / "t/table.tex").read_text()
+    assert "NOT RUN" in written
+    assert re.search(r"Science Q\\&A & SDFT & 70\.2 & \d.* & 64\.5 & \d", written)
+    assert r"\label{tab:table5-mini}" in written
+    assert "After Science Q\\&A, SDFT has forgotten less than SFT. & DIRECTION" in written
 
 
 @pytest.mark.slow

@@ -123,9 +123,9 @@ def test_this_machine_is_asked_through_torch(monkeypatch):
 
 
 def test_a_card_that_is_too_small_is_refused_before_anything_is_loaded(files, cards, monkeypatch):
-    cards(Gpu("T4", 0.25))
+    cards(Gpu("T4", 0.00001))
     for step in (lambda: train(files, "--gpus", "1"), lambda: sweep(files, {"tasks": {}}, "--gpus", "1")):
-        with pytest.raises(SdftError, match=r"T4 has 0\.2, of which 95 % can be used. Nothing was loaded"):
+        with pytest.raises(SdftError, match=r"T4 has 0\.0, of which 95 % can be used. Nothing was loaded"):
             step()
     assert not (files / "out").exists()
     cards(Gpu("H200", 139.8))

@@ -23,6 +23,10 @@ from sdft.study.exhibits.schema import BaseEntry, CellEntry, Exhibit, RunEntry
 from sdft.study.specs import SiteSpec
 
 
+# What of a run one table or figure measures and another does not.
+MEASURES = ("trajectory", "divergence")
+
+
 @dataclass(frozen=True)
 class Page:
     """A page of the site: its name, which is its file's without .html, its title, and its body as HTML."""
@@ -55,13 +59,12 @@ class Study:
 
     @cached_property
     def runs(self) -> dict[str, tuple[CellEntry, RunEntry]]:
-        """Every final run behind what is shown, once, by its id: the cell of its first use, and its trajectory of any."""
+        """Every final run behind what is shown, once, by its id: the cell of its first use, and what any use measured."""
         found: dict[str, tuple[CellEntry, RunEntry]] = {}
         for _, cell, run in self.uses():
-            if run.run not in found:
-                found[run.run] = (cell, run)
-            elif run.trajectory and not found[run.run][1].trajectory:
-                found[run.run] = (found[run.run][0], run)
+            first, known = found.get(run.run, (cell, run))
+            more = {name: value for name in MEASURES if (value := getattr(run, name)) and not getattr(known, name)}
+            found[run.run] = first, known.model_copy(update=more)
         return found
 
     @cached_property

@@ -23,7 +23,6 @@ PANELS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Loss", "nats a token", {"as trained": "loss"}),
     ("Entropy of the model's next token", "nats", {"entropy": "entropy"}),
     ("Gradient norm", "", {"norm": "gradient_norm"}),
-    ("Learning rate", "", {"rate": "learning_rate"}),
     ("Length of the completions", "tokens", {"length": "completion_tokens"}),
     ("Distance from the start", "L2 norm", {"student": "student_distance", "teacher": "teacher_distance"}),
     ("Right on rows that it trains on", "share", {"student": "student_accuracy", "teacher": "teacher_accuracy"}),
@@ -301,7 +300,7 @@ def _provenance(study: Study, run: RunEntry, model: dict[str, Any] | None) -> st
         pairs.append(("SLURM job", escape(str(job))))
     inputs = made.get("inputs")
     inputs = inputs if isinstance(inputs, dict) else {}
-    # The tokenizer's files are the base model's, whose page has their digests.
+    # The tokenizer is the base model's, whose page has the digests of its files.
     before = _digests(inputs.get("base"))
     files = listed(f"{code(name)} {code(value)}" for name, value in weights.items() if before.get(name) != value)
     more = folded("SHA-256 of its weights, but for files that are the base model's", files) if files else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from itertools import starmap
 from typing import Any
 
 from sdft.pages.html import folded
@@ -48,7 +49,10 @@ def _pair(entry: dict[str, Any]) -> str:
 
 
 def _coloured(said: dict[str, Sequence[Any]]) -> str:
-    """Tokens as text; neighbours of one level share an element, and its tooltip says the largest of their values."""
+    """Tokens as text; neighbours of one level share an element, whose tooltip says the largest of their values.
+
+    What lies below the first level is plain.
+    """
     parts: list[tuple[int, str, float]] = []
     for token, value in zip(said["tokens"], said["divergence"], strict=True):
         level = sum(value >= bound for bound in LEVELS)
@@ -56,6 +60,9 @@ def _coloured(said: dict[str, Sequence[Any]]) -> str:
             parts[-1] = (level, parts[-1][1] + token, max(parts[-1][2], value))
         else:
             parts.append((level, token, value))
-    return "".join(
-        f'<span class="d{level}" title="up to {value:.2g} nats">{escape(text, quote=False)}</span>' for level, text, value in parts
-    )
+    return "".join(starmap(_part, parts))
+
+
+def _part(level: int, text: str, most: float) -> str:
+    shown = escape(text, quote=False)
+    return f'<span class="d{level}" title="up to {most:.2g} nats">{shown}</span>' if level else shown

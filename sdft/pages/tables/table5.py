@@ -21,6 +21,7 @@ from sdft.pages.writers import (
     comma_separated,
     escape,
     latex_table,
+    long_table,
     markdown_table,
     seeds_text,
     value_text,
@@ -31,6 +32,7 @@ COLUMNS = (
     *("verdict", "reason", "by_seed", "runs", "not_run", "published_note", "notes"),
 )
 HEADER = ["Task", "Method", *METRIC_NAMES.values()]
+HEADLINES = ("new_task", "prior_average")
 
 
 def table5(results: Results, clock: Clock) -> dict[str, Any]:
@@ -150,8 +152,44 @@ def markdown(verdict: dict[str, Any]) -> str:
 
 
 def latex(verdict: dict[str, Any]) -> str:
-    """table.tex: our table for booktabs, with the scale in the caption."""
-    shown = [(task, [TASK_NAMES[task], name, *map(value_text, cells)]) for task, name, cells in lines(verdict["rows"])]
-    groups = [[row for _, row in rows] for _, rows in groupby(shown, key=lambda line: line[0])]
+    """table.tex, for booktabs and longtable, each table within the 345 pt of a page of the class article: the paper's
+    headline columns beside ours, the means of all benchmarks, and the claims."""
+    found, name = lines(verdict["rows"]), f"tab:table5-{verdict['scale']}"
+    about = f"Scale {escape(verdict['scale'])}. {escape(verdict['notice'])} Percent"
+    short = [
+        (task, [TASK_NAMES[task], method, *_beside([row for row in cells if row["metric"] in HEADLINES])])
+        for task, method, cells in found
+    ]
     intervals = INTERVALS.replace(" %", r"\,\%")
-    return latex_table(f"{verdict['notice']} Percent, {intervals}. {escape(under(verdict))}", HEADER, groups, words=2)
+    header = ["Task", "Method", *(text for metric in HEADLINES for text in ("Paper", METRIC_NAMES[metric]))]
+    headline = latex_table(
+        f"{about}, {intervals}. {escape(under(verdict))}", header, _grouped(short), words=2, label=name
+    )
+    methods = list(dict.fromkeys(method for _, method, _ in found))
+    mean = {
+        (task, method, row["metric"]): "NOT RUN" if row["mean"] is None else f"{row['mean']:.1f}"
+        for task, method, cells in found
+        for row in cells
+    }
+    whole = [
+        (task, [TASK_NAMES[task], METRIC_NAMES[metric], *(mean.get((task, method, metric), "") for method in methods)])
+        for task in dict.fromkeys(task for task, _, _ in found)
+        for metric in METRICS
+    ]
+    means = latex_table(
+        f"{about}, means.", ["Task", "Metric", *methods], _grouped(whole), words=2, label=f"{name}-benchmarks"
+    )
+    claims = [[claim["statement"], claim["verdict"]] for claim in verdict["claims"]]
+    table = long_table(f"Claims about Table 5. {verdict['notice']}", ["Claim", "Verdict"], claims, "p{8cm}l")
+    return "\n".join([headline, means, table])
+
+
+def _beside(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The paper's numbers, each followed by ours."""
+    pairs = ((row["published"], value_text(row)) for row in rows)
+    return [text for printed, ours in pairs for text in ("" if printed is None else f"{printed:.1f}", ours)]
+
+
+def _grouped(shown: Sequence[tuple[str, list[str]]]) -> list[list[list[str]]]:
+    """Rows, each with its task, as a group a task."""
+    return [[row for _, row in rows] for _, rows in groupby(shown, key=lambda line: line[0])]
