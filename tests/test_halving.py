@@ -1,4 +1,4 @@
-"""Halving's winners beside the full sweep's: the best candidate that went on, and where the winner stood at the rung."""
+"""Halving's winners beside the full sweep's: the best candidate that went on, and the winner's rank at the rung."""
 
 from __future__ import annotations
 
