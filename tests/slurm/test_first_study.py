@@ -40,7 +40,7 @@ class Small(MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == "sdft.study.cards":
             devices = sys.modules["sdft.models.devices"]
-            devices.usable_gpus = lambda most=None: ([devices.Gpu("NVIDIA T4", 0.25)], None)
+            devices.usable_gpus = lambda most=None: ([devices.Gpu("NVIDIA T4", 0.00001)], None)
 
 
 sys.meta_path.insert(0, Small())
@@ -125,7 +125,7 @@ def test_the_study_ends_or_says_why_and_nothing_is_lost(cluster, tmp_path, hub):
         assert hub.asked > 1
         assert "too many requests (429)" in (results / "logs/prior.log").read_text()
         small = " ".join((results / "logs/small.log").read_text().split())
-        assert "NVIDIA T4 has 0.2, of which 95 % can be used. Nothing was loaded" in small
+        assert "NVIDIA T4 has 0.0, of which 95 % can be used. Nothing was loaded" in small
         assert "too many requests (429)" in study.log()
         # Out of time: started again under its own id, without a failure, and without losing a step.
         ran = [name for name, (state, _, comment) in cluster.jobs().items() if name not in before and "long" in comment]
@@ -135,7 +135,7 @@ def test_the_study_ends_or_says_why_and_nothing_is_lost(cluster, tmp_path, hub):
         assert "continuing sdft-test after step" in (results / "logs/long.log").read_text()
 
         hub.refuses = False
-        (world / "sitecustomize.py").write_text(CARDS.replace("0.25", "80"))
+        (world / "sitecustomize.py").write_text(CARDS.replace("0.00001", "80"))
         assert study.run(*SMALL, seconds=400) == 0, study.log()
         assert json.loads((results / "prior/manifest.json").read_text())["commits"]["owner/one"] == COMMIT
         assert json.loads((results / "scores/mmlu.json").read_text())["n"] == 4
