@@ -35,7 +35,7 @@ def no_locks(request, monkeypatch):
 
 def recover():
     """What every start of Snakemake does first; the rule file is plain Python."""
-    known = {"workflow": SimpleNamespace(is_main_process=True, dryrun=False)}
+    known = {"workflow": SimpleNamespace(is_main_process=True, dryrun=False, output_settings=None)}
     exec(compile(RECOVERY.read_text(), RECOVERY, "exec"), known)
     return known
 

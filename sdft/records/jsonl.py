@@ -82,7 +82,7 @@ def refuse(path: str | Path, number: int, reason: str) -> SdftError:
 def _record(row: Any, name: str) -> Record:
     """The Record that a decoded line is. Raises ValueError naming the field that is wrong."""
     if not isinstance(row, dict):
-        raise ValueError("the row is no object in braces")
+        raise ValueError("the row is not an object in braces")
     if ("prompt" in row) == ("messages" in row):
         raise ValueError(f"give the field 'prompt' or 'messages' (the row has {', '.join(sorted(row)) or 'none'})")
     prompt, said = (_prompt(row["prompt"]), None) if "prompt" in row else _conversation(row["messages"])
