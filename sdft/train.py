@@ -66,14 +66,14 @@ def main(arguments: list[str] | None = None) -> None:
     speed.add_argument("--snapshots", type=int, metavar="N", help="keep the weights of N equal parts of the run")
     options = parser.parse_args(arguments)
     spec = read_spec(options.run)
-    cards = require_gpus(options.gpus, growing=spec.settings.rollout_engine != "vllm")
-    check_fits(spec, cards)
-    launch("sdft.train", options.processes, arguments, stop_seconds(spec, size_of(spec.base_ready)))
     values = spec.model_dump(mode="json")
     values["settings"] |= {
         name: getattr(options, name) for name in SPEED_SETTINGS if getattr(options, name) is not None
     }
     spec = parse_spec(values, f"{options.run} with the command line's settings")
+    cards = require_gpus(options.gpus, growing=spec.settings.rollout_engine != "vllm")
+    check_fits(spec, cards)
+    launch("sdft.train", options.processes, arguments, stop_seconds(spec, size_of(spec.base_ready)))
     if options.threads is not None:
         if options.threads < 1:
             raise SdftError(f"--threads is {options.threads}; it must be at least 1.")

@@ -42,9 +42,14 @@ def test_what_is_proposed_for_a_card_fits_it():
         for card in CARDS:
             said = verdict(method, settings, SEVEN, card)
             assert (said == "fits") == (needed(method, settings, SEVEN)["total"] <= 0.95 * card)
+            if "gradient_checkpointing: true" in said:
+                recomputed = settings.model_copy(update={"gradient_checkpointing": True})
+                assert verdict(method, recomputed, SEVEN, card) == "fits"
             if "gpus: " in said:
                 gpus = int(said.split("gpus: ")[1].split()[0])
                 assert verdict(method, settings, SEVEN, card, gpus) == "fits"
+    # With the frozen base model besides.
+    assert needed("sft_kl", settings, SEVEN)["total"] > needed("sft", settings, SEVEN)["total"] + 14
     # Without a teacher and its average.
     assert needed("sft", settings, SEVEN)["total"] < 0.7 * needed("sdft", settings, SEVEN)["total"]
 

@@ -196,6 +196,16 @@ def test_what_could_not_be_run_to_its_end_is_refused_before_anything_runs(root, 
             {"training": {"max_prompt_tokens": 70}, "evaluation": {"max_prompt_tokens": 20, "overlong": "error"}},
         ),
         ("rehearsal", {"data": {"general": {"prompts": 24}, "tasks": {"medical": {"test_sample": 24}}}}),
+        # A longer context than the world's own models have; and batches of what is left.
+        (
+            "smoke",
+            {
+                "models": {"names": ["r"], "sources": {"r": {"architecture": "qwen2"}}},
+                "training": {"max_new_tokens": 200},
+            },
+        ),
+        ("smoke", {"arms": {"sft": {"settings": {"max_prompt_tokens": 19, "overlong": "drop", "drop_last": False}}}}),
+        ("paper", {"prior": {"num_fewshot": 3, "tasks": {"mmlu": {"task": "flan_held_in", "metric": "acc"}}}}),
     ],
 )
 def test_what_just_fits_is_planned(root, monkeypatch, scale, changes):

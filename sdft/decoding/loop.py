@@ -76,7 +76,12 @@ def decode(
 
 def decoded_plainly(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As `decode`, over a static cache: the fields of `Decoded`."""
-    return _Run(*arguments).all()
+    run = _Run(*arguments)
+    try:
+        return run.all()
+    finally:
+        # Graphs hold the run's own step, so its cache would stay until Python looks for circles.
+        run.graphs = None
 
 
 class _Run:

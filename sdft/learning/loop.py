@@ -183,10 +183,14 @@ class Training:
         """Tokens of a micro-batch: as set, or as many as the GPU holds beside everything else."""
         if self.settings.micro_batch_tokens != "auto":
             return self.settings.micro_batch_tokens
-        size = read_size(self.inputs.base.folder)
-        if size is None or self.device.type != "cuda":
+        if self.device.type != "cuda":
             return None
-        card = torch.cuda.get_device_properties(self.device).total_memory / 2**30
+        size = read_size(self.inputs.base.folder)
+        if size is None:
+            # A row at a time.
+            return 1
+        # All processes cut their micro-batches alike, so the smallest card decides.
+        card = min(self.processes.each(lambda: torch.cuda.get_device_properties(self.device).total_memory)) / 2**30
         return tokens_beside(self.spec.method, self.settings, size, card, self.processes.size)
 
     def run(self) -> dict[str, Any]:

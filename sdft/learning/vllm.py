@@ -90,6 +90,8 @@ class VLLMEngine:
         return collect(rows, chosen, self.pad, next(model.parameters()).device)
 
     def _wake(self, model: Any) -> None:
+        # What torch keeps for later, vLLM cannot have.
+        torch.cuda.empty_cache()
         self.engine.wake_up(tags=["weights"])
         weights = ((name, value.detach()) for name, value in model.named_parameters())
         worker = self.engine.llm_engine.model_executor.driver_worker

@@ -64,7 +64,7 @@ class TrainingSettings(Strict):
     gradient_checkpointing: bool = False
     checkpoint_minutes: Annotated[float, Field(gt=0), NUMBER] = 20.0
     checkpoint_steps: Positive | None = None
-    snapshots: Annotated[NonNegative, Field(le=1000)] = 0
+    snapshots: Annotated[int, Field(ge=0, le=1000), NUMBER] = 0
     probe_rows: NonNegative = 0
     tracker: Literal["none", "tensorboard", "wandb", "mlflow", "trackio"] = "none"
 

@@ -27,8 +27,14 @@ def needed(
     method: str, settings: TrainingSettings, size: ModelSize, gpus: int = 1, tokens: int = TOKENS
 ) -> dict[str, float]:
     """GiB that a method's training takes on each of its GPUs, by part, with their "total"; tokens: of a micro-batch."""
-    teacher = find_method(method)(settings, 0).teacher
-    return memory(size, settings.model_copy(update={"teacher": teacher or "student"}), tokens, gpus)
+    kind = find_method(method)
+    teacher = kind(settings, 0).teacher
+    found = memory(size, settings.model_copy(update={"teacher": teacher or "student"}), tokens, gpus)
+    if kind.anchored:
+        # The frozen base model is there besides.
+        found["base model"] = found["weights"]
+        found["total"] += found["weights"]
+    return found
 
 
 def tokens_beside(method: str, settings: TrainingSettings, size: ModelSize, card: float, gpus: int = 1) -> int:
@@ -48,6 +54,9 @@ def fits(gib: float, card: float) -> bool:
 def ways(method: str, settings: TrainingSettings, size: ModelSize, card: float, gpus: int = 1) -> list[str]:
     """What makes a training fit a card that it does not fit as it is: more GPUs, other arithmetic."""
     found = []
+    recomputed = settings.model_copy(update={"gradient_checkpointing": True})
+    if fits(needed(method, recomputed, size, gpus)["total"], card):
+        found.append("gradient_checkpointing: true")
     for more in (2 * gpus, 4 * gpus, 8 * gpus):
         try:
             check_shards(method, settings)

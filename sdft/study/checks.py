@@ -5,7 +5,6 @@ Nothing here decides a result: a study is refused, or runs as it was read.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,11 +17,10 @@ from sdft.data.schema import MiniatureData, OfficialData
 from sdft.methods import find_method
 from sdft.miniature.style import EXPERTS
 from sdft.miniature.world import make_world, new_symbols
-from sdft.models.random_weights import CONTEXT as RANDOM_CONTEXT
 from sdft.study import definitions
 from sdft.study.drawn import check_drawn
 from sdft.study.plan import Plan
-from sdft.study.prompt_lengths import CONTEXT, check_lengths
+from sdft.study.prompt_lengths import check_lengths, context_of
 from sdft.study.rows import method_rows, stated_rows
 from sdft.study.schema import Config, PriorTask, Scale
 from sdft.study.shots import check_shots
@@ -270,31 +268,13 @@ def _check_contexts(config: Config, name: str) -> None:
             continue
         longest = config.settings_of(name, arm).max_new_tokens
         for model in entry.models or scale.models.names:
-            context = _context(scale, model)
+            context = context_of(scale, model)
             if context is not None and longest >= context:
                 raise SdftError(
                     f"scales.{name}.{scale.place_of(arm)}: max_new_tokens (of training, or of the arm's settings) is "
                     f"{longest}, and the context of the base model {model} holds {context} tokens, so no prompt fits "
                     f"beside a completion; set it below {context}, or take a model with a longer context."
                 )
-
-
-def _context(scale: Scale, model: str) -> int | None:
-    """The longest sequence in tokens of a base model that is made here or whose files are here; None for any other."""
-    source = scale.models.sources.get(model)
-    if scale.models.origin(model) == "trained":
-        return CONTEXT
-    if scale.models.origin(model) == "random":
-        return RANDOM_CONTEXT
-    if scale.models.origin(model) == "released":
-        folder = Path(scale.models.path) / model
-    elif source is not None and source.path is not None:
-        folder = Path(os.path.expanduser(os.path.expandvars(source.path)))
-    else:
-        return None
-    file = folder / "config.json"
-    found = read_json(file).get("max_position_embeddings") if file.is_file() else None
-    return found if isinstance(found, int) else None
 
 
 def _definitions(scale: Scale) -> Path | None:

@@ -85,7 +85,9 @@ def _read(path: Path, name: str) -> Definition:
         data=values.get("dataset_path"),
         shots=values.get("num_fewshot"),
         same_split=values.get("fewshot_split") == values.get("test_split"),
-        parts=tuple(part if isinstance(part, str) else part.get("task", "") for part in listed),
+        parts=tuple(
+            name for part in listed if isinstance(name := part.get("task") if isinstance(part, dict) else part, str)
+        ),
     )
 
 

@@ -236,7 +236,7 @@ class Scale(Strict):
     seeds: Seeds = [0, 1, 2]
     sweep_seeds: Seeds | None = None
     tasks: Tasks[TaskName]
-    task_epochs: dict[TaskName, Candidates[Annotated[Positive, Field(lt=SWEPT["epochs"].below)]]] = {}
+    task_epochs: dict[TaskName, Candidates[Annotated[int, Field(gt=0, lt=SWEPT["epochs"].below), NUMBER]]] = {}
     demonstration: str
     models: Models
     data: Annotated[MiniatureData | OfficialData, Field(discriminator="source")]
