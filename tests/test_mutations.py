@@ -136,8 +136,5 @@ def test_completions_that_fill_a_model_s_context_are_refused(root, tmp_path, tex
     path.write_text(f"scale: mini\nscales: {{mini: {{{text}}}}}\n", encoding="utf-8")
     with pytest.raises(SdftError, match=r"arms\.\w+: max_new_tokens .* is 256, and the context of the base model m-s1"):
         main([str(path)])
-    path.write_text(path.read_text().replace("256", "255"), encoding="utf-8")
-    with pytest.raises(SdftError, match=r"arms\.\w+: \d+ of \d+ prompts of \w+ are longer than the 1 tokens"):
-        main([str(path)])
-    path.write_text(path.read_text().replace("255", "128"), encoding="utf-8")
+    path.write_text(path.read_text().replace("256", "128"), encoding="utf-8")
     main([str(path)])
