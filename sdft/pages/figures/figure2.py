@@ -63,7 +63,7 @@ def figure2(results: Results) -> tuple[Figure, dict[str, Any]]:
 def _with_token(entry: dict[str, Any]) -> str:
     """A bar's name with its nats a token below it."""
     found = entry["value"] and entry["value"]["nats_per_token"]
-    return f"{entry['label']}\n({found['mean']:.3f} a token)" if found else entry["label"]
+    return f"{entry['label']}\n({found['mean']:.2f} a token)" if found else entry["label"]
 
 
 def _bars(axes: Axes, entries: list[dict[str, Any]]) -> None:
