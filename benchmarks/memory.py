@@ -31,7 +31,7 @@ from typing import Any
 import torch
 
 from benchmarks.loss import MIB, machine, resident
-from benchmarks.step import SHAPES, foreign_trainer, own_training, prepare
+from benchmarks.step import SHAPES, foreign_trainer, own_training, prepare, qwen2_config
 from benchmarks.without_arithmetic import WithoutArithmetic
 from sdft.common.errors import SdftError, run_main
 from sdft.common.files import write_json
@@ -222,7 +222,7 @@ def two_micro_batches(shape: dict[str, Any], rows: int, settings: Any) -> tuple[
 
     settings: TrainingSettings. Only a model of random weights exists, without its numbers.
     """
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import Qwen2ForCausalLM
 
     from sdft.divergence import distill
     from sdft.learning.optimization import make_optimizer
@@ -230,16 +230,8 @@ def two_micro_batches(shape: dict[str, Any], rows: int, settings: Any) -> tuple[
     from sdft.models.size import ModelSize
     from sdft.teacher import EMATeacher
 
-    width, layers, inner, heads, groups, vocabulary = shape["model"]
-    config = Qwen2Config(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        intermediate_size=inner,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=groups,
-        tie_word_embeddings=width < 2048,
-    )
+    width, layers, inner, _, _, vocabulary = shape["model"]
+    config = qwen2_config(shape)
     config._attn_implementation = "sdpa"
     dtype = getattr(torch, settings.weights_dtype)
     with torch.device("meta"):

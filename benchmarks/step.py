@@ -103,23 +103,12 @@ class Timer:
         setattr(owner, method, timed)
 
 
-def prepare(folder: Path, shape: dict[str, Any], device: str, dtype: str) -> None:
-    """The model, its tokenizer and the rows, for all contestants."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
-
-    from sdft.records.record import Record, write_records
+def qwen2_config(shape: dict[str, Any]) -> Any:
+    """The transformers config of a shape's model; below a width of 2048 the head is the embedding."""
+    from transformers import Qwen2Config
 
     width, layers, inner, heads, groups, vocabulary = shape["model"]
-    special = ["<pad>", "<unk>", "<s>", "</s>", "user", "assistant"]
-    words = [*special, *(f"w{number}" for number in range(vocabulary - len(special)))]
-    core = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
-    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, pad_token="<pad>", unk_token="<unk>", eos_token="</s>", padding_side="left"
-    )
-    tokenizer.chat_template = TEMPLATE
-    config = Qwen2Config(
+    return Qwen2Config(
         vocab_size=vocabulary,
         hidden_size=width,
         intermediate_size=inner,
@@ -132,9 +121,27 @@ def prepare(folder: Path, shape: dict[str, Any], device: str, dtype: str) -> Non
         eos_token_id=3,
         pad_token_id=0,
     )
+
+
+def prepare(folder: Path, shape: dict[str, Any], device: str, dtype: str) -> None:
+    """The model, its tokenizer and the rows, for all contestants."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
+
+    from sdft.records.record import Record, write_records
+
+    vocabulary = shape["model"][-1]
+    special = ["<pad>", "<unk>", "<s>", "</s>", "user", "assistant"]
+    words = [*special, *(f"w{number}" for number in range(vocabulary - len(special)))]
+    core = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", unk_token="<unk>", eos_token="</s>", padding_side="left"
+    )
+    tokenizer.chat_template = TEMPLATE
     torch.manual_seed(0)
     with torch.device(device):
-        model = Qwen2ForCausalLM(config).to(getattr(torch, dtype))
+        model = Qwen2ForCausalLM(qwen2_config(shape)).to(getattr(torch, dtype))
     model.save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     ready = {"path": str(folder / "model"), "sha256": sha256_files(folder / "model")}

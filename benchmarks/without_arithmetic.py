@@ -69,8 +69,8 @@ class WithoutArithmetic(TorchDispatchMode):
             return self._written(function, args, kwargs)
         try:
             shapes = function(*_on_meta(args), **_on_meta(kwargs) | ({"device": "meta"} if "device" in kwargs else {}))
-        except (RuntimeError, NotImplementedError):
-            # What it makes depends on numbers.
+        except RuntimeError:
+            # What it makes depends on numbers, or torch knows no shapes for it: only with its arithmetic is it counted.
             return function(*args, **kwargs)
         return tree_map_only(Tensor, _unfilled, shapes)
 
