@@ -225,6 +225,7 @@ def two_micro_batches(shape: dict[str, Any], rows: int, settings: Any) -> tuple[
     from transformers import Qwen2ForCausalLM
 
     from sdft.divergence import distill
+    from sdft.learning.lora import add_adapters
     from sdft.learning.optimization import make_optimizer
     from sdft.losses.encoding import Completions, completion_hidden
     from sdft.models.size import ModelSize
@@ -246,9 +247,13 @@ def two_micro_batches(shape: dict[str, Any], rows: int, settings: Any) -> tuple[
         student.tie_weights()
         if settings.gradient_checkpointing:
             student.gradient_checkpointing_enable()
-        ema = EMATeacher(student, 0.1, getattr(torch, settings.ema_dtype)) if settings.teacher == "ema" else None
+        if settings.lora_rank:
+            add_adapters(student, settings.lora_rank, 0)
+        moving = {name: value for name, value in student.named_parameters() if value.requires_grad}
+        average = getattr(torch, settings.ema_dtype)
+        ema = EMATeacher(student, 0.1, average, trained=moving) if settings.teacher == "ema" else None
         teacher = ema.model if ema else student
-        optimizer = make_optimizer(student.parameters(), settings, dtype)
+        optimizer = make_optimizer(moving.values(), settings, torch.float32 if settings.lora_rank else dtype)
         make_moments(optimizer)
         gc.collect()
         mode.restart()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ class EMATeacher:
 
     `model` is never trained: its parameters need no gradient and it is in eval mode. Tied weights stay tied.
     twin: a model with the weights of `model`, to be used instead of a copy; a sharded model cannot be copied.
+    trained: names of the parameters that move, where the others never do (adapters); these are shared with `model`.
     Raises ValueError for a rate outside [0, 1].
     """
 
@@ -34,6 +36,7 @@ class EMATeacher:
         twin: nn.Module | None = None,
         *,
         stochastic: bool = False,
+        trained: Collection[str] | None = None,
     ) -> None:
         if not 0 <= rate <= 1:
             raise ValueError(f"the EMA rate is {rate}; it must be between 0 and 1")
@@ -41,8 +44,11 @@ class EMATeacher:
         self.dtype = dtype
         self.stochastic = stochastic and dtype == torch.bfloat16
         self.updates = 0
-        self.model = (copy.deepcopy(model) if twin is None else twin).requires_grad_(False).eval()
-        self.average = {name: self._average(value) for name, value in self.model.named_parameters()}
+        still = set() if trained is None else dict(model.named_parameters()).keys() - set(trained)
+        shared = {id(value): value for name, value in model.named_parameters() if name in still}
+        self.model = (copy.deepcopy(model, shared) if twin is None else twin).requires_grad_(False).eval()
+        moving = {name: value for name, value in self.model.named_parameters() if name not in still}
+        self.average = {name: self._average(value) for name, value in moving.items()}
 
     def _average(self, value: Tensor) -> Tensor:
         """The tensor that is averaged for a parameter: itself where it has the right dtype, else a copy."""
@@ -55,7 +61,7 @@ class EMATeacher:
         Raises ValueError when its parameters are not those the teacher was made from.
         """
         source = dict(model.named_parameters())
-        if source.keys() != self.average.keys():
+        if source.keys() != dict(self.model.named_parameters()).keys():
             raise ValueError("the student's parameters are not the teacher's; both must be the same architecture")
         for number, (name, average) in enumerate(self.average.items()):
             if not average.is_floating_point():
@@ -76,9 +82,10 @@ class EMATeacher:
 
     def _show(self) -> None:
         """Put the average into the model; nothing to do where the two are one tensor."""
-        for name, parameter in self.model.named_parameters():
-            if parameter.dtype != self.average[name].dtype:
-                parameter.data.copy_(self.average[name])
+        parameters = dict(self.model.named_parameters())
+        for name, average in self.average.items():
+            if parameters[name].dtype != average.dtype:
+                parameters[name].data.copy_(average)
 
     def state_dict(self) -> dict[str, Any]:
         """The average, the buffers and the number of updates, from which `load_state_dict` continues exactly."""

@@ -32,7 +32,8 @@ from sdft.tasks.scorers import JUDGE, own_task
 
 # A model below so many bytes of weights is a toy, which learns at rates that would ruin a real one.
 TOY_BYTES = 40_000_000
-RATES = {"toy": 4e-3, "lora": 2e-4, "whole": 1e-5}
+# The usual rates, by whether the model is a toy and whether adapters are trained.
+RATES = {(True, False): 4e-3, (True, True): 2e-2, (False, False): 1e-5, (False, True): 2e-4}
 EPOCHS, TOY_EPOCHS = 2, 5
 # The rows of a sequence of which the first three carry no loss would have none left (docs/method.md).
 SHORT_TOKENS = 8
@@ -205,7 +206,7 @@ class Comparison:
         return sum(path.stat().st_size for path in weights) < TOY_BYTES
 
     def _usual_rate(self) -> float:
-        return RATES["toy" if self._toy else "lora" if self.spec.lora else "whole"]
+        return RATES[self._toy, bool(self.spec.lora)]
 
     def _families(self) -> list[list[str]]:
         """The methods, those that start from another one's run behind it in its list; teachers, which take longest,

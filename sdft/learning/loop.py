@@ -166,7 +166,10 @@ class Training:
         if kind == "ema":
             twin = self._load(self.inputs.start.folder) if self.processes.size > 1 else None
             dtype, stochastic = getattr(torch, self.settings.ema_dtype), self.settings.rounding == "stochastic"
-            self.ema = EMATeacher(self.student, self.values.ema_rate, dtype, twin, stochastic=stochastic)
+            rate, trained = self.values.ema_rate, None
+            if self.settings.lora_rank:
+                trained = [name for name, value in self.student.named_parameters() if value.requires_grad]
+            self.ema = EMATeacher(self.student, rate, dtype, twin, stochastic=stochastic, trained=trained)
             return self.ema.model
         if kind == "base":
             return self._load(self.inputs.base.folder).requires_grad_(False)

@@ -28,10 +28,14 @@ def benchmarks(monkeypatch):
         {"gradient_checkpointing": True},
         NARROW | {"teacher": "student"},
         NARROW | {"ema_dtype": "bfloat16", "gradient_checkpointing": True},
+        {"lora_rank": 32},
+        {"lora_rank": 32, "weights_dtype": "bfloat16"},
     ],
     ids=str,
 )
 def test_the_peak_of_a_step_is_forecast_within_a_tenth(monkeypatch, settings):
+    if "lora_rank" in settings:
+        pytest.importorskip("peft", reason="peft is not installed")
     from benchmarks.memory import two_micro_batches
     from benchmarks.step import SHAPES
 

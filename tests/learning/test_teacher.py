@@ -123,6 +123,24 @@ def test_a_restored_teacher_continues_exactly(dtype, stochastic):
     assert all(torch.equal(one.average[name], other.average[name]) for name in one.average)
 
 
+def test_weights_that_stand_still_are_shared_and_change_nothing():
+    model = Tied(torch.bfloat16)
+    model.requires_grad_(False)
+    model.other.requires_grad_(True)
+    whole = EMATeacher(model, 0.1)
+    few = EMATeacher(model, 0.1, trained=["other.weight", "other.bias"])
+    for step in range(1, 4):
+        with torch.no_grad():
+            model.other.weight.add_(step / 8)
+        whole.update(model)
+        few.update(model)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, few.model.state_dict()[name])
+    assert few.model.first.weight is model.first.weight
+    assert few.model.other.weight is not model.other.weight
+    assert set(few.state_dict()["average"]) == {"other.weight", "other.bias"}
+
+
 def test_another_architecture_is_refused():
     with pytest.raises(ValueError, match="same architecture"):
         EMATeacher(Tied(), 0.1).update(nn.Linear(2, 2))
