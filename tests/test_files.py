@@ -47,6 +47,9 @@ def test_broken_json_is_named_with_its_line(tmp_path):
     path.write_text('{"a": 1,\n')
     with pytest.raises(SdftError, match=r"score.json is not valid JSON \(line"):
         files.read_json(path)
+    path.write_text('{"a": 1, "b": [{"c": 2, "d": 3, "c": 2}]}')
+    with pytest.raises(SdftError, match="'c' stands twice"):
+        files.read_json(path)
     with pytest.raises(SdftError, match="does not exist"):
         files.read_json(tmp_path / "absent.json")
 

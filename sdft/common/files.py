@@ -67,11 +67,12 @@ def parse_json(text: str | bytes) -> Any:
     """The value of JSON text.
 
     Raises ValueError, in words for a reader, for bytes that are not UTF-8, for what is no JSON, for a number that is
-    none or infinite, for brackets nested beyond reason, and for half of a surrogate pair, which no file can hold.
+    none or infinite, for a key that stands twice in an object, for brackets nested beyond reason, and for half of a
+    surrogate pair, which no file can hold.
     """
     try:
         text = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_once)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -89,6 +90,14 @@ def _finite(text: str) -> float:
     if math.isfinite(number := float(text)):
         return number
     raise ValueError(f"{text} is not a finite number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+    return found
 
 
 AGAIN = "if you wrote it, mend it; if the workflow did, delete it and run the same command again"
