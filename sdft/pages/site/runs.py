@@ -44,7 +44,9 @@ def run_page(study: Study, cell: CellEntry, run: RunEntry) -> Page:
         f"<h1>{escape(name)}</h1>",
         f"<p>Run {code(run.run)}, scale {escape(study.spec.scale)}. Shown in {_users(study, run)}.</p>",
         "<h2>To repeat</h2>" + command(study.to_repeat(score)),
-        f"<p>The command trains and scores what is missing for this run and nothing else{_alone(folder)}</p>",
+        "<p>The command trains and scores what is missing for this run and nothing else. Where its scores are there "
+        "already, as after unpacking shipped ones, it has nothing to do: type it in a clone without them.</p>",
+        _alone(study, folder, told),
         _settings(study, cell, told, model),
         _scores(study, cell, run, told),
         _distance(study, cell, run, told),
@@ -94,10 +96,14 @@ def _users(study: Study, run: RunEntry) -> str:
     return ", ".join(link(study.to(name), title(name).split(":")[0]) for name in names)
 
 
-def _alone(folder: Path | None) -> str:
+def _alone(study: Study, folder: Path | None, told: dict[str, Any]) -> str:
+    """How to train the run without the workflow, and what makes the files that it reads."""
     if folder is None:
-        return "."
-    return f"; without the workflow: {code(f'python -m sdft.train --run {folder}/run.json --out DIR')}."
+        return ""
+    read = [*(told.get("data") or {}).values(), told.get("base_ready"), told.get("selected")]
+    needed = study.to_repeat(" ".join(path for path in read if path))
+    alone = command(f"python -m sdft.train --run {folder}/run.json --out DIR")
+    return f"<p>Training alone, without the workflow:</p>{alone}<p>It reads what this makes:</p>{command(needed)}"
 
 
 def _settings(study: Study, cell: CellEntry, told: dict[str, Any], model: dict[str, Any] | None) -> str:
