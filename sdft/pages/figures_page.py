@@ -17,6 +17,11 @@ from sdft.evidence.published import document
 from sdft.pages.writers import wrapped
 from sdft.study.exhibits import find, names
 
+NUMBERS = (
+    "The file of numbers that a caption names lies beside its figure under `results/mini/figures`, once the figures "
+    "have been made: [from the shipped scores](../reviewers.md#tables-again-without-training) in a minute or two."
+)
+
 
 def captions(results: str | Path) -> dict[str, dict[str, Any]]:
     """The numbers of each figure that was drawn, by name. Raises SdftError naming a broken file."""
@@ -26,7 +31,7 @@ def captions(results: str | Path) -> dict[str, dict[str, Any]]:
 
 def figures_page(found: dict[str, dict[str, Any]]) -> str:
     """Every figure's png with its caption, which says n and seeds; one that was not drawn is NOT RUN."""
-    parts = ["# Figures"]
+    parts = ["# Figures", wrapped(NUMBERS)]
     for name in names("figure"):
         subject = document()["items"].get(name, {}).get("subject", "not in the paper")
         picture = [f"![{find(name).title}]({name}.png)"] if name in found else []
