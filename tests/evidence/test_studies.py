@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -132,6 +133,21 @@ def test_sweeps_mark_what_differs_from_the_paper(plans, tmp_path):
     assert "5e-6, 1e-5, 5e-5" in text
     assert "| SDFT | Epochs | 1, 2 | 5 (Science Q&A 10)* |" in text
     assert "| SFT | Epochs | 1, 2 | 5* |" in text
+
+
+def test_a_share_of_the_steps_rules_over_a_number_of_warm_up_steps(plans, tmp_path):
+    entries = json.loads(Path(plans["table3"]).read_text())["sweeps"]
+    before = make_table(plans["table3"], tmp_path / "steps")["sections"][0]["note"]
+    for entry in entries:
+        entry["settings"]["warmup_share"] = 0.1
+    verdict = make_table(changed(plans["table3"], sweeps=entries), tmp_path)
+    (row,) = (row for row in verdict["rows"] if (row["method"], row["hyperparameter"]) == ("sft", "warmup_steps"))
+    assert (row["published"], row["ours"], row["verdict"]) == (10, "10 % of the steps", "differs")
+    text = (tmp_path / "table.md").read_text()
+    assert "| Method | Hyper-parameter | Paper | Ours |" in text
+    assert "| SFT | Warm-up steps | 10 | 10 % of the steps* |" in text
+    count, again = (int(re.search(r"\((\d+) of", note)[1]) for note in (before, verdict["sections"][0]["note"]))
+    assert again == count + 2
 
 
 def test_the_cost_is_a_ratio_of_steps(plans, tmp_path):
