@@ -416,6 +416,19 @@ def test_an_undecided_claim_says_what_would_decide_it_and_which_reading_counts(t
         assert "for any base model" in page
 
 
+def test_a_claims_page_lists_the_runs_that_it_compares_and_no_others(site):
+    claim = site["report/claim-sdft-keeps-base.html"]
+    behind = claim[claim.index("The runs behind it") : claim.index("What the words say")]
+    assert "run-science-sdft-s" in behind
+    assert "Base models" in behind
+    assert "run-science-sft-s" not in behind
+    without_base = site["report/claim-sdft-forgets-less.html"]
+    assert "run-science-sft-s" in without_base
+    assert "run-science-dft-s" not in without_base
+    assert "Base models" not in without_base
+    assert "<h2>All runs of Table 5" in site["report/claim-dft-forgets-less.html"], "DFT was not run everywhere"
+
+
 def test_replications_stand_beside_ours_by_the_same_keys(site):
     page = site["report/replications.html"]
     assert all(escape(source.where) in page for source in replications().sources)
