@@ -74,6 +74,7 @@ def validated(kind: type[Spec], values: dict[str, Any], what: str) -> Spec:
             shown = "" if problem["type"] == "missing" else given(key, problem["input"])
             if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
                 message, shown = f"there is no such key; {did_you_mean(key, kind.model_fields)}", ""
+            message = message.removesuffix(".")
             said.append(f"{key}: {message}{shown}" if key else message)
         options = ", ".join(name.replace("_", "-") for name in kind.model_fields)
         raise SdftError(f"{what} is not right: {'; '.join(said)}. It takes {options}.") from None

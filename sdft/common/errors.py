@@ -42,6 +42,11 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     return f"valid names: {', '.join(known)}." if known else "there is none to name."
 
 
+def no_file(path: str | Path) -> str:
+    """What is wrong with a path at which a file is needed, and none lies."""
+    return f"{path} is a folder, and a file is needed" if Path(path).is_dir() else f"{path} does not exist"
+
+
 def near(path: Path) -> str:
     """In brackets what lies where `path` should, under a name like its own; empty where nothing does."""
     folder = path.parent

@@ -94,7 +94,7 @@ def test_other_settings_do_not_continue_what_was_begun(run, monkeypatch):
     ("arguments", "reason"),
     [
         (["--temperature", "0"], "must be above 0"),
-        (["--top-p", "0"], "--top-p 0.0"),
+        (["--top-p", "0"], "top_p: Input should be greater than 0"),
         (["--task", "medicl"], "did you mean 'medical'"),
         (["--context", "shared"], "'m0' has no demonstration of style 'shared'"),
         (["--data", "absent.jsonl"], "absent.jsonl does not exist"),
