@@ -74,7 +74,11 @@ class CompareSpec(Strict):
     ] = ["auto"]
     items: Annotated[Positive, Field(description="items of each prior capability")] = 60
     prompts: Annotated[
-        str | None, Field(description="general prompts, .jsonl, for the methods that train on such (sft_reinvoke)")
+        str | None,
+        Field(
+            description="general prompts, .jsonl, along which the KL to the base model is measured, and on which "
+            "sft_reinvoke and sft_replay train; default: the miniature's own, of its models, else none"
+        ),
     ] = None
     learning_rate: Annotated[
         list[LearningRate],

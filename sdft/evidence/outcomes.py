@@ -139,6 +139,10 @@ class Results:
         runs = {run.name: run for run in reversed(base)}.values() if distinct else base
         return Cell(task, "base", "base", tuple(sorted(runs, key=lambda run: run.seed)), size=size)
 
+    def base_models(self, size: str | None = None) -> int:
+        """How many base models of a size the plan starts from, run or not."""
+        return len({run.name for run in self.bases.get(size, self.base)})
+
     def cell(self, task: str, method: str) -> Cell | None:
         """The cell of a method's own arm (arm == method) on a task."""
         if method == "base":

@@ -231,7 +231,8 @@ def within(interval: Interval, low: float, high: float) -> Interval:
 class Comparison:
     """One paired difference in `unit` by reading (sdft/statistics.py), or why there is none.
 
-    seeds, by_seed and bases: the runs, the difference of each, and its base model. components: standard deviations
+    seeds, by_seed and bases: the runs, the difference of each, and its base model. runs: the names of the runs and base
+    models on both sides, where they are known. components: standard deviations
     between base models, seeds and clusters of items, in `unit`. offline: the offline judge scored a side of it.
     benchmarks and sizes: what was measured, from base models of which sizes, so that a base model that misses its gate
     is known. kind: the test's own predicate, where it is not that of its statement. bound: the largest that the
@@ -244,6 +245,7 @@ class Comparison:
     seeds: tuple[int, ...] = ()
     by_seed: tuple[float, ...] = ()
     bases: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
     components: dict[str, float | None] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     published: float | None = None
@@ -306,6 +308,11 @@ def paired_groups(cells: Sequence[Cell], measured: Quantity) -> tuple[list[int],
     return seeds, [groups([runs[seed] for seed in seeds], measured) for runs in finished]
 
 
+def compared(cells: Sequence[Cell], seeds: Sequence[int]) -> tuple[str, ...]:
+    """The names of the runs and base models of some cells that have one of the seeds, each once."""
+    return tuple(dict.fromkeys(run.name for cell in cells for run in cell.runs if run.seed in seeds))
+
+
 def compare(
     one: Cell | None,
     other: Cell | None,
@@ -328,6 +335,7 @@ def compare(
     )
     return replace(
         found,
+        runs=compared((one, other), seeds),
         offline=offline([one, other], measured),
         # A length is counted, whatever the answers are worth.
         benchmarks=() if measured.field == "new_tokens" else measured.benchmarks,

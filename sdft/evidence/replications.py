@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.schema import Strict
+from sdft.evidence.statements import catalogue
 
 FILE = Path(__file__).with_name("replications.yaml")
 
@@ -69,7 +70,21 @@ class Replications(Strict):
 
 @cache
 def replications() -> Replications:
-    """The file's content. Raises SdftError where a row does not have the form above."""
+    """The file's content. Raises SdftError where a row has not the form above or names no claim of the ledger."""
+    found = _read()
+    known = statements()
+    for entry in found.claims:
+        if entry.claim not in known:
+            raise SdftError(f"{FILE}: the ledger has no claim {entry.claim!r}; {did_you_mean(entry.claim, known)}")
+    return found
+
+
+def statements() -> dict[str, str]:
+    """Every statement of the ledger by its id."""
+    return {statement.id: statement.statement for own in catalogue().values() for statement in own}
+
+
+def _read() -> Replications:
     try:
         content: Any = yaml.safe_load(FILE.read_text(encoding="utf-8"))
         return Replications.model_validate(content)

@@ -8,7 +8,7 @@ interval. What one test says:
 - MISMATCH: the interval says the opposite, by more than the margin. The measurement is against the statement.
 - NO DIFFERENCE: a difference is claimed, and the interval lies inside -NEAR..NEAR, the smallest that would be of
   interest. That is against the statement as well.
-- INCONCLUSIVE: the interval allows both.
+- INCONCLUSIVE: the interval allows both, or it is against the statement, but no longer after Holm's correction.
 
 A statement has to hold in every one of its tests. So it is in favour (DIRECTION, or WITHIN) where each of them is, each
 at 5 %: an intersection-union test keeps the level of its parts (Berger 1982), and needs no correction. One test against

@@ -40,8 +40,8 @@ class Statement:
     """A sentence of the paper or of ours, its place there, and the predicate that decides it.
 
     kind: that of sdft/evidence/rules.py. A comparison may have a kind of its own, of which `also` tells. near: the
-    smallest difference of interest, in points; None where the unit has none. `ours` marks a question of ours that the
-    paper does not ask.
+    smallest difference of interest, in points; None where the difference is in another unit, which has none. `ours`
+    marks a question of ours that the paper does not ask.
     """
 
     id: str
@@ -57,13 +57,15 @@ class Statement:
     @property
     def rule(self) -> str:
         """What decides, in words."""
-        margin = f"{self.margin or 0:g}"
-        alike = "" if self.near is None else f", inside -{self.near:g}..{self.near:g} NO DIFFERENCE"
+        unit = "" if self.near is None else " points"
+        margin = f"{self.margin or 0:g}{unit}"
+        alike = "" if self.near is None else f", inside -{self.near:g} to {self.near:g}{unit} NO DIFFERENCE"
         words = {
             "better": f"every interval lies above 0; with {HOLM} one below 0 is a MISMATCH{alike}",
             "not_worse": f"every interval lies above 0, or above -{margin} (WITHIN); one below -{margin} with {HOLM} "
             "is a MISMATCH",
-            "unchanged": f"every interval lies inside -{margin}..{margin}; one outside with {HOLM} is a MISMATCH",
+            "unchanged": f"every interval lies inside -{self.margin or 0:g} to {margin}; one outside with {HOLM} is a "
+            "MISMATCH",
             "no_gain": f"every interval lies below {margin}; one above with {HOLM} is a MISMATCH",
         }[self.kind]
         return f"{words}; {self.also}" if self.also else words
@@ -118,6 +120,7 @@ def _evidence(comparison: Comparison, place: int, found: dict[str, Any], counts:
         "n_items": interval.n_items,
         "seeds": list(comparison.seeds),
         "bases": list(comparison.bases),
+        "runs": list(comparison.runs),
         "by_seed": list(comparison.by_seed),
         "components": {name: finite(value, 4) for name, value in comparison.components.items()},
         "covers": interval.sources,
@@ -142,18 +145,42 @@ def holm_text(p: float) -> str:
     return "Holm's p against it < 0.0001" if p < 1e-4 else f"Holm's p against it {p:.2g}"
 
 
-def undecided(tests: Sequence[tuple[Trial, Comparison]]) -> tuple[dict[str, int] | None, str]:
-    """The smallest design that would decide all of some tests, and a sentence that says so with the command."""
+def undecided(tests: Sequence[tuple[Trial, Comparison]], results: Results) -> tuple[dict[str, int] | None, str]:
+    """The smallest design that would decide all of some tests, and a sentence that says so with the command.
+
+    The design is {"bases", "seeds", "more"}: base models, seeds of each, and how many of the base models the study does
+    not start from yet. It never leaves out one that the study starts from.
+    """
     designs = [needed(test.interval, entry.components, test.distance) for test, entry in tests]
     if not designs or None in designs:
         return None, f" No design of up to {MOST} runs would decide it{_few_items(tests)}."
-    design = {name: max(entry[name] for entry in designs) for name in ("bases", "seeds")}
-    runs = design["bases"] * design["seeds"]
-    return design, (
-        f" About {design['bases']} base models with {design['seeds']} seeds each would decide it: "
-        f"--config 'seeds=[{', '.join(map(str, range(runs)))}]'."
-        if runs <= 40
-        else f" About {design['bases']} base models with {design['seeds']} seeds each would decide it."
+    planned = [results.base_models(size) for _, entry in tests for size in entry.sizes]
+    present = max(*planned, *(test.interval.n_bases for test, _ in tests))
+    bases, seeds = (max(entry[name] for entry in designs) for name in ("bases", "seeds"))
+    design = {"bases": max(bases, present), "seeds": seeds, "more": max(bases - present, 0)}
+    numbers = design_seeds(design)
+    command = f": --config 'seeds={numbers}'" if len(numbers) <= 40 else ""
+    return design, f" {design_text(design)} would decide it{command}.{more_models(design)}"
+
+
+def design_text(design: dict[str, int]) -> str:
+    """A design as the beginning of a sentence."""
+    bases, seeds = design["bases"], design["seeds"]
+    return f"About {bases} base model{'' if bases == 1 else 's'} with {seeds} seed{'' if seeds == 1 else 's'} each"
+
+
+def design_seeds(design: dict[str, int]) -> list[int]:
+    """The configuration's `seeds` for a design: seed number i starts from base model number i modulo their number."""
+    return list(range(design["bases"] * design["seeds"]))
+
+
+def more_models(design: dict[str, int]) -> str:
+    """A sentence that says how a design comes to its base models; empty where the study starts from all of them."""
+    if not design.get("more"):
+        return ""
+    return (
+        f" For it models.names has to name exactly {design['bases']} base models, {design['more']} more than the study "
+        "starts from (docs/verdicts.md says how one is added)."
     )
 
 
@@ -215,8 +242,9 @@ def conclude(
                 for entry, said in zip(run, words, strict=True)
                 if said == "INCONCLUSIVE"
             ]
-            design, said = undecided(open_)
-            reading += said if open_ else ""
+            if open_:
+                design, said = undecided(open_, results)
+                reading += said
     if untestable and verdict != "NOT RUN":
         verdict, reading = "NOT TESTABLE", f"{untestable} {reading}"
         found = {name: {**result, "verdict": verdict} for name, result in found.items()}

@@ -11,9 +11,10 @@ MEANING = {
     "MATCH": "the interval holds the printed number and was narrow enough to miss it",
     "DIRECTION": "the claimed sign holds: the interval excludes zero on that side",
     "WITHIN": "the interval lies inside the margin that was declared beforehand",
-    "NO DIFFERENCE": "the interval excludes any difference of interest, where the paper claims one",
-    "INCONCLUSIVE": "the interval allows both; more seeds or items would be needed",
-    "MISMATCH": "the measurement says the opposite of the paper",
+    "NO DIFFERENCE": "the interval excludes any difference of interest, where the claim is that there is one",
+    "INCONCLUSIVE": "the interval allows both, or it is against the claim but no longer after Holm's correction for "
+    "the claim's several tests; more seeds or items would be needed",
+    "MISMATCH": "the measurement says the opposite of the claim",
     "INCOMPARABLE": "measured under other conditions than the paper's, so the two numbers cannot be compared",
     "NOT TESTABLE": "the conditions that the statement speaks of did not come about",
     "NOT RUN": "nothing was measured",

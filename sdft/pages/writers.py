@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from textwrap import fill
 from typing import Any
+
+from sdft.evidence.names import METHOD_NAMES, UNTRAINED
 
 LEADING = ("task", "label", "method", "arm", "metric", "unit", "published", "mean", "low", "high", "n_seeds", "n_items")
 # What `value_text` shows, for the line under a table.
@@ -45,15 +48,65 @@ def wrapped(text: str, first: str = "", later: str = "") -> str:
     return fill(text, 120, break_long_words=False, break_on_hyphens=False, **look)
 
 
-def seeds_text(counts: Iterable[int | None]) -> str:
-    """Numbers of seeds as text: n = 3 seeds."""
-    seeds = span(counts)
-    return f"n = {seeds} seed{'' if seeds == '1' else 's'}"
+def counted(count: int | str, word: str) -> str:
+    """A count with its word: 1 seed, 3 seeds, 2 to 3 seeds."""
+    return f"{count} {word}{'' if str(count) == '1' else 's'}"
+
+
+def runs_text(row: dict[str, Any]) -> str:
+    """The models behind a row: 10 runs: 5 base models x 2 seeds; or 5 base models, where nothing was trained."""
+    bases = Counter(row.get("bases") or ())
+    if row.get("method") in UNTRAINED and len(bases) == row["n_seeds"]:
+        return counted(len(bases), "base model")
+    if not bases:
+        return counted(row["n_seeds"], "seed")
+    seeds = counted(span(bases.values()), "seed")
+    return f"{counted(row['n_seeds'], 'run')}: {counted(len(bases), 'base model')} x {seeds}"
+
+
+def seeds_text(rows: Sequence[dict[str, Any]]) -> str:
+    """The models behind the rows, each kind once and the most first: n = 10 runs: 5 base models x 2 seeds."""
+    run = sorted((row for row in rows if row["n_seeds"]), key=lambda row: -row["n_seeds"])
+    return f"n = {', or '.join(dict.fromkeys(map(runs_text, run))) or '0 runs'}"
+
+
+def readings_text(rows: Sequence[dict[str, Any]]) -> str:
+    """What the intervals of the rows speak of, as a sentence: these base models, or any; empty where there is none.
+
+    Where rows differ, the reading of most stands first and the rows of the other are named.
+    """
+    run = [row for row in rows if row["mean"] is not None and row.get("reading")]
+    if not run:
+        return ""
+    first = Counter(row["reading"] for row in run).most_common(1)[0][0]
+    most, others = ([row for row in run if (row["reading"] == first) == wanted] for wanted in (True, False))
+    sentence = f"Intervals: {_reading_text(most)}"
+    if others:
+        known = set(map(_who, most))
+        names = dict.fromkeys(f"{'some' if _who(row) in known else 'the'} {_who(row)} rows" for row in others)
+        sentence += f"; of {' and '.join(names)} {_reading_text(others)}"
+    return f"{sentence}."
+
+
+def _reading_text(rows: Sequence[dict[str, Any]]) -> str:
+    """What rows of one reading speak of."""
+    if rows[0]["reading"] == "any_base":
+        return "for any base model"
+    count = span(len(set(row.get("bases") or ())) or 1 for row in rows)
+    return "on this base model" if count == "1" else f"on these {count} base models"
+
+
+def _who(row: dict[str, Any]) -> str:
+    """How a row's line is called."""
+    if row.get("label"):
+        return row["label"]
+    return METHOD_NAMES.get(row["method"], row["method"]) if row["arm"] == row["method"] else row["arm"]
 
 
 def counts_text(rows: Sequence[dict[str, Any]]) -> str:
-    """How many seeds and items are behind the rows, as a sentence."""
-    return f"{seeds_text(row['n_seeds'] for row in rows)}, {span(row['n_items'] for row in rows)} items."
+    """How many models and items are behind the rows, and what their intervals speak of, as sentences."""
+    counts = f"{seeds_text(rows)}; {span(row['n_items'] for row in rows)} items."
+    return " ".join(filter(None, [counts, readings_text(rows)]))
 
 
 def comma_separated(rows: Sequence[dict[str, Any]], columns: Sequence[str] | None = None) -> str:

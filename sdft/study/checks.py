@@ -232,7 +232,7 @@ def _check_trained(place: str, scale: Scale) -> None:
     for model in models:
         if not re.fullmatch(rf"({'|'.join(TRAINED_SIZES)})-s[0-9]+", model):
             raise SdftError(
-                f"{place}.models: {model!r} does not say how it is trained; name it SIZE-sSEED, for example m-s0, "
+                f"{place}.models: {model!r} does not say how it is trained; name it SIZE-sSEED, for example m-s1, "
                 f"with a size of {', '.join(TRAINED_SIZES)}."
             )
 

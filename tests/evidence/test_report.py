@@ -18,6 +18,7 @@ from studies import World, knowledge
 from world import make_world
 
 from sdft.common.errors import SdftError
+from sdft.evidence import replications as replications_file
 from sdft.evidence.replications import replications
 from sdft.pages import drawings, figures, figures_page, ledger, tables
 from sdft.pages.claims import claims_of
@@ -27,7 +28,11 @@ from sdft.study.exhibits import names
 from sdft.study.specs import SiteSpec, Unshown
 
 VOID = frozenset({"br", "meta", "img", "link", "hr", "input"})
-NOTICES = {"mini": ("own", "Numbers of scale mini."), "rehearsal": ("none", "Rehearsal: not evidence.")}
+NOTICES = {
+    "mini": ("own", "Numbers of scale mini."),
+    "rehearsal": ("none", "Rehearsal: not evidence."),
+    "paper": ("paper", ""),
+}
 
 
 def write_spec(folder, shown, scale="mini", unshown=()):
@@ -167,6 +172,14 @@ def test_a_cell_of_table_5_leads_to_its_runs_and_a_run_to_its_command(site, spec
                 assert f"snakemake --cores all {spec.parent}/scores/table5/{run}/{row['task']}.json" in page
 
 
+def test_table_5_names_the_spread_and_the_runs_behind_a_cell(site):
+    page = site["report/table5.html"]
+    assert "Intervals: for any base model." in page
+    assert "SD of runs" in page
+    assert "SD between seeds" not in page
+    assert "3 runs: 3 base models x 1 seed" in page
+
+
 def test_every_page_has_the_verdicts_of_the_ledger(site, spec, tmp_path):
     files = [str(spec.parent / name) for name in ("tables/table5/verdict.json", "figures/figure4.json")]
     ledger.main(["--verdicts", *files, "--out", str(tmp_path)])
@@ -188,6 +201,48 @@ def test_what_was_not_run_is_said_with_reason_cost_and_command(site):
         assert said in left
     assert "Table 5" in left
     assert "SDFT (" not in left
+
+
+def test_each_study_that_was_not_run_costs_once(tmp_path):
+    left = [
+        Unshown(name=name, title=name, reason="switched off", command=name, hours=hours)
+        for name, hours in (("table1", 1.5), ("table4", 1.5), ("figure7", 1.5), ("figure3", 2.0))
+    ]
+    page = dict(build.files(found.load(write_spec(tmp_path, ("table5",), unshown=left))))["report.html"]
+    assert "at most 3.50 device-hours" in page
+
+
+def test_tables_and_runs_each_have_their_commit_and_dates(tmp_path):
+    spec = make_results(tmp_path, items=8, prior_items=8)
+    verdict = tmp_path / "tables/table5/verdict.json"
+    record = json.loads(verdict.read_text())
+    record["manifest"] |= {"commit": "a" * 40, "dirty": False, "finished": "2026-11-28 06:53 UTC"}
+    record["manifest"]["inputs"]["commits"] = ["b" * 40]
+    verdict.write_text(json.dumps(record))
+    plan = json.loads((tmp_path / "tables/table5/plan.json").read_text())
+    for day, run in enumerate(plan["cells"][0]["runs"], 1):
+        model = tmp_path / f"runs/{run['run']}/model.json"
+        model.parent.mkdir(parents=True)
+        told = {"base": run["base"], "seed": run["seed"]}
+        model.write_text(json.dumps({"run": told, "steps": 1, "manifest": {"finished": f"2026-11-0{day} 00:00 UTC"}}))
+        run["model"] = str(model)
+    (tmp_path / "tables/table5/plan.json").write_text(json.dumps(plan))
+    text = "".join(Reader(pages_of(spec)["report.html"]).text)
+    assert f"commit {'a' * 12}, 2026-11-28 06:53 UTC" in text
+    assert f"commit {'b' * 12}, trained from 2026-11-01 00:00 UTC to 2026-11-03 00:00 UTC" in text
+
+
+def test_the_papers_model_is_named_only_where_the_scale_is_the_papers(site, tmp_path):
+    title = re.compile(r"<h1>(.*?)</h1>")
+    assert "Qwen" not in title.search(site["report/table5.html"])[1]
+    spec = make_results(tmp_path, items=8, prior_items=8, scale="paper")
+    assert "Qwen2.5-7B-Instruct, scale paper" in title.search(pages_of(spec)["report/table5.html"])[1]
+
+
+def test_no_title_says_its_word_twice():
+    for name in names():
+        first, _, rest = found.title(name).partition(": ")
+        assert not rest.startswith(first)
 
 
 def test_the_answer_is_one_of_what_was_run(site, tmp_path):
@@ -361,11 +416,35 @@ def test_an_undecided_claim_says_what_would_decide_it_and_which_reading_counts(t
         assert "for any base model" in page
 
 
+def test_a_claims_page_lists_the_runs_that_it_compares_and_no_others(site):
+    claim = site["report/claim-sdft-keeps-base.html"]
+    behind = claim[claim.index("The runs behind it") : claim.index("What the words say")]
+    assert "run-science-sdft-s" in behind
+    assert "Base models" in behind
+    assert "run-science-sft-s" not in behind
+    without_base = site["report/claim-sdft-forgets-less.html"]
+    assert "run-science-sft-s" in without_base
+    assert "run-science-dft-s" not in without_base
+    assert "Base models" not in without_base
+    assert "<h2>All runs of Table 5" in site["report/claim-dft-forgets-less.html"], "DFT was not run everywhere"
+
+
 def test_replications_stand_beside_ours_by_the_same_keys(site):
     page = site["report/replications.html"]
     assert all(escape(source.where) in page for source in replications().sources)
     assert 'href="table5.html#science-sdft-new_task"' in page
     assert replications().of(("tooluse", "sdft", "new_task"))[0][1].text == "70.1"
+    assert "SDFT, teacher: Frozen base, New task" in page
+    assert "sdft.frozen" not in page
+    assert "A teacher that follows the student slowly is better than the frozen base model." in page
+
+
+def test_replications_speak_of_claims_that_the_ledger_has(tmp_path, monkeypatch):
+    written = replications_file.FILE.read_text().replace("claim: ema-beats-frozen", "claim: ema-best")
+    monkeypatch.setattr(replications_file, "FILE", tmp_path / "replications.yaml")
+    replications_file.FILE.write_text(written)
+    with pytest.raises(SdftError, match="the ledger has no claim 'ema-best'"):
+        replications.__wrapped__()
 
 
 @pytest.fixture(scope="module")

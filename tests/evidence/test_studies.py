@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from world import standing
 
 from sdft.common.errors import SdftError
 from sdft.evidence.exhibits import figure2, figure3, figure5, figure6, figure7, figure8
+from sdft.evidence.exhibits.cost import cost_claims, ratio_rows
+from sdft.evidence.exhibits.table2 import table2_claims
 from sdft.evidence.outcomes import Results, Run, read_results
 from sdft.evidence.quantities import OFFLINE, Comparison
 from sdft.evidence.rules import combine
@@ -132,6 +135,21 @@ def test_sweeps_mark_what_differs_from_the_paper(plans, tmp_path):
     assert "5e-6, 1e-5, 5e-5" in text
     assert "| SDFT | Epochs | 1, 2 | 5 (Science Q&A 10)* |" in text
     assert "| SFT | Epochs | 1, 2 | 5* |" in text
+
+
+def test_a_share_of_the_steps_rules_over_a_number_of_warm_up_steps(plans, tmp_path):
+    entries = json.loads(Path(plans["table3"]).read_text())["sweeps"]
+    before = make_table(plans["table3"], tmp_path / "steps")["sections"][0]["note"]
+    for entry in entries:
+        entry["settings"]["warmup_share"] = 0.1
+    verdict = make_table(changed(plans["table3"], sweeps=entries), tmp_path)
+    (row,) = (row for row in verdict["rows"] if (row["method"], row["hyperparameter"]) == ("sft", "warmup_steps"))
+    assert (row["published"], row["ours"], row["verdict"]) == (10, "10 % of the steps", "differs")
+    text = (tmp_path / "table.md").read_text()
+    assert "| Method | Hyper-parameter | Paper | Ours |" in text
+    assert "| SFT | Warm-up steps | 10 | 10 % of the steps* |" in text
+    count, again = (int(re.search(r"\((\d+) of", note)[1]) for note in (before, verdict["sections"][0]["note"]))
+    assert again == count + 2
 
 
 def test_the_cost_is_a_ratio_of_steps(plans, tmp_path):
@@ -428,6 +446,45 @@ def test_what_is_undecided_says_how_many_seeds_would_decide_it():
     assert claim["needed"]["bases"] == 1
     assert 3 < claim["needed"]["seeds"] < 20
     assert f"with {claim['needed']['seeds']} seeds each would decide it: --config 'seeds=[0, 1" in claim["reading"]
+
+
+def test_a_design_gives_each_base_model_its_seeds_and_asks_for_those_that_are_not_there():
+    models = tuple(Run(f"m-s{seed % 5}", seed, None) for seed in range(10))
+    five = replace(EMPTY, base=models)
+
+    def claim(bases, seeds, reading, spread):
+        one = comparison(7, 9)
+        interval = replace(one.interval, n=bases * seeds, n_bases=bases, reading=reading, df_seeds=bases)
+        return conclude(statement("better"), [replace(one, readings={reading: interval}, components=spread)], five)
+
+    enough = claim(5, 2, "these_bases", {"base": None, "seed": 9.0})
+    seeds = enough["needed"]["seeds"]
+    assert enough["needed"] == {"bases": 5, "seeds": seeds, "more": 0}
+    assert f"--config 'seeds={list(range(5 * seeds))}'." in enough["reading"]
+    assert "models.names" not in enough["reading"]
+    # Only two of the five base models are finished, and each new seed still starts from one of the five.
+    assert claim(2, 2, "these_bases", {"base": None, "seed": 6.0})["needed"]["bases"] == 5
+    few = claim(5, 1, "any_base", {"base": 12.0, "seed": None})
+    bases = few["needed"]["bases"]
+    assert few["needed"] == {"bases": bases, "seeds": 1, "more": bases - 5}
+    assert bases > 5
+    assert f"About {bases} base models with 1 seed each would decide it" in few["reading"]
+    assert f"models.names has to name exactly {bases} base models, {bases - 5} more" in few["reading"]
+
+
+def test_a_rule_names_the_smallest_difference_of_interest_where_the_tests_are_in_points_alone(plans):
+    found = [*figure2.figure2(read_results(plans["figure2"]))["claims"]]
+    found += table2_claims(read_results(plans["table2"])) + cost_claims(*_cost(plans))
+    for claim in found:
+        units = {test["unit"] for test in claim["evidence"]["tests"]}
+        bound = "inside -5 to 5 points NO DIFFERENCE" in claim["test"]
+        assert bound == ("every interval lies above 0; " in claim["test"] and units == {"percentage points"}), claim
+    assert "inside -5 to 5 points; one outside" in statement("unchanged", 5.0).rule
+
+
+def _cost(plans):
+    results = read_results(plans["cost"])
+    return results, ratio_rows(results)
 
 
 def test_statements_are_unique_and_each_has_a_margin_where_its_kind_needs_one():

@@ -22,7 +22,7 @@ from sdft.evidence.published import lookup
 from sdft.evidence.rules import Trial, decide
 from sdft.pages import figures, tables
 from sdft.pages.tables.table5 import markdown, table5, under
-from sdft.pages.writers import value_text
+from sdft.pages.writers import readings_text, runs_text, seeds_text, value_text
 from sdft.records.record import Record, write_records
 from sdft.statistics import Fraction
 from sdft.study.gate import gates
@@ -93,6 +93,28 @@ def test_every_form_of_the_table_shows_the_same_numbers_and_says_what_it_is(pape
         short = [] if suffix == "md" else PRIOR
         shown = (f"{entry['mean']:.1f}" if entry["metric"] in short else value_text(entry) for entry in verdict["rows"])
         assert all(number in text for number in shown)
+
+
+def test_a_table_says_what_its_intervals_speak_of_and_which_runs_are_behind_it():
+    bases = ["a", "b", "c"]
+    untrained = {"method": "base", "arm": "base", "mean": 1.0, "reading": "any_base", "bases": bases, "n_seeds": 3}
+    trained = untrained | {"method": "sft", "arm": "sft", "reading": "these_bases", "bases": bases * 2, "n_seeds": 6}
+    rows = [untrained, trained, trained | {"label": "Ours"}, untrained | {"mean": None, "n_seeds": 0}]
+    assert readings_text(rows) == "Intervals: on these 3 base models; of the Base rows for any base model."
+    mixed = readings_text([*rows, trained, trained | {"reading": "any_base"}])
+    assert mixed.endswith("; of the Base rows and some SFT rows for any base model.")
+    assert readings_text([untrained]) == "Intervals: for any base model."
+    assert readings_text(rows[-1:]) == ""
+    assert seeds_text(rows) == "n = 6 runs: 3 base models x 2 seeds, or 3 base models"
+    assert runs_text(trained | {"bases": bases, "n_seeds": 3}) == "3 runs: 3 base models x 1 seed"
+    assert runs_text(trained | {"bases": []}) == "6 seeds"
+
+
+def test_table_5_says_what_its_intervals_speak_of(paper_like):
+    folder, _ = paper_like
+    said = "Intervals: for any base model. n = 3 base models, or 3 runs: 3 base models x 1 seed; items: "
+    for suffix in ("md", "tex"):
+        assert said in (folder / f"tables/table5/table.{suffix}").read_text()
 
 
 def test_the_agreement_of_two_judges_stands_under_the_table(paper_like):

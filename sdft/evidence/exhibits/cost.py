@@ -26,6 +26,7 @@ STATEMENTS = (
         "Text on cost",
         "SDFT costs more than SFT: about 2.5 times the FLOPs and 4 times the wall-clock.",
         "logarithm of SDFT's cost over SFT's, FLOPs and seconds",
+        near=None,
     ),
 )
 

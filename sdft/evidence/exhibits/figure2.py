@@ -54,6 +54,7 @@ STATEMENTS = (
         "Figure 2, right",
         "The teacher is nearer to the base model than the SFT model is.",
         "KL to base of the SFT model minus that of the teacher, nats a sequence",
+        near=None,
     ),
 )
 

@@ -30,6 +30,7 @@ STATEMENTS = (
         "Table 2, generated tokens",
         "SFT on answers alone shortens the reasoning; SDFT keeps more of it.",
         "base minus SFT and SDFT minus SFT, generated tokens",
+        near=None,
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from sdft.evidence.published import document, lookup
 from sdft.evidence.quantities import (
     OFFLINE,
     Comparison,
+    compared,
     finite,
     measured_row,
     of_matrices,
@@ -55,11 +56,11 @@ class TaskStatement(Statement):
             )
         rule = {
             "not_worse": (
-                f"superior if the interval lies above 0, not inferior if it lies above -{margin:g}, worse if it lies "
-                f"below -{margin:g} with {HOLM}"
+                f"superior if the interval lies above 0, not inferior if it lies above -{margin:g} points, worse if it "
+                f"lies below -{margin:g} points with {HOLM}"
             ),
-            "better": f"the interval lies above 0; inside -{NEAR:g}..{NEAR:g} there is no difference",
-            "unchanged": f"the interval lies inside -{margin:g}..{margin:g}",
+            "better": f"the interval lies above 0; inside -{NEAR:g} to {NEAR:g} points there is no difference",
+            "unchanged": f"the interval lies inside -{margin:g} to {margin:g} points",
         }[self.kind]
         pair = f"{METHOD_NAMES[self.one]} minus {METHOD_NAMES[self.other]}"
         return f"{pair}, {self.predicate}, paired by item and seed: {rule}."
@@ -204,7 +205,8 @@ def _measure(statement: TaskStatement, task: str, results: Results) -> Measured:
         return Measured(Comparison(statement.id), {}, absent=absent)
     seeds, (one, other, *base) = outcomes
     shares = restored_fractions(one, other, base[0], LEVEL) if restores else {}
-    return Measured(of_matrices(statement.id, one, other, seeds), shares, (one[0], other[0]))
+    found = replace(of_matrices(statement.id, one, other, seeds), runs=compared(cells, seeds))
+    return Measured(found, shares, (one[0], other[0]))
 
 
 def claims_of(results: Results, tolerance: Tolerance) -> list[dict[str, Any]]:
@@ -231,7 +233,7 @@ def claims_of(results: Results, tolerance: Tolerance) -> list[dict[str, Any]]:
             for task, said, p in zip(own_tests, words, adjusted, strict=True):
                 verdicts[task][reading] = (said, p)
         for task, found in measured.items():
-            claims[statement.id, task] = _claim(statement, task, found, margin, verdicts.get(task, {}))
+            claims[statement.id, task] = _claim(statement, task, found, margin, verdicts.get(task, {}), results)
     return [claims[statement.id, task] for task in results.tasks for statement in asked]
 
 
@@ -241,6 +243,7 @@ def _claim(
     measured: Measured,
     margin: float,
     verdicts: dict[str, tuple[str, float | None]],
+    results: Results,
 ) -> dict[str, Any]:
     """One statement about one task; verdicts: the word and Holm's p of what speaks against it, by reading."""
     result = {
@@ -276,6 +279,7 @@ def _claim(
         "n_items": interval.n_items,
         "seeds": list(found.seeds),
         "bases": list(found.bases),
+        "runs": list(found.runs),
         "by_seed": list(found.by_seed),
         "components": {name: finite(value) for name, value in found.components.items()},
         "covers": interval.sources,
@@ -322,7 +326,7 @@ def _claim(
     if interval.n == 1:
         reading += ONE_SEED
     elif verdict == "INCONCLUSIVE" and not measured.shares:
-        design, said = undecided([(Trial(statement.kind, interval, margin), found)])
+        design, said = undecided([(Trial(statement.kind, interval, margin), found)], results)
         reading += said
     return {
         **result,
@@ -406,7 +410,7 @@ def _together(designs: Sequence[dict[str, int] | None]) -> dict[str, int] | None
     """The design that decides every one of some claims; None where one of them has none."""
     if not designs or None in designs:
         return None
-    return {name: max(design[name] for design in designs) for name in ("bases", "seeds")}
+    return {name: max(design.get(name, 0) for design in designs) for name in ("bases", "seeds", "more")}
 
 
 def cell_rows(results: Results, cell: Cell) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from sdft.evidence.statements import READING_NAMES
+from sdft.evidence.statements import READING_NAMES, design_seeds, design_text, more_models
 from sdft.pages.claims import Claim
 from sdft.pages.html import badge, command, facts, legend, link, table
 from sdft.pages.site.found import Page, Study, arm_name, task_name, title
@@ -67,12 +67,9 @@ def _deciding(study: Study, claim: Claim) -> str:
     title = "<h2>What would decide it</h2>"
     if not claim.needed:
         return f"{title}<p>No design of base models and seeds that anybody would run; see what was found above.</p>"
-    bases, seeds = claim.needed["bases"], claim.needed["seeds"]
-    numbers = ",".join(map(str, range(bases * seeds)))
-    return (
-        f"{title}<p>About {bases} base models with {seeds} seeds each, if the difference stays what it is:</p>"
-        + command(f"{study.to_repeat(claim.item)} 'seeds=[{numbers}]'")
-    )
+    numbers = ",".join(map(str, design_seeds(claim.needed)))
+    said = f"{design_text(claim.needed)}, if the difference stays what it is.{more_models(claim.needed)}"
+    return f"{title}<p>{escape(said)}</p>" + command(f"{study.to_repeat(claim.item)} 'seeds=[{numbers}]'")
 
 
 def _test(test: dict[str, Any]) -> list[str]:
@@ -116,10 +113,14 @@ def _p(value: float | None) -> str:
 
 
 def _data(study: Study, claim: Claim) -> str:
+    """The runs that the claim's tests compare, and the base models; all of the table or figure where it has others."""
     plan = study.plans.get(claim.item)
-    cells = plan.cells if plan else []
-    if not cells:
+    if not plan or not plan.cells:
         return ""
+    compared = [set(test.get("runs") or ()) for test in claim.tests if test.get("difference") is not None]
+    known = bool(compared) and all(compared)
+    names = set().union(*compared)
+    cells = [cell for cell in plan.cells if not known or any(entry.run in names for entry in cell.runs)]
     body = [
         (
             f"{escape(task_name(cell.task))}, {escape(arm_name(cell))}"
@@ -128,4 +129,10 @@ def _data(study: Study, claim: Claim) -> str:
         )
         for cell in cells
     ]
+    if not known:
+        return f"<h2>All runs of {escape(title(claim.item))}</h2>" + facts(body)
+    models = dict.fromkeys(entry.model for entry in plan.base if entry.model in names)
+    if models:
+        shown = (link(study.to(f"base-{name}"), name) if name in study.bases else escape(name) for name in models)
+        body.append(("Base models", ", ".join(shown)))
     return "<h2>The runs behind it</h2>" + facts(body)

@@ -14,6 +14,7 @@ from sdft.pages.site.exhibits import figure
 from sdft.pages.site.found import Page, Study, arm_name, subject, task_name, title
 from sdft.pages.site.runs import machine
 from sdft.pages.site.table5 import anchor, interval, number
+from sdft.study.exhibits import find
 
 # The two claims that the paper's headline makes, and how the answer names them.
 HEADLINE = {
@@ -109,10 +110,8 @@ def _facts(study: Study) -> str:
     record: dict[str, Any] = next((study.records[name] for name in study.records), {})
     made = record.get("manifest") or {}
     spent = (study.records.get("table5") or {}).get("cost") or {}
-    left = [entry.hours for entry in study.spec.unshown if entry.hours]
-    left += [hours for name, hours in study.spec.hours.items() if name not in study.records or _gaps(study, name)]
-    changed = " with uncommitted changes" if made.get("dirty") else ""
-    model = next((found for _, run in study.runs.values() if run.model and (found := study.file(run.model))), {})
+    left = _left(study)
+    models = [found for _, run in study.runs.values() if run.model and (found := study.file(run.model))]
     cost = (
         f"{spent['total']:.2f} device-hours for Table 5: sweep {spent['sweep']:.2f}, final training "
         f"{spent['training']:.2f}, evaluation {spent['evaluation']:.2f}"
@@ -132,13 +131,38 @@ def _facts(study: Study) -> str:
             ("Cost", escape(cost)),
             (
                 "Cost of what was not run",
-                f"at most {sum(left):.2f} device-hours" if left else "not known",
+                f"at most {sum(left.values()):.2f} device-hours, each study counted once" if left else "not known",
             ),
-            ("Hardware", escape(machine((model or {}).get("manifest") or {}))),
-            ("Date", escape(str(made.get("finished") or "not recorded"))),
-            ("Commit", code((made.get("commit") or "unknown")[:12]) + changed),
+            ("Hardware", escape(machine((models[0] if models else {}).get("manifest") or {}))),
+            ("Tables", _tables_made(made)),
+            ("Runs", _runs_made(study, models)),
         ]
     )
+
+
+def _left(study: Study) -> dict[str, float]:
+    """Device-hours of each study of which something was not run; several tables and figures may show one study."""
+    hours = {entry.name: entry.hours for entry in study.spec.unshown if entry.hours}
+    hours |= {
+        name: cost for name, cost in study.spec.hours.items() if name not in study.records or _gaps(study, name)
+    }
+    return {find(name).study or name: cost for name, cost in hours.items()}
+
+
+def _tables_made(made: dict[str, Any]) -> str:
+    """Of which commit the tables are, and when they were made."""
+    changed = " with uncommitted changes" if made.get("dirty") else ""
+    return f"commit {code((made.get('commit') or 'unknown')[:12])}{changed}, {escape(made.get('finished') or 'no date')}"
+
+
+def _runs_made(study: Study, models: list[dict[str, Any]]) -> str:
+    """Of which commits the runs behind the tables are, and from when to when they were trained."""
+    inputs = [(record.get("manifest") or {}).get("inputs") or {} for record in study.records.values()]
+    commits = sorted({commit for entry in inputs for commit in entry.get("commits", ())})
+    dates = sorted(date for model in models if (date := (model.get("manifest") or {}).get("finished")))
+    shown = ", ".join(code(commit[:12]) for commit in commits) or "unknown"
+    when = f", trained from {escape(dates[0])} to {escape(dates[-1])}" if dates else ""
+    return f"commit{'s' * (len(commits) > 1)} {shown}{when}"
 
 
 def _short(study: Study) -> str:

@@ -72,8 +72,7 @@ def _sections(verdict: dict[str, Any]) -> list[str]:
         caption = section["title"] or "Measured at this scale"
         words = section.get("words", 1)
         body = [[badge(text) if text == "NOT RUN" else escape(text) for text in row] for row in section["body"]]
-        # A column without a name would be read aloud as nothing.
-        header = [escape(text) or "Kind" for text in section["header"]]
+        header = list(map(escape, section["header"]))
         if body:
             parts.append(table(escape(caption), header, body, range(words, len(header))))
         parts.append(f'<p class="note">{escape(section["note"])}</p>')

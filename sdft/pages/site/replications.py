@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from html import escape
 
+from sdft.evidence.exhibits.figure8 import TEACHERS
 from sdft.evidence.names import METHOD_NAMES, METRIC_NAMES
 from sdft.evidence.published import lookup
-from sdft.evidence.replications import Source, Value, replications
+from sdft.evidence.replications import Source, Value, replications, statements
 from sdft.pages.html import badge, facts, link, listed, table
 from sdft.pages.site.found import Page, Study, task_name
 from sdft.pages.writers import value_text
 
+# Arms of Figure 8, which others have run too.
+ARM_TITLES = {arm: f"{METHOD_NAMES['sdft']}, teacher: {label}" for arm, label, _ in TEACHERS}
 HEADER = ("Who", "Test", "Paper", "Reported", "Items", "Ours at this scale", "Remark")
 
 
@@ -32,12 +35,12 @@ def replications_page(study: Study) -> Page:
         parts.append(f'<h3 id="{escape(source.id)}">{escape(source.id)}</h3>')
         parts.append(facts([("Where", escape(source.where)), ("What was run", escape(source.setup))]))
         parts.append(f"<p>Differs from the paper's measure:</p>{listed(map(escape, source.differs))}")
-    claims = {claim.id: claim for claim in study.claims}
+    claims, stated = {claim.id: claim for claim in study.claims}, statements()
     body = [
         [
             link(study.to(f"claim-{entry.claim}"), claims[entry.claim].statement)
             if entry.claim in claims
-            else escape(entry.claim),
+            else escape(stated[entry.claim]),
             badge(claims[entry.claim].verdict) if entry.claim in claims else "",
             escape(entry.found),
         ]
@@ -57,7 +60,7 @@ def _key(value: Value) -> tuple[str, bool, int, str]:
 
 def _row(study: Study, source: Source, value: Value) -> list[str]:
     printed = lookup("table5", value.task, value.method, value.metric)
-    name = METHOD_NAMES.get(value.method, value.method)
+    name = METHOD_NAMES.get(value.method) or ARM_TITLES[value.method]
     return [
         f'<a href="#{escape(source.id)}">{escape(source.id)}</a>',
         f"{escape(name)}, {escape(METRIC_NAMES[value.metric])}",

@@ -13,9 +13,10 @@ from sdft.pages.html import Row, badge, code, command, facts, folded, legend, li
 from sdft.pages.site.claims import claims_table
 from sdft.pages.site.found import Page, Study, arm_name, task_name, title
 from sdft.pages.tables.table5 import under, version_lines
+from sdft.pages.writers import runs_text
 
 HEADER = (
-    *("Metric", "Paper", "Ours", "Difference", "95 % interval", "SD between seeds", "Seeds", "Items", "Verdict"),
+    *("Metric", "Paper", "Ours", "Difference", "95 % interval", "SD of runs", "Number of runs", "Items", "Verdict"),
     "Runs, each with its value",
 )
 HEADLINES = ("new_task", "prior_average")
@@ -42,9 +43,11 @@ def table5_page(study: Study) -> Page:
     """A row a cell: paper's value, ours, difference, interval, spread, verdict and the runs; then the claims."""
     verdict = study.records["table5"]
     rows = verdict["rows"]
+    model = f", {document()['items']['table5']['model']}" if verdict["standing"]["evidence"] == "paper" else ""
     parts = [
-        f"<h1>{escape(title('table5'))}, scale {escape(study.spec.scale)}</h1>",
-        f"<p>{escape(verdict['notice'])} Percent. Intervals cover seeds and test items. {escape(under(verdict))}</p>",
+        f"<h1>{escape(title('table5') + model)}, scale {escape(study.spec.scale)}</h1>",
+        f"<p>{escape(verdict['notice'])} Percent. Intervals cover seeds and test items. "
+        f"{escape(under(verdict))} The SD of runs is over base models and seeds.</p>",
         "<p>To repeat:</p>" + command(study.to_repeat("table5")),
     ]
     for task in dict.fromkeys(row["task"] for row in rows):
@@ -92,7 +95,7 @@ def _row(study: Study, row: dict[str, Any]) -> Row:
         number(row["mean"] - row["published"], "+z.1f") if both else "",
         interval(row),
         number(row.get("sd_seeds")),
-        str(row["n_seeds"] or ""),
+        runs_text(row) if row["n_seeds"] else "",
         str(row["n_items"] or ""),
         f'<span title="{escape(row["reason"])}">{badge(row["verdict"])}</span>',
         ", ".join(runs),

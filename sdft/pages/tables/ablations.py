@@ -88,7 +88,7 @@ def section(ablation: str, title: str, rows: list[dict[str, Any]]) -> dict[str, 
     ]
     return {
         "title": title,
-        "header": ["Task", "", *(MEASURE_NAMES[name] for name in METRICS)],
+        "header": ["Task", "Arm", *(MEASURE_NAMES[name] for name in METRICS)],
         "body": body or [["", "NOT RUN", "", ""]],
         "words": 2,
         "note": f"Percent, {INTERVALS}. {counts_text(own)}",

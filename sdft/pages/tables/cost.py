@@ -32,7 +32,7 @@ def cost(results: Results, clock: Clock) -> dict[str, Any]:
         "sections": [
             {
                 "title": "",
-                "header": ["Task", "", "SDFT over SFT", "Seeds", "Paper", "Verdict"],
+                "header": ["Task", "Measure", "SDFT over SFT", "Seeds", "Paper", "Verdict"],
                 "body": body,
                 "words": 2,
                 "note": "A training sequence of SDFT over one of SFT: geometric mean [low, high] over seeds "

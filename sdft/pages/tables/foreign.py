@@ -48,12 +48,17 @@ def _differences(results: Results) -> dict[str, Any]:
                 if found.interval is None:
                     line.append("NOT RUN")
                     continue
-                rows.append({"n_seeds": len(found.seeds), "n_items": found.interval.n_items})
+                rows.append(
+                    {
+                        **{"mean": found.interval.mean, "n_seeds": len(found.seeds), "n_items": found.interval.n_items},
+                        **{"label": expert, "bases": found.bases, "reading": found.interval.reading},
+                    }
+                )
                 line.append(value_text(vars(found.shown), "+z.1f"))
             body.append(line)
     return {
         "title": "SDFT minus SFT",
-        "header": ["Task", "", *(MEASURE_NAMES[name] for name in METRICS)],
+        "header": ["Task", "Expert", *(MEASURE_NAMES[name] for name in METRICS)],
         "body": body,
         "words": 2,
         "note": "Percentage points, mean [low, high] with the 95 % interval, paired by item and seed. "

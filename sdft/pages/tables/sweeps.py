@@ -13,13 +13,13 @@ from sdft.evidence.outcomes import Results
 from sdft.evidence.published import document
 from sdft.methods.hyperparameters import SWEPT
 from sdft.pages.tables.measured import envelope, printed_name, table_manifest
+from sdft.study.exhibits.schema import SweepEntry
 
 NAMES = {
     **{name: entry.title for name, entry in SWEPT.items()},
     "max_new_tokens": "Max generation length",
     "schedule": "Schedule",
     "warmup_steps": "Warm-up steps",
-    "warmup_share": "Warm-up, share of the steps",
     "max_grad_norm": "Max gradient norm",
     "weight_decay": "Weight decay",
     "weights_dtype": "Arithmetic of the weights",
@@ -41,6 +41,15 @@ def ours_text(row: dict[str, Any]) -> str:
     return f"{text(row['ours'])} ({others})" if others else text(row["ours"])
 
 
+def used(entry: SweepEntry | None) -> dict[str, Any]:
+    """What an arm sweeps and fixes, by name; a share of the steps, where one is set, is its warm-up."""
+    if entry is None:
+        return {}
+    share = entry.settings.get("warmup_share")
+    ruling = {} if share is None else {"warmup_steps": f"{100 * share:g} % of the steps"}
+    return {**entry.settings, **entry.grid, **ruling}
+
+
 def same(one: Any, other: Any) -> bool:
     """Equal values, or the same values in any order."""
     if isinstance(one, list) and isinstance(other, list):
@@ -56,15 +65,14 @@ def sweep_table(results: Results, clock: Clock, item: str) -> dict[str, Any]:
     for method, swept in printed["arms"].items():
         entry = ours.get(method)
         for name, value in {**swept, **printed["common"]}.items():
-            settings = {} if entry is None else {**entry.settings, **entry.grid}
-            own = settings.get(name)
+            own = used(entry).get(name)
             by_task = entry.task_epochs if entry and name == "epochs" else {}
             if entry is None:
                 verdict = "NOT RUN"
             elif value is None:
                 verdict = "not stated"
             else:
-                verdict = "same" if all(same(value, used) for used in (own, *by_task.values())) else "differs"
+                verdict = "same" if all(same(value, one) for one in (own, *by_task.values())) else "differs"
             rows.append(
                 {
                     "method": method,
@@ -90,6 +98,14 @@ def sweep_table(results: Results, clock: Clock, item: str) -> dict[str, Any]:
         **envelope(results, item, []),
         "rows": rows,
         "claims": [],
-        "sections": [{"title": "", "header": ["Method", "", "Paper", "Ours"], "body": body, "words": 2, "note": note}],
+        "sections": [
+            {
+                "title": "",
+                "header": ["Method", "Hyper-parameter", "Paper", "Ours"],
+                "body": body,
+                "words": 2,
+                "note": note,
+            }
+        ],
         "manifest": table_manifest(results, clock),
     }

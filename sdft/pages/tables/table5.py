@@ -23,6 +23,7 @@ from sdft.pages.writers import (
     latex_table,
     long_table,
     markdown_table,
+    readings_text,
     seeds_text,
     value_text,
 )
@@ -80,18 +81,19 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, list[dict[str,
 
 
 def items_text(rows: Sequence[dict[str, Any]]) -> str:
-    """How many seeds, and items of each test set, are behind the rows, as a sentence."""
+    """How many models, and items of each test set, are behind the rows, as a sentence."""
     sizes = {
         metric: sorted({row["n_items"] for row in rows if row["metric"] == metric and row["n_items"]})
         for metric in METRICS
     }
     items = ", ".join(f"{METRIC_NAMES[name]} {'/'.join(map(str, n))}" for name, n in sizes.items() if n)
-    return f"{seeds_text(row['n_seeds'] for row in rows)}; items: {items or 'none'}."
+    return f"{seeds_text(rows)}; items: {items or 'none'}."
 
 
 def under(verdict: dict[str, Any]) -> str:
-    """The line under the table: n, and how far two judges agree where there were two."""
-    return " ".join(filter(None, [items_text(verdict["rows"]), verdict.get("agreement")]))
+    """The lines under the table: what the intervals speak of, n, and how far two judges agree where there were two."""
+    said = [readings_text(verdict["rows"]), items_text(verdict["rows"]), verdict.get("agreement")]
+    return " ".join(filter(None, said))
 
 
 def printed_rows(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
