@@ -39,22 +39,33 @@ def steps() -> dict[str, tuple[str, str]]:
 
 
 def _line(documentation: str) -> str:
-    """The first sentence without the command that it may begin with."""
+    """The first sentence, in lower case, without the command that it may begin with and marks of code."""
     line = " ".join(documentation.split("\n\n")[0].split())
     line = re.sub(r"^`python -m [^`]+`: ", "", line)
-    return re.split(r"(?<=[a-z0-9)])[.;:] ", line)[0].rstrip(".")
+    line = re.split(r"(?<=[a-z0-9)])\. ", line)[0].rstrip(".").replace("`", "")
+    # A name such as SFT keeps its capitals.
+    return line if line[1:2].isupper() else line[:1].lower() + line[1:]
+
+
+def show(listed: dict[str, tuple[str, str]]) -> None:
+    """Print steps, one a line."""
+    width = max(map(len, listed))
+    print(INTRODUCTION)
+    for name, (_, line) in listed.items():
+        print(f"  {name:{width}}  {line}")
 
 
 def main() -> None:
     arguments = sys.argv[1:]
     known = steps()
     if not arguments or arguments[0] in ("-h", "--help"):
-        width = max(map(len, known))
-        print(INTRODUCTION)
-        for name, (_, line) in known.items():
-            print(f"  {name:{width}}  {line}")
+        show(known)
         return
     name = arguments[0].removeprefix("sdft.")
+    within = {step: found for step, found in known.items() if step.startswith(f"{name}.")}
+    if within and name not in known:
+        show(within)
+        return
     if name not in known:
         raise SdftError(f"there is no step {arguments[0]!r}; {did_you_mean(name, known)} `python -m sdft` lists them.")
     module = known[name][0]

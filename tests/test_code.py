@@ -73,6 +73,7 @@ def f(x: int, parser) -> int:
         ("so add one", "so add another"),
         ('desc="parts"', 'desc="pieces", unit="piece"'),
         ("    return y", '    print("done", y)\n    return y'),
+        ("    return y", "    from sdft.evaluate.preflight import check_model\n    check_model(x)\n    return y"),
         ("from tqdm", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from sdft import other\nfrom tqdm"),
     ],
 )

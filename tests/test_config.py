@@ -13,6 +13,7 @@ import pytest
 from sdft.common.errors import SdftError
 from sdft.config import json_schema, load_config, parse_config
 from sdft.methods.settings import TrainingSettings
+from sdft.study.checks import check_files
 from sdft.study.manual import entries, find
 from sdft.study.values import read_values
 
@@ -379,3 +380,18 @@ def test_unknown_keys_beside_each_other_are_told_with_one_list_of_the_valid_name
         parse_config(values, folder=root / "config")
     assert all(f"there is no key training.{name}" in str(said.value) for name in ("qqq", "zzz"))
     assert str(said.value).count("valid names: ") == 1
+
+
+def test_a_study_that_is_read_elsewhere_is_told_where_relative_paths_start(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SdftError) as said:
+        check_files(load_config(root / "config.yaml"))
+    assert f"start from the current folder, {tmp_path}: run from the repository's root" in str(said.value)
+
+
+@pytest.mark.parametrize("key", ["scale", "method"])
+def test_a_list_of_valid_names_ends_with_one_full_stop(root, values, key):
+    changes = {"scale": "zzz"} if key == "scale" else {"scales": {"mini": {"arms": {"sdft": {"method": "zzz"}}}}}
+    with pytest.raises(SdftError, match="valid names: ") as said:
+        parse_config(values | changes, folder=root / "config")
+    assert ".." not in str(said.value)

@@ -14,16 +14,19 @@ import random
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.common.files import rows_sha256, sha256_file, write_json
+from sdft.common.files import read_packed, rows_sha256, sha256_file, write_json, write_packed
 from sdft.common.schema import read_checked
 from sdft.evaluate.judge import read_responses
 from sdft.evaluate.partial import Partial
 from sdft.evaluate.prior import prior_config, read_benchmark
+from sdft.evaluate.responses import questions_digest
 from sdft.evidence import files
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.scores import Scores
-from sdft.learning.select import read_candidate
+from sdft.learning.run import adopted
+from sdft.learning.select import rank, read_candidate
 from sdft.learning.spec import read_spec, resolve
+from sdft.learning.validation import read_replies
 from sdft.records import jsonl
 from sdft.records.readers import read_rows
 from sdft.records.record import Record, read_records, write_records
@@ -83,7 +86,9 @@ def run(folder):
 def selected(folder):
     values = {"learning_rate": 0.001, "batch_size": 2, "epochs": 1, "ema_rate": 0.02}
     row = {"run": "r", "hyperparameters": values, "validation": 0.5, "prior_average": 0.25}
-    write_json(folder / "sdft.json", {"rule": "best", "winner": values, "winner_run": "r", "ranking": [row]})
+    made = {"inputs": {"absent/validation.json": "0" * 64}}
+    content = {"rule": "best", "winner": values, "winner_run": "r", "ranking": [row], "manifest": made}
+    write_json(folder / "sdft.json", content)
     return folder / "sdft.json"
 
 
@@ -96,8 +101,22 @@ def winner(path):
 def candidate(folder):
     values = {"learning_rate": 0.001, "batch_size": 2, "epochs": 1}
     record = {"run": "r", "hyperparameters": values, "validation": {"value": 0.5, "n": 8}, "manifest": {"seconds": 2.0}}
+    record |= {"prior": {"mmlu": 0.5}, "prior_average": 0.5, "offline": 0.25, "stale": ["mmlu"], "seed": 0, "base": "m"}
     write_json(folder / "validation.json", record)
     return folder / "validation.json"
+
+
+def replies(folder):
+    asked = [Record(**row) for row in ROWS]
+    responses = [{"id": record.id, "response": "Here."} for record in asked]
+    validation = {"questions": questions_digest(asked), "responses": responses}
+    write_packed(folder / "replies.json.gz", {"validation": validation, "prior": {"mmlu": {"key": [1.5]}}})
+    return folder / "replies.json.gz"
+
+
+def ranked(path):
+    """The ranking of the candidate in the file."""
+    return rank([read_candidate(path)])
 
 
 def plan(folder):
@@ -146,7 +165,14 @@ KINDS = {
     "run": (run, read_spec),
     "winner": (selected, winner),
     "selection": (selected, lambda path: read_checked(path, files.Selected)),
-    "candidate": (candidate, read_candidate),
+    "candidate": (candidate, ranked),
+    "replies": (replies, lambda path: read_replies(path, [Record(**row) for row in ROWS])),
+    "looked at": (
+        selected,
+        lambda path: adopted(
+            read_spec(run(path.parent)).model_copy(update={"selected": str(path)}), path.parent, "mark"
+        ),
+    ),
     "plan": (plan, read_results),
     "protocol": (lambda folder: protocol(folder / "prior.json"), lambda path: prior_config(str(path), path.parent)),
     "trajectory": written("t.json", {"points": [POINT]}, files.Trajectory),
@@ -233,6 +259,82 @@ def test_a_damaged_file_is_refused_by_name_or_read_as_it_is(tmp_path, kind):
         if kind in ("records", "score", "outcomes"):
             # What decides a result is the same, or was refused.
             assert found == whole, (number, done)
+
+
+HYPER = {"learning_rate": 0.001, "batch_size": 2, "epochs": 1}
+EDITED = [
+    *[("candidate", {"prior": value}, "prior") for value in ({"mmlu": "x"}, [1], {"mmlu": None}, {"mmlu": 2})],
+    ("candidate", {"prior_average": "x"}, "prior_average"),
+    ("candidate", {"offline": "x"}, "offline"),
+    *[("candidate", {"stale": value}, "stale") for value in (5, None, "mmlu", [1])],
+    *[("candidate", {"stopped": value}, "stopped") for value in (None, 5, {"steps": "x"})],
+    *[("candidate", {"run": value}, "run") for value in (["a"], "", None, 5)],
+    *[("candidate", {"validation": {"value": 0.5, "n": n}}, "validation.n") for n in (10.5, True, 0, "8")],
+    ("candidate", {"validation": {"value": True, "n": 8}}, "validation.value"),
+    ("candidate", {"hyperparameters": {"learning_rate": 0.001}}, "hyperparameters.batch_size"),
+    *[("candidate", {"hyperparameters": HYPER | {"batch_size": value}}, "batch_size") for value in ("4", 4.5, True, 0)],
+    ("candidate", {"hyperparameters": HYPER | {"learning_rate": -1}}, "hyperparameters.learning_rate"),
+    *[("replies", value, "whole") for value in ([], None, 5)],
+    *[("replies", {"validation": value}, "validation") for value in ({}, [], None, {"questions": "q", "responses": 5})],
+    ("replies", {"prior": {"mmlu": "x"}}, "prior.mmlu"),
+    *[("looked at", {"manifest": value}, "manifest") for value in ([], None, {"inputs": 3}, {"inputs": None})],
+    *[("score", {"benchmark": value}, "other|benchmark") for value in ("other", 5)],
+]
+
+
+def edit(path, changes):
+    """Change keys of the object in a JSON file, or the whole."""
+    packed = path.suffix == ".gz"
+    content = read_packed(path) if packed else json.loads(path.read_text())
+    (write_packed if packed else write_json)(path, content | changes if isinstance(changes, dict) else changes)
+
+
+@pytest.mark.parametrize(("kind", "changes", "words"), EDITED)
+def test_a_result_that_was_edited_is_refused_with_its_field_and_the_remedy(tmp_path, kind, changes, words):
+    make, read = KINDS[kind]
+    path = make(tmp_path)
+    read(path)
+    edit(path, changes)
+    with pytest.raises(SdftError, match=rf"{path.name} .*({words}).*delete .* and run the same command again"):
+        read(path)
+
+
+def test_kept_replies_of_which_one_is_gone_are_refused(tmp_path):
+    path = replies(tmp_path)
+    validation = read_packed(path)["validation"]
+    edit(path, {"validation": {**validation, "responses": validation["responses"][1:]}})
+    with pytest.raises(SdftError, match=r"replies.json.gz answers other questions .*delete the folder"):
+        KINDS["replies"][1](path)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": NaN}', '{"a": 1e999}', '["\\ud800"]'])
+def test_packed_json_is_as_strict_as_plain(tmp_path, text):
+    path = tmp_path / "replies.json.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    with pytest.raises(SdftError, match=r"replies.json.gz cannot be read .*delete it"):
+        read_packed(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *[{"id": value} for value in (None, True, 1.5, ["a"])],
+        *[{"correct": value} for value in (True, "1", None, 2, -0.5)],
+        *[{"new_tokens": value} for value in (-5, True, "9")],
+        *[{name: value} for name in ("lenient", "offline") for value in (2, -1, True, "1")],
+        *[{"weight": value} for value in (1e308, 0, True, None, "1")],
+        *[{"benchmark": value} for value in (None, 5, ["science"])],
+        {"cluster": ["a"]},
+    ],
+)
+def test_an_item_that_was_edited_is_refused(tmp_path, changes):
+    path = scores(tmp_path)
+    edit(path, {"responses_sha256": None})
+    kept = tmp_path / "responses.jsonl.gz"
+    rows = [json.loads(line) | changes for line in gzip.decompress(kept.read_bytes()).splitlines()]
+    kept.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    with pytest.raises(SdftError, match=rf"responses.jsonl.gz line 1 .*{next(iter(changes))}.*delete .*run the same"):
+        Scores(tmp_path)["science"]
 
 
 def test_a_changed_letter_is_noticed_by_the_digest(tmp_path):

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sdft.__main__ import steps
+from sdft import train
+from sdft.__main__ import main, steps
+from sdft.common.errors import run_main
 from sdft.methods.settings import TrainingSettings
 from sdft.models.memory import memory
 from sdft.models.size import ModelSize
@@ -72,8 +74,47 @@ def said(module):
 def test_every_step_says_what_it_is_in_a_line_and_shows_an_example():
     found = steps()
     assert list(found)[:4] == ["compare", "train", "evaluate", "config"]
-    assert [name for name, (_, line) in found.items() if not line or line.startswith("`")] == []
+    whole = re.compile(r"[^A-Z?`](?!.*[?`]).*[^.:;(]")
+    assert [line for _, line in found.values() if not whole.fullmatch(line) or line.count("(") != line.count(")")] == []
     assert [name for name, (module, _) in found.items() if not re.search("examples?:", said(module))] == []
+
+
+def test_a_package_of_steps_is_answered_with_those_in_it(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sdft", "sdft.data"])
+    main()
+    assert re.findall(r"^  ([a-z]+\.\S+)", capsys.readouterr().out, re.M) == ["data.knowledge.make", "data.prepare"]
+
+
+@pytest.mark.parametrize("step", ["sdft.train", "sdft.config", "sdft.study.gate", "sdft.evaluate", "sdft.pages.tables"])
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [("--ouut=x", "no option --ouut; "), ("-helf", "no option -helf; did you mean '--help'?")],
+)
+def test_a_mistyped_option_of_a_step_is_answered_with_the_nearest(monkeypatch, capsys, step, typed, answer):
+    command = importlib.import_module(f"{step}.__main__" if step == "sdft.evaluate" else step).main
+    monkeypatch.setattr(sys, "argv", [step, typed])
+    with pytest.raises(SystemExit) as ended:
+        run_main(command)
+    said = " ".join(capsys.readouterr().err.split())
+    assert (ended.value.code, said.startswith(f"error: python -m {step} has {answer}")) == (2, True)
+
+
+def test_every_step_starts_where_mistyped_options_are_answered():
+    assert [name for name, (module, _) in steps().items() if "    run_main(main)" not in said(module)] == []
+
+
+def test_a_value_that_a_step_does_not_take_is_still_told_by_its_option(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sdft.train", "--run", "a", "--out", "b", "--thr", "x"])
+    with pytest.raises(SystemExit):
+        run_main(train.main)
+    assert "argument --threads: invalid int value: 'x'" in capsys.readouterr().err
+
+
+def test_base_models_that_help_and_messages_name_are_in_the_study(root):
+    known = yaml.safe_load((root / "config/mini.yaml").read_text())["models"]["names"]
+    named = {name for path in (root / "sdft").rglob("*.py") for name in re.findall(r"\bm-s\d+\b", path.read_text())}
+    assert named
+    assert named <= set(known)
 
 
 def test_a_mistyped_step_is_answered_and_a_step_is_run(root):

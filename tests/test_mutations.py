@@ -63,6 +63,10 @@ def test_a_change_on_the_command_line_is_planned_or_refused_in_one_paragraph(roo
     ("text", "words"),
     [
         ("seeds: [0]\nscale: smoke\nseeds: [1]\n", "the key 'seeds' is given twice, the second time in line 3"),
+        ("seeds: [0]\n<<: {mini: 1, mini: 2}\n", "the key 'mini' is given twice, the second time in line 2"),
+        ("scales: {yes: a, true: b}\n", "the key 'true' is given twice"),
+        ("scales:\n  1: a\n  1.0: b\n", "the key '1.0' is given twice, the second time in line 3"),
+        ("scales: {mini: &a {x: 1}, smoke: {<<: *a, <<: *a}}\n", "the key '<<' is given twice"),
         ("training: &a {betas: *a}\n", "training.betas holds itself"),
         (LAUGHS, "more entries than"),
         ("seeds: [1000000000000000000000]\n", "seeds.0: Input should be less than or equal to 2147483647"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sdft.common.errors import SdftError
 from sdft.config import load_config
 from sdft.study import paths, requests, steps
 from sdft.study.forecast import forecast, model_size
@@ -87,3 +88,21 @@ def test_the_base_models_are_scored_before_candidates_are_trained_on_gpus(plan):
     run = plan.candidates("science", "sdft")[0]
     assert steps.runs.proof(plan, run=run.id) == [plan.path(paths.GATE, model="Qwen2.5-7B-Instruct")]
     assert steps.runs.proof(Plan(plan.config, "mini")) == []
+
+
+@pytest.mark.parametrize("given", ["4h", "1-00:00:00", "-5", "0", "²", "1.5", "1 440", "9" * 40])
+def test_a_bound_that_is_no_positive_whole_number_is_refused_by_its_name(plan, monkeypatch, given):
+    run, mini = plan.runs()[0].id, Plan(plan.config, "mini")
+    for variable, unit, ask in (
+        ("SDFT_SLURM_MAX_MINUTES", "minutes", lambda: requests.minutes(mini, "any")),
+        ("SDFT_SLURM_MAX_MEMORY", "MB", lambda: steps.requests.training_memory(plan, run)),
+    ):
+        monkeypatch.setenv(variable, given)
+        with pytest.raises(SdftError, match=f"{variable} is .* whole number of {unit}"):
+            ask()
+
+
+@pytest.mark.parametrize(("given", "minutes"), [("30", 30), (" 30 ", 30), ("030", 30), ("", 60), (" ", 60)])
+def test_blanks_around_a_bound_do_not_count(plan, monkeypatch, given, minutes):
+    monkeypatch.setenv("SDFT_SLURM_MAX_MINUTES", given)
+    assert requests.minutes(Plan(plan.config, "mini"), "any") == minutes

@@ -70,8 +70,8 @@ STEPS: dict[str, tuple[str, ...]] = {
 }
 
 # Texts for people: arguments of these are blanked. Statements that only call SPEAKERS are left out, as are the wait for
-# another writer of the same result, and who may read a file.
-SPEAKERS = frozenset({"print", "say", "warnings", "logging", "logger", "publish_alone", "by_umask"})
+# another writer of the same result, who may read a file, and the early refusal of a model that is refused later anyway.
+SPEAKERS = frozenset({"print", "say", "warnings", "logging", "logger", "publish_alone", "by_umask", "check_model"})
 ERRORS = frozenset({"SdftError", "DivergedError"})
 HELP = frozenset({"help", "description", "epilog", "metavar", "prog", "formatter_class"})
 KEYWORDS = {

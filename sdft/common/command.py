@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.errors import SdftError, did_you_mean, no_option
 from sdft.common.files import parse_json, read_json
 from sdft.common.secrets import given
 
@@ -42,8 +42,7 @@ def parse_spec(
     found, unknown = parser.parse_known_args(arguments)
     if unknown:
         known = [f"--{field.replace('_', '-')}" for field in ("spec", *kind.model_fields)]
-        hint = did_you_mean(unknown[0].partition("=")[0], known)
-        raise SdftError(f"python -m {name} has no option {unknown[0]}; {hint} --help explains them.")
+        raise no_option(f"python -m {name}", unknown[0].partition("=")[0], known)
     options = vars(found)
     text = options.pop("spec", None)
     for field, value in options.items():
@@ -74,6 +73,7 @@ def validated(kind: type[Spec], values: dict[str, Any], what: str) -> Spec:
             shown = "" if problem["type"] == "missing" else given(key, problem["input"])
             if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
                 message, shown = f"there is no such key; {did_you_mean(key, kind.model_fields)}", ""
+            message = message.removesuffix(".")
             said.append(f"{key}: {message}{shown}" if key else message)
         options = ", ".join(name.replace("_", "-") for name in kind.model_fields)
         raise SdftError(f"{what} is not right: {'; '.join(said)}. It takes {options}.") from None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import errno
+import itertools
 import os
+import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from sdft.common.secrets import masked
 
@@ -40,6 +44,16 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     if near:
         return f"did you mean {near[0]!r}?"
     return f"valid names: {', '.join(known)}." if known else "there is none to name."
+
+
+def no_file(path: str | Path) -> str:
+    """What is wrong with a path at which a file is needed, and none lies."""
+    return f"{path} is a folder, and a file is needed" if Path(path).is_dir() else f"{path} does not exist"
+
+
+def no_option(command: str, option: str, known: Iterable[str]) -> SdftError:
+    """The error for an option that a command does not have, with the nearest one that it has."""
+    return SdftError(f"{command} has no option {option}; {did_you_mean(option, known)} --help explains them.")
 
 
 def near(path: Path) -> str:
@@ -131,11 +145,37 @@ def _of_the_disk(error: SdftError) -> str | None:
     return explained(error.__context__)
 
 
+@contextmanager
+def _mistyped_options() -> Iterator[None]:
+    """Every parser of this command line answers an option that it does not have with the nearest one.
+
+    Here and not in the parsers, whose modules decide results and would count as changed (sdft/common/code.py).
+    """
+    say = argparse.ArgumentParser.error
+
+    def error(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+        known = list(parser._option_string_actions)
+        for word in itertools.takewhile(lambda word: word != "--", sys.argv[1:]):
+            option = word.partition("=")[0]
+            # As argparse reads it: a beginning stands for an option, a number or a word with blanks is a value.
+            typed = re.match(r"--?[A-Za-z]", word) and " " not in word
+            if typed and not any(name.startswith(option) for name in known):
+                raise no_option(parser.prog, option, known)
+        say(parser, message)
+
+    argparse.ArgumentParser.error = error  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        argparse.ArgumentParser.error = say  # type: ignore[method-assign]
+
+
 def run_main(main: Callable[[], int | None]) -> None:
     """Run a command's `main` and exit: status 2 with one paragraph on stderr for an `SdftError` and for an error of the
     file system, 130 for Ctrl-C."""
     try:
-        status = main() or 0
+        with _mistyped_options():
+            status = main() or 0
         sys.stdout.flush()
     except SdftError as error:
         status = _report(_of_the_disk(error) or str(error))

@@ -131,10 +131,10 @@ def write_packed(path: str | Path, value: Any) -> None:
 
 
 def read_packed(path: str | Path) -> Any:
-    """Read compressed JSON. Raises SdftError naming the file when it is missing or damaged."""
+    """Read compressed JSON. Raises SdftError naming the file when it is missing or damaged (see `parse_json`)."""
     try:
-        return json.loads(gzip.decompress(Path(path).read_bytes()))
-    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+        return parse_json(gzip.decompress(Path(path).read_bytes()))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise SdftError(f"{path} cannot be read ({error}); {AGAIN}.") from None
 
 

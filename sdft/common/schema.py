@@ -100,12 +100,20 @@ def read_checked(path: str | Path, kind: type[BaseModel], remedy: str = AGAIN) -
 
     Raises SdftError naming the file and the first field that is missing or wrong, and the remedy.
     """
-    record = read_json(path, remedy)
+    return checked(read_json(path, remedy), path, kind, remedy)
+
+
+def checked(record: Any, path: str | Path, kind: type[BaseModel], remedy: str = AGAIN) -> Any:
+    """What was read of the file `path`, unchanged. Raises SdftError as `read_checked` does."""
     try:
         kind.model_validate(record)
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(map(str, problem["loc"])) or "the whole"
-        said = problem["msg"].removeprefix("Value error, ")
-        raise SdftError(f"{path} is damaged ({place}: {said}); {remedy}.") from None
+        raise SdftError(f"{path} is damaged ({first_problem(error)}); {remedy}.") from None
     return record
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first field that is missing or wrong, and why."""
+    problem = error.errors()[0]
+    place = ".".join(map(str, problem["loc"])) or "the whole"
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}"

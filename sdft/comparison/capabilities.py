@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.errors import SdftError
 from sdft.evaluate.prior import DEFAULTS, check_config, data_sets, shipped_protocol
 from sdft.models.files import load_tokenizer
-from sdft.study.definitions import definition, names, own_folder
+from sdft.study.checks import check_benchmark
+from sdft.study.definitions import definition, own_folder
+from sdft.study.schema import PriorTask
 
 
 def protocol(asked: list[str], model: Path, items: int, data: Path) -> tuple[dict[str, Any], list[str]]:
@@ -66,15 +68,19 @@ def _named(name: str, known: dict[str, Any]) -> tuple[str, dict[str, str]]:
     if name in known and not metric:
         return name, known[name]
     folder = own_folder()
-    found = definition(folder, name) if folder else None
-    if found is None:
+    if folder is None:
         raise SdftError(
-            f"lm_eval has no task {name!r}; {did_you_mean(name, [*known, *(names(folder) if folder else [])])}"
+            "lm_eval, which measures prior capabilities, is not installed; install it (requirements.txt), or give "
+            "--forgetting none."
         )
-    if not metric and not found.metrics:
+    found = definition(folder, name)
+    if found and not (metric or found.metrics):
         raise SdftError(f"the task {name} names no metric in its file; give one, as in {name}:acc.")
-    first = [found.metrics[0], *found.filters[:1]] if not metric else [metric]
-    return name, {"task": name, "metric": ",".join(first)}
+    # A task that filters its replies has no metric without a filter.
+    parts = [metric or found.metrics[0], *found.filters[:1]] if found else ["acc"]
+    entry = {"task": name, "metric": ",".join(parts)}
+    check_benchmark("--forgetting", folder, PriorTask(**entry))
+    return name, entry
 
 
 def _cached(config: dict[str, Any]) -> bool:

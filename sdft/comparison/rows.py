@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, no_file
 from sdft.data.splits import prompt_key, ranked
 from sdft.records.jsonl import COMPLETION, load_numbered, refuse
 from sdft.records.record import Record
@@ -107,5 +107,5 @@ def _without(rows: Numbered, tested: list[Record]) -> tuple[Numbered, int]:
 def read_prompts(path: str) -> list[Record]:
     """Prompts of no task, from a .jsonl file whose further fields do not count."""
     if not Path(path).is_file():
-        raise SdftError(f"{path} does not exist; --prompts needs a .jsonl file with a prompt a line.")
+        raise SdftError(f"{no_file(path)}; --prompts needs a .jsonl file with a prompt a line.")
     return [Record(record.id, record.prompt) for _, record in load_numbered(path)]

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sdft.common.command import validated
+from sdft.common.endpoint import Endpoint
 from sdft.common.errors import SdftError, did_you_mean
 from sdft.common.files import read_json, write_json, write_text
 from sdft.common.progress import say
@@ -22,11 +23,13 @@ from sdft.comparison.rows import DEMONSTRATED, IMITATED, TASK, Rows, read_prompt
 from sdft.comparison.side_by_side import cores, side_by_side
 from sdft.comparison.spec import CompareSpec
 from sdft.evaluate import set_environment
+from sdft.evaluate.preflight import check_benchmarks
 from sdft.methods import find_method
 from sdft.methods.hyperparameters import Hyperparameters
 from sdft.methods.settings import TrainingSettings
 from sdft.records.record import write_records
 from sdft.study.plan import RunSpec
+from sdft.study.schema import Judge
 from sdft.tasks import define
 from sdft.tasks.scorers import JUDGE, own_task
 
@@ -69,19 +72,31 @@ def run(spec: CompareSpec) -> dict[str, Any]:
     task = own_task(spec.scorer)
     if (spec.scorer == JUDGE) != (spec.judge is not None):
         raise SdftError("the scorer judge and --judge belong together: --judge says which model judges, as JSON.")
+    judge = _judge(spec)
     define(TASK, task)
     rows = read_rows(spec.train, spec.test, task, len(spec.learning_rate) > 1)
-    return Comparison(spec, rows).run()
+    return Comparison(spec, rows, judge).run()
+
+
+def _judge(spec: CompareSpec) -> Judge | None:
+    """Who judges, if anybody. Raises SdftError for settings that are not right, and where an address or a key is
+    missing."""
+    if spec.judge is None:
+        return None
+    judge = validated(Judge, {"cache": str(Path(spec.out) / "judge"), **spec.judge}, "--judge")
+    for model in filter(None, (judge.model, judge.second_model)):
+        Endpoint(judge, model, "judge")
+    return judge
 
 
 class Comparison:
     """A comparison whose rows are read."""
 
-    def __init__(self, spec: CompareSpec, rows: Rows) -> None:
+    def __init__(self, spec: CompareSpec, rows: Rows, judge: Judge | None) -> None:
         from sdft.comparison.capabilities import protocol
         from sdft.models.hub import model_folder
 
-        self.spec, self.rows, self.out = spec, rows, Path(spec.out)
+        self.spec, self.rows, self.judge, self.out = spec, rows, judge, Path(spec.out)
         self.data = self.out / "data"
         self.folder = model_folder(spec.model)
         self.prior, notes = protocol(spec.forgetting, self.folder, spec.items, self.data)
@@ -89,6 +104,14 @@ class Comparison:
         set_environment(local=not self.prior["tasks"] or bool(self.prior.get("data_dir")))
         self._settings()
         self._write_rows()
+        self._try_benchmarks()
+
+    def _try_benchmarks(self) -> None:
+        """Set up every prior capability, so that what is missing is said before the first training."""
+        if self.prior["tasks"]:
+            from sdft.evaluate.prior import PriorRunner
+
+            check_benchmarks(PriorRunner(None, self.prior), self.prior["tasks"])
 
     def _settings(self) -> None:
         """What the rows and the machine decide, where the user does not."""
@@ -115,7 +138,7 @@ class Comparison:
             key = ".".join(map(str, problem["loc"])) or "together"
             reason = problem["msg"].removeprefix("Value error, ")
             if problem["type"] == "extra_forbidden":
-                reason = f"there is no such key; {did_you_mean(key, TrainingSettings.model_fields)}"
+                reason = f"there is no such key; {did_you_mean(key, TrainingSettings.model_fields).removesuffix('.')}"
             raise SdftError(f"--settings: {key}: {reason}; config.yaml explains the keys of `training`.") from None
 
     def _write_rows(self) -> None:
@@ -311,7 +334,7 @@ class Comparison:
         return read_json(path) if path.is_file() else None
 
     def _scores(self, folder: Path) -> Path:
-        return folder / "judged" if self.spec.judge else folder
+        return folder / "judged" if self.judge else folder
 
     def _measure(self, model: str, folder: Path, split: str, forgetting: bool) -> None:
         from sdft.evaluate.__main__ import main
@@ -330,12 +353,10 @@ class Comparison:
         if forgetting and self.prior["tasks"]:
             evaluation |= {"benchmarks": ["all"], "prior_config": self.prior}
         main(["--spec", json.dumps(evaluation)])
-        if self.spec.judge:
+        if self.judge:
             from sdft.evaluate.judge import judged_scores
-            from sdft.study.schema import Judge
 
-            judge = validated(Judge, {"cache": str(self.out / "judge"), **self.spec.judge}, "--judge")
-            judged_scores(folder, {TASK: data}, judge, self._scores(folder))
+            judged_scores(folder, {TASK: data}, self.judge, self._scores(folder))
 
     def _finish(self, chosen: dict[str, list[Arm]]) -> dict[str, Any]:
         from sdft.comparison.numbers import Subject, numbers

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from sdft.common.schema import NUMBER, Positive, Rate, Seeds, Strict
+from sdft.common.schema import NUMBER, Positive, Rate, Seeds, Strict, distinct
 from sdft.methods.settings import MethodName
 
 
@@ -17,6 +18,18 @@ def _listed(value: Any) -> Any:
     if isinstance(value, list):
         return [part for entry in value for part in (entry.split(",") if isinstance(entry, str) else [entry]) if part]
     return value
+
+
+def _capabilities(asked: list[str]) -> list[str]:
+    for entry in asked:
+        if not re.fullmatch(r"[^\s:/]+(:[^\s:/]+)?", entry):
+            raise ValueError(f"{entry!r} is neither TASK nor TASK:METRIC, such as gsm8k:exact_match")
+        if entry in ("auto", "none") and len(asked) > 1:
+            raise ValueError(f"{entry} stands alone, and {', '.join(asked)} are asked for; leave it out, or the others")
+    tasks = [entry.partition(":")[0] for entry in asked]
+    if repeated := next((task for place, task in enumerate(tasks) if task in tasks[:place]), None):
+        raise ValueError(f"{', '.join(asked)} names {repeated} twice; a capability is measured once, so name it once")
+    return asked
 
 
 COMMAS = BeforeValidator(_listed)
@@ -34,9 +47,12 @@ class CompareSpec(Strict):
     test: Annotated[
         str | None, Field(description="rows to score on, .jsonl; default: a fifth of the rows to train on, left out")
     ] = None
-    out: Annotated[str, Field(description="folder for everything that is made")]
+    out: Annotated[str, Field(min_length=1, description="folder for everything that is made")]
     methods: Annotated[
-        list[MethodName], COMMAS, Field(min_length=1, description="what is compared, files of sdft/methods/")
+        list[MethodName],
+        COMMAS,
+        Field(min_length=1, description="what is compared, files of sdft/methods/"),
+        distinct("a method is compared once, so name it once"),
     ] = ["sft", "sdft"]
     scorer: Annotated[
         str,
@@ -49,19 +65,26 @@ class CompareSpec(Strict):
     forgetting: Annotated[
         list[str],
         COMMAS,
+        AfterValidator(_capabilities),
         Field(
+            min_length=1,
             description="prior capabilities: auto (what can be had offline), none, or tasks of lm_eval, each with a "
-            "metric where its file names none (gsm8k:exact_match)"
+            "metric where its file names none (gsm8k:exact_match)",
         ),
     ] = ["auto"]
     items: Annotated[Positive, Field(description="items of each prior capability")] = 60
     prompts: Annotated[
-        str | None, Field(description="general prompts, .jsonl, for the methods that train on such (sft_reinvoke)")
+        str | None,
+        Field(
+            description="general prompts, .jsonl, along which the KL to the base model is measured, and on which "
+            "sft_reinvoke and sft_replay train; default: the miniature's own, of its models, else none"
+        ),
     ] = None
     learning_rate: Annotated[
         list[LearningRate],
         COMMAS,
         Field(description="one, or several, of which held-out rows choose for each method; default: by the size"),
+        distinct("a rate is tried once, so name it once"),
     ] = []
     epochs: Annotated[Positive | None, Field(description="passes over the rows; default: 2, of a toy model 5")] = None
     batch_size: Annotated[Positive, Field(description="rows a step, at most as many as there are")] = 32

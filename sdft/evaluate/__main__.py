@@ -97,8 +97,10 @@ def main(arguments: list[str] | None = None) -> None:
         raise SdftError("nothing to evaluate: name a task with --task, or benchmarks with --benchmarks.")
     set_environment(local=not names or is_local(prior))
 
+    from sdft.evaluate.preflight import check_model
     from sdft.models.files import find_model
 
+    check_model(options.model)
     files = {name: Path(options.data or root / task / f"{split}.jsonl") for name, (task, split) in chosen.items()}
     records = {
         name: read_items(task, files[name], options.limit, options.context, options.template)

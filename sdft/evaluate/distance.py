@@ -22,6 +22,7 @@ from sdft.common.provenance import Clock, manifest
 from sdft.common.stop import starts_again
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import Partial, measuring
+from sdft.evaluate.preflight import check_model
 from sdft.evaluate.questions import read_items
 from sdft.models.devices import require_gpus
 from sdft.models.files import find_model
@@ -182,6 +183,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse_spec(DivergenceSpec, "sdft.evaluate.distance", DESCRIPTION + DEFINITION, arguments, EXAMPLES)
     require_gpus(options.gpus)
     set_environment(local=True)
+    check_model(options.model)
+    check_model(options.base)
     records = read_items(options.task, options.data, options.limit, options.context, options.template)
     questions = read_items(options.task, options.data, options.limit)
     found, reference = find_model(options.model), find_model(options.base)

@@ -16,6 +16,7 @@ from sdft.common.provenance import Clock, manifest
 from sdft.common.stop import starts_again
 from sdft.evaluate import cli, set_environment
 from sdft.evaluate.partial import Partial, measuring
+from sdft.evaluate.preflight import check_model
 from sdft.evaluate.questions import read_items
 from sdft.models.devices import require_gpus
 from sdft.models.files import find_model
@@ -72,6 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
             "above 0 and at most 1."
         )
     set_environment(local=True)
+    check_model(options.model)
     records = read_items(options.task, options.data, options.limit, options.context, options.template)
     found = find_model(options.model)
 

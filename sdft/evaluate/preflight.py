@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sdft.common.errors import SdftError, did_you_mean
 from sdft.evaluate import sandbox
 from sdft.models.devices import Gpu
+from sdft.models.files import RECORDS, find_model
 from sdft.models.size import read_size
 from sdft.records.prompts import render
 from sdft.records.record import Record
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 # GiB beside a model's weights without which nothing is decoded.
 ROOM = 1.0
 BYTES = {"float32": 4, "bfloat16": 2, "auto": 2}
+
+
+def check_model(path: str | Path) -> None:
+    """Raise SdftError where a path has no model, without reading weights; `find_model` checks the whole later."""
+    path = Path(path)
+    if not path.is_file() and not any((path / name).is_file() for name in (*RECORDS, "config.json")):
+        find_model(path)
 
 
 def check_benchmarks(runner: PriorRunner, names: Iterable[str]) -> None:

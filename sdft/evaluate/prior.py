@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError, did_you_mean
+from sdft.common.errors import SdftError, did_you_mean, no_file
 from sdft.common.files import PACKAGE, check_listed, parse_json, read_json, sha256_file
 from sdft.common.imports import quick_imports
 from sdft.evaluate import sandbox
@@ -249,7 +249,7 @@ class PriorRunner:
 
         path = Path(self.config["data_dir"]) / f"{name}.jsonl"
         if not path.is_file():
-            raise SdftError(f"{path} does not exist; make the benchmark data first, or check data_dir.")
+            raise SdftError(f"{no_file(path)}; make the benchmark data first, or check data_dir.")
         if self._is_group(tasks[0]):
             raise SdftError(f"{tasks[0]} is a group of tasks, and data_dir can replace the data of single tasks only.")
         built = BUILT.pop(self._key(name), None)

@@ -6,11 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from sdft.common.schema import Written
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Amount = Annotated[float, Field(ge=0)]
+from sdft.common.schema import LARGEST, Written
+from sdft.learning.files import Amount, Count, Made, Share
 
 
 class Mean(Written):
@@ -89,15 +86,6 @@ class Flops(Written):
     tokens: Tokens = Tokens()
 
 
-class Made(Written):
-    """The part of a manifest from which costs are added up."""
-
-    step: str | None = None
-    seconds: Amount | None = None
-    device_hours: Amount | None = None
-    commit: str | None = None
-
-
 class Batch(Written):
     batch_size: Count = 1
 
@@ -118,12 +106,26 @@ class Model(Written):
 class Score(Written):
     """{benchmark}.json of an evaluation."""
 
+    benchmark: str | None = None
     value: Share
     n: Count
     metric: str | None = None
     metrics: dict[str, Any] | None = None
     manifest: Made | None = None
     responses_sha256: str | None = None
+
+
+class Outcome(Written):
+    """A line of an evaluation's responses.jsonl.gz."""
+
+    benchmark: str
+    id: str | int
+    correct: Share
+    weight: Annotated[float, Field(gt=0, le=LARGEST)] = 1.0
+    lenient: Share | None = None
+    new_tokens: Amount | None = None
+    offline: Share | None = None
+    cluster: str | int | None = None
 
 
 class Check(Written):
@@ -136,21 +138,6 @@ class Gate(Written):
 
     model: str
     checks: list[Check]
-
-
-class Validated(Written):
-    value: Share
-    n: Count
-
-
-class Candidate(Written):
-    """validation.json of a candidate."""
-
-    run: Annotated[str, Field(min_length=1)]
-    hyperparameters: dict[str, Any]
-    validation: Validated
-    prior_average: Share | None = None
-    manifest: Made | None = None
 
 
 class Ranked(Written):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import math
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from sdft.common.errors import SdftError
 from sdft.common.files import parse_json, rows_sha256
-from sdft.common.schema import read_checked
+from sdft.common.schema import first_problem, read_checked
 from sdft.evidence import files
 
 
@@ -114,25 +114,25 @@ def _read_responses(path: Path) -> dict[str, Responses]:
             for line in lines:
                 number += 1
                 item = parse_json(line)
-                correct, weight = float(item["correct"]), float(item.get("weight", 1.0))
-                if not (0 <= correct <= 1 and 0 < weight < math.inf):
-                    raise ValueError(f"correct is {correct} and weight {weight}")
-                if isinstance(item["correct"], str):
-                    raise ValueError("correct is text")
+                read = files.Outcome.model_validate(item)
                 fields = {name: float(item[name]) for name in FIELDS if item.get(name) is not None}
-                read = Item(str(item["id"]), correct, weight, fields, item.get("cluster"))
-                found.setdefault(item["benchmark"], []).append(read)
-                rows.setdefault(item["benchmark"], []).append(item)
+                kept = Item(str(read.id), read.correct, read.weight, fields, item.get("cluster"))
+                found.setdefault(read.benchmark, []).append(kept)
+                rows.setdefault(read.benchmark, []).append(item)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise _corrupt(path, f"is truncated or damaged after line {number} ({error})") from None
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise _corrupt(path, f"line {number} is not an item's outcome ({error!r})") from None
+    except ValidationError as error:
+        raise _corrupt(path, f"line {number} is not an item's outcome ({first_problem(error)})") from None
+    except ValueError as error:
+        raise _corrupt(path, f"line {number} is not an item's outcome ({error})") from None
     return {name: Responses(items, rows_sha256(rows[name])) for name, items in found.items()}
 
 
 def _read_score(path: Path, record: dict[str, Any], responses: Responses) -> Score:
     items = responses.items
-    value, count = float(record["value"]), record["n"]
+    value, count, benchmark = float(record["value"]), record["n"], record.get("benchmark")
+    if benchmark not in (None, path.stem):
+        raise _corrupt(path, f"holds the score of {benchmark!r}")
     if count != len(items):
         raise _corrupt(path, f"counts {count} items but responses.jsonl.gz beside it has {len(items)} of them")
     if record.get("responses_sha256") not in (None, responses.sha256):
@@ -145,7 +145,7 @@ def _read_score(path: Path, record: dict[str, Any], responses: Responses) -> Sco
     correct, weight = np.array([item.correct for item in items]), np.array([item.weight for item in items])
     ratio = float((weight * correct).sum() / weight.sum())
     outcomes = correct if (weight == weight[0]).all() else ratio + weight / weight.mean() * (correct - ratio)
-    if abs(value - ratio) > ROUNDING:
+    if not abs(value - ratio) <= ROUNDING:
         raise _corrupt(path, f"has the value {value:g}, but the outcomes in responses.jsonl.gz give {ratio:g}")
     fields = {
         name: np.array([item.fields[name] for item in items])

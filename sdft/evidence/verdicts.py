@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from sdft.common.schema import read_checked
-from sdft.evidence.files import Candidate
 from sdft.evidence.names import MEASURE_NAMES
 from sdft.evidence.outcomes import Cell, Results
 from sdft.evidence.published import lookup
 from sdft.evidence.quantities import OFFLINE, Quantity, offline, paired_groups, quantity
 from sdft.evidence.rules import AGAINST, LEVEL
+from sdft.learning.files import Candidate
 from sdft.statistics import Interval, paired_difference
 from sdft.study.schema import Tolerance
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError
-from sdft.common.files import read_packed
 from sdft.evaluate.judge import judge_all, match, rubric
-from sdft.evaluate.responses import questions_digest
+from sdft.learning.validation import read_replies
 from sdft.records.record import Record
 from sdft.study.schema import Judge
 
@@ -23,12 +21,7 @@ def judged(record: Mapping[str, Any], replies: Path, task: str, records: list[Re
     """
     if record.get("diverged") is not None:
         return dict(record)
-    kept = read_packed(replies)["validation"]
-    if kept["questions"] != questions_digest(records):
-        raise SdftError(
-            f"{replies} answers other questions than the validation split asks now; delete the folder and run the same "
-            "command again to train that candidate anew."
-        )
+    kept = read_replies(replies, records)["validation"]
     verdicts = judge_all(task, match(task, kept["responses"], records, replies), judge)[judge.model]
     right = sum(verdict["label"] == rubric(task).labels[0] for verdict in verdicts)
     validation = {"value": right / len(verdicts), "n": len(verdicts)}

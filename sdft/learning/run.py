@@ -13,8 +13,10 @@ from sdft.common.files import check_sha256, read_json, write_json, write_text
 from sdft.common.imports import quick_imports
 from sdft.common.locks import only_writer
 from sdft.common.progress import say
+from sdft.common.schema import read_checked
 from sdft.common.stop import TERMINATED, start_again
 from sdft.learning.checkpoint import FINISHED, METRICS, Checkpoints, disk_errors
+from sdft.learning.files import Selection
 from sdft.learning.launch import find_processes
 from sdft.learning.spec import Inputs, fingerprint, parse_spec, resolve
 from sdft.study.plan import RunSpec
@@ -62,7 +64,7 @@ def adopted(spec: RunSpec, out: Path, mark: str) -> dict[str, Any] | None:
     """
     if spec.selected is None:
         return None
-    looked_at = read_json(spec.selected).get("manifest", {}).get("inputs", {})
+    looked_at = read_checked(spec.selected, Selection).get("manifest", {}).get("inputs", {})
     for folder in (Path(path).parent for path in looked_at):
         path = folder / "model.json"
         if not path.is_file() or read_json(path).get("fingerprint") != mark:

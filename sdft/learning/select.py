@@ -20,9 +20,11 @@ from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, sha256_file, write_json
 from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
+from sdft.common.schema import read_checked
 from sdft.evaluate import set_environment
 from sdft.evaluate.prior import prior_config
 from sdft.evaluate.questions import read_items
+from sdft.learning.files import ANEW, Candidate
 from sdft.learning.validation import REPLIES, score_again
 from sdft.learning.waiting import WAITING, let_go
 from sdft.methods.hyperparameters import tie_key, tie_rules
@@ -42,10 +44,6 @@ EXAMPLES = """examples:
 """
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
-
-
 def read_candidate(
     path: str | Path, again: Callable[[dict[str, Any], Path], dict[str, Any]] | None = None
 ) -> dict[str, Any]:
@@ -53,27 +51,12 @@ def read_candidate(
 
     again: gives the record with the values of the scorers of now, from the record and the file of the replies.
     """
-    record = read_json(path)
-
-    def broken(what: str) -> SdftError:
-        return SdftError(f"{path} {what}; delete it and run the same command again to train that candidate anew.")
-
-    if not isinstance(record, dict):
-        raise broken("is not a JSON object")
-    values, validation = record.get("hyperparameters"), record.get("validation")
-    if not record.get("run"):
-        raise broken("does not name its run")
-    if not isinstance(validation, dict) or not _number(validation.get("value")) or not 0 <= validation["value"] <= 1:
-        raise broken("has no validation value in [0, 1]")
-    if not _number(validation.get("n")) or validation["n"] < 1:
-        raise broken("does not say on how many items it was validated")
-    if not isinstance(values, dict) or not _number(values.get("learning_rate")) or values["learning_rate"] <= 0:
-        raise broken("has no positive learning rate among its hyper-parameters")
+    record = read_checked(path, Candidate, ANEW.format(what="it"))
     if again is not None and "stopped" not in record:
         record = again(record, Path(path).with_name(REPLIES))
     row = {
         "run": record["run"],
-        "hyperparameters": values,
+        "hyperparameters": record["hyperparameters"],
         "validation": record["validation"]["value"],
         "n": record["validation"]["n"],
         "prior": record.get("prior"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, no_file
 from sdft.common.files import digest, read_json, sha256_file
 from sdft.common.schema import Strict
 from sdft.methods import find_method
@@ -94,7 +94,7 @@ class Inputs:
             raise SdftError(f"run {spec.id} of method {spec.method} needs data.{name}, the path of a records file.")
         self.rows = Path(path)
         if not self.rows.is_file():
-            raise SdftError(f"{self.rows} does not exist; make the data first (ask snakemake for it).")
+            raise SdftError(f"{no_file(self.rows)}; make the data first (ask snakemake for it).")
         self.rows_sha256 = sha256_file(self.rows)
         self.prompts: Path | None = None
         if find_method(spec.method).replays:

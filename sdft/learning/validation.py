@@ -13,6 +13,8 @@ from typing import Any
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_packed
+from sdft.common.schema import checked
+from sdft.learning.files import ANEW, Replies
 from sdft.records.record import Record
 from sdft.study import rerun
 
@@ -61,6 +63,19 @@ def average(priors: Mapping[str, float]) -> float | None:
     return sum(priors.values()) / len(priors) if priors else None
 
 
+def read_replies(path: Path, records: list[Record]) -> dict[str, Any]:
+    """What a candidate replied. Raises SdftError for a damaged file, and for one that is not of these records."""
+    from sdft.evaluate.responses import questions_digest
+
+    remedy = ANEW.format(what="the folder")
+    kept = checked(read_packed(path), path, Replies, remedy)
+    answers = kept["validation"]
+    asked = [record.id for record in records]
+    if answers["questions"] != questions_digest(records) or [row["id"] for row in answers["responses"]] != asked:
+        raise SdftError(f"{path} answers other questions than the validation split asks now; {remedy}.")
+    return kept
+
+
 def score_again(
     record: Mapping[str, Any], replies: Path, task: str, records: list[Record], prior: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -69,8 +84,7 @@ def score_again(
         return _scored_again(record, replies, task, records, prior)
     except (KeyError, TypeError, AttributeError) as error:
         raise SdftError(
-            f"{replies}, or validation.json beside it, is damaged ({error!r}); delete the folder and run the same "
-            "command again to train that candidate anew."
+            f"{replies}, or validation.json beside it, is damaged ({error!r}); {ANEW.format(what='the folder')}."
         ) from None
 
 
@@ -87,15 +101,10 @@ def _scored_again(
     if record.get("diverged") is not None or now == before:
         return dict(record)
     from sdft.evaluate.answers import score
-    from sdft.evaluate.responses import Response, questions_digest
+    from sdft.evaluate.responses import Response
 
-    kept, found = read_packed(replies), dict(record)
+    kept, found = read_replies(replies, records), dict(record)
     if now["validation"] != before.get("validation"):
-        if kept["validation"]["questions"] != questions_digest(records):
-            raise SdftError(
-                f"{replies} answers other questions than the validation split asks now; delete the folder and run the "
-                "same command again to train that candidate anew."
-            )
         result = score(task, records, [Response(**response) for response in kept["validation"]["responses"]])
         found["validation"] = {"value": result.value, "n": result.n}
     changed = [name for name in prior["tasks"] if now[name] != before.get(name)]

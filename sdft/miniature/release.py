@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="example: python -m sdft.miniature.release results/mini/base/m-s1 --out released/mini",
     )
     parser.add_argument(
-        "models", type=Path, nargs="+", help="folders named as the released models are to be, such as m-s0"
+        "models", type=Path, nargs="+", help="folders named as the released models are to be, such as m-s1"
     )
     parser.add_argument("--out", type=Path, default=Path("released/mini"), help="default released/mini")
     options = parser.parse_args(arguments)

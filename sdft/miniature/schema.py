@@ -47,6 +47,6 @@ class PretrainSpec(Strict):
 
 
 def size_and_seed(model: str) -> tuple[str, int] | None:
-    """What the name of a base model says, for example m-s0; None where it is not one of this world's names."""
+    """What the name of a base model says, for example m-s1; None where it is not one of this world's names."""
     size, found, seed = model.partition("-s")
     return (size, int(seed)) if found and seed.isdigit() else None

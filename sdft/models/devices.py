@@ -27,6 +27,21 @@ class Gpu:
     gib: float
 
 
+def check_device(name: str) -> str:
+    """The name of a device: auto, cpu, cuda or cuda:N. Raises ValueError for another one, and for a GPU that there is
+    not."""
+    if not re.fullmatch("auto|cpu|cuda(:[0-9]{1,4})?", name):
+        raise ValueError("a device is auto, cpu, cuda, or a GPU by its number from 0, such as cuda:1")
+    kind, _, number = name.partition(":")
+    if kind == "cuda":
+        import torch
+
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(number or 0) >= count:
+            raise ValueError(f"torch can use {count or 'no'} GPU{'s' * (count > 1)} here; use auto or cpu")
+    return name
+
+
 def usable_gpus(most: int | None = None) -> tuple[list[Gpu], str | None]:
     """The GPUs on which torch has just added two numbers, and why there are no more. Nothing else asks.
 

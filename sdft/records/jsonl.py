@@ -20,7 +20,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, no_file
 from sdft.common.files import listed, parse_json
 from sdft.records.record import Record, fault, read_records
 
@@ -50,7 +50,7 @@ def load_numbered(path: str | Path) -> list[tuple[int, Record]]:
             "convert it."
         )
     if not path.is_file():
-        raise SdftError(f"{path} does not exist; check the path, or ask snakemake for it if it is a file of the study.")
+        raise SdftError(f"{no_file(path)}; check the path, or ask snakemake for it if it is a file of the study.")
     # A step of this project wrote it, so a damaged row is restored and not mended by hand.
     if listed(path):
         return list(enumerate(read_records(path), start=1))

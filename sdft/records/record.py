@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, no_file
 from sdft.common.files import check_listed, listed, parse_json, write_text
 
 FIELDS = ("id", "prompt", "demonstrations", "answer", "meta")
@@ -90,7 +90,7 @@ def read_records(path: str | Path) -> list[Record]:
     """
     path = Path(path)
     if not path.is_file():
-        raise SdftError(f"{path} does not exist; check the path, or ask snakemake for it if it is a file of the study.")
+        raise SdftError(f"{no_file(path)}; check the path, or ask snakemake for it if it is a file of the study.")
 
     def refuse(number: int, reason: str) -> SdftError:
         return SdftError(

@@ -232,7 +232,7 @@ def _check_trained(place: str, scale: Scale) -> None:
     for model in models:
         if not re.fullmatch(rf"({'|'.join(TRAINED_SIZES)})-s[0-9]+", model):
             raise SdftError(
-                f"{place}.models: {model!r} does not say how it is trained; name it SIZE-sSEED, for example m-s0, "
+                f"{place}.models: {model!r} does not say how it is trained; name it SIZE-sSEED, for example m-s1, "
                 f"with a size of {', '.join(TRAINED_SIZES)}."
             )
 
@@ -245,7 +245,7 @@ def _check_released(place: str, scale: Scale) -> None:
     if not digests.is_file():
         raise SdftError(
             f"{place}.path: {scale.models.path} holds no sha256.json, so it is no folder of released models; name one "
-            "that does (released/mini), or set source: trained."
+            f"that does (released/mini), or set source: trained. {_start(digests)}"
         )
     known = read_json(digests)
     for model in models:
@@ -258,6 +258,12 @@ def _check_released(place: str, scale: Scale) -> None:
                 f"{place}: {model} knows the world of seed {world}, and data.world_seed is {scale.data.world_seed}; "
                 f"set that to {world}, or models.source: trained."
             )
+
+
+def _start(path: Path) -> str:
+    """Where a relative path starts, as a sentence; empty for an absolute path."""
+    here = f"Relative paths start from the current folder, {Path.cwd()}: run from the repository's root."
+    return "" if path.is_absolute() else here
 
 
 def _check_contexts(config: Config, name: str) -> None:
@@ -288,12 +294,15 @@ def _check_benchmarks(place: str, scale: Scale) -> None:
         # Without lm_eval nothing can be measured either, which the doctor says.
         return
     if not folder.is_dir():
-        raise SdftError(f"{place}.include_path: the folder {folder} of benchmark definitions does not exist.")
+        raise SdftError(
+            f"{place}.include_path: the folder {folder} of benchmark definitions does not exist. {_start(folder)}"
+        )
     for benchmark, entry in scale.prior.tasks.items():
-        _check_benchmark(f"{place}.tasks.{benchmark}", folder, entry)
+        check_benchmark(f"{place}.tasks.{benchmark}", folder, entry)
 
 
-def _check_benchmark(place: str, folder: Path, entry: PriorTask) -> None:
+def check_benchmark(place: str, folder: Path, entry: PriorTask) -> None:
+    """Raise SdftError where a folder of definitions lacks a task, or the task the metric or its filter."""
     for task in (entry.task, *entry.siblings):
         if definitions.definition(folder, task) is None:
             hint = did_you_mean(task, definitions.names(folder))
@@ -304,7 +313,7 @@ def _check_benchmark(place: str, folder: Path, entry: PriorTask) -> None:
     # lm_eval joins a metric and its filter with a comma.
     metric, _, chosen = entry.metric.partition(",")
     if found.metrics and metric not in found.metrics:
-        raise SdftError(f"{place}: {entry.task} has no metric {entry.metric!r}; {did_you_mean(metric, found.metrics)}")
+        raise SdftError(f"{place}: {entry.task} has no metric {metric!r}; {did_you_mean(metric, found.metrics)}")
     if chosen and chosen not in ("none", *found.filters):
         hint = did_you_mean(chosen, ["none", *found.filters])
         raise SdftError(f"{place}: {entry.task} has no filter {chosen!r} for its metric; {hint}")

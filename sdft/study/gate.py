@@ -1,4 +1,4 @@
-"""Does the base model score what it must? `python -m sdft.study.gate --scores DIR --out GATE.json`.
+"""`python -m sdft.study.gate`: whether a base model scores what it must.
 
 A failed band makes what depends on it INCOMPARABLE with the paper, and names the key that is the likely cause.
 """
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m sdft.study.gate",
         description="Compare a base model's scores with the bands that they must lie in.",
-        epilog="example: python -m sdft.study.gate --scores results/mini/scores/base/m-s0 --out /tmp/gate.json",
+        epilog="example: python -m sdft.study.gate --scores results/mini/scores/base/m-s1 --out /tmp/gate.json",
     )
     parser.add_argument("--scores", required=True, metavar="DIR", help="scores/base/{model}")
     parser.add_argument("--model", help="the model's name (default: the folder's)")

@@ -94,6 +94,7 @@ def _sentence(problem: Any) -> tuple[str, str]:
     # What is checked in several keys at once says which of them is meant.
     elif own := re.match(r"((?:arms|data|studies)\.[\w.-]+): ", message):
         key, message = f"{key}.{own[1]}", message[own.end() :]
+    message = message.removesuffix(".")
     shown = "" if problem["type"] == "missing" else given(key, problem["input"])
     return key, _braced(f"{'{key}: ' if key else ''}{message}{shown}" + ("" if message.endswith("?") else "."))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from sdft.common.errors import SdftError
 from sdft.methods import find_method
 from sdft.models.memory import BYTES, checkpoint_gib
 from sdft.models.size import ModelSize
@@ -110,5 +112,17 @@ def _grown(megabytes: float, attempt: int) -> int:
 
 
 def _bounded(asked: int, variable: str) -> int:
-    most = os.environ.get(variable, "")
-    return min(asked, int(most)) if most.isdigit() else asked
+    """What is asked for, or what the variable allows where that is less.
+
+    Raises SdftError where the variable is set to anything but a number.
+    """
+    most = os.environ.get(variable, "").strip()
+    if not most:
+        return asked
+    if not re.fullmatch("0*[1-9][0-9]{0,11}", most):
+        unit = "minutes" if variable.endswith("MINUTES") else "MB"
+        raise SdftError(
+            f"the environment variable {variable} is {most!r}; set it to a positive whole number of {unit}, in digits "
+            "alone, such as 1440, or unset it (slurm/README.md)."
+        )
+    return min(asked, int(most))

@@ -7,16 +7,30 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
-from sdft.common.schema import NonNegative, Positive, Strict
+from sdft.common.schema import LARGEST, NUMBER, FolderName, NonNegative, Positive, Rate, Strict
 from sdft.methods.settings import TrainingSettings
+from sdft.models.devices import check_device
 from sdft.models.schema import Evaluation
 from sdft.study.schema import Judge
 
 MODEL = "model folder, a run's model.json or a base's ready.json"
 PRIOR = "how to run the prior benchmarks: mini (data in DATA_ROOT/benchmarks), paper, a JSON file or JSON text"
 WAIT = "minutes to wait for another process that writes the same result"
+# What is smaller is greedy decoding, and divides logits out of the range of floats.
+LEAST_TEMPERATURE = 1e-3
+
+
+def _temperature(value: float) -> float:
+    if 0 < value < LEAST_TEMPERATURE:
+        raise ValueError(f"a temperature is 0 (greedy), or at least {LEAST_TEMPERATURE}")
+    return value
+
+
+Temperature = Annotated[float, AfterValidator(_temperature), Field(ge=0), NUMBER]
+Seed = Annotated[int, Field(ge=0, lt=2**63), NUMBER]
+Minutes = Annotated[float, Field(ge=0, le=LARGEST), NUMBER]
 Gpus = Annotated[NonNegative, Field(description="refuse to work with fewer usable GPUs; 0: take what there is")]
 Dtype = Literal["auto", "float32", "bfloat16"]
 Overlong = Annotated[
@@ -37,7 +51,9 @@ class Drawing(Strict):
     overlong: Overlong = "truncate_left"
     dtype: Annotated[Dtype, Field(description="of the weights; auto: as stored")] = "auto"
     tokenizer: Annotated[str | None, Field(description="tokenizer folder; default: the model's")] = None
-    device: Annotated[str, Field(description="auto (a GPU where there is one), cpu, cuda, cuda:1 ...")] = "auto"
+    device: Annotated[
+        str, AfterValidator(check_device), Field(description="auto (a GPU where there is one), cpu, cuda, cuda:1 ...")
+    ] = "auto"
     gpus: Gpus = 0
 
 
@@ -65,7 +81,8 @@ class EvaluateSpec(Drawing, Shown):
         list[str], Field(description="new tasks; {task}_{split} is another split of one, as in knowledge_ood")
     ] = []
     split: Annotated[
-        str, Field(description="split of the tasks' data; results of another tested split go to {task}_{split}.json")
+        FolderName,
+        Field(description="split of the tasks' data; results of another tested split go to {task}_{split}.json"),
     ] = "test"
     out: Annotated[str, Field(description="folder for the results")]
     data_root: Annotated[str, Field(description="{task}/{split}.jsonl lie here")] = "results/mini/data"
@@ -80,9 +97,9 @@ class EvaluateSpec(Drawing, Shown):
             "exact_match, contains, choice, react, judge, or module:function of a Python function"
         ),
     ] = None
-    temperature: Annotated[float, Field(description="0 is greedy")] = 0.0
-    top_p: Annotated[float, Field(description="nucleus, for temperature above 0")] = 1.0
-    seed: Annotated[int, Field(description="of the sampling, for temperature above 0")] = 0
+    temperature: Annotated[Temperature, Field(description="0 is greedy")] = 0.0
+    top_p: Annotated[Rate, Field(description="nucleus, for temperature above 0")] = 1.0
+    seed: Annotated[Seed, Field(description="of the sampling, for temperature above 0")] = 0
     benchmarks: Annotated[list[str], Field(description="all, none or some of the six names")] = ["none"]
     prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)] = "mini"
 
@@ -92,12 +109,12 @@ class TrajectorySpec(Drawing, Shown):
 
     model: Annotated[str, Field(description="the run's model.json")]
     task: Annotated[list[str], Field(description="new tasks", min_length=1)]
-    split: Annotated[str, Field(description="split of the tasks' data")] = "test"
+    split: Annotated[FolderName, Field(description="split of the tasks' data")] = "test"
     out: Annotated[str, Field(description="the result, a json file")]
     data_root: Annotated[str, Field(description="{task}/{split}.jsonl lie here")] = "results/mini/data"
     prior_config: Annotated[str | dict[str, Any] | None, Field(description=PRIOR)] = None
     prior_limit: Annotated[Positive | None, Field(description="only the first N items of every prior benchmark")] = None
-    wait: Annotated[float, Field(description=WAIT)] = 0
+    wait: Annotated[Minutes, Field(description=WAIT)] = 0
 
 
 class OneTask(Drawing, Shown):
@@ -107,16 +124,16 @@ class OneTask(Drawing, Shown):
     task: Annotated[str, Field(description="a new task")]
     data: Annotated[str, Field(description="records (.jsonl), or an official arrow folder or JSON")]
     out: Annotated[str, Field(description="the result, a json file")]
-    seed: Annotated[int, Field(description="of the sampling")] = 0
-    wait: Annotated[float, Field(description=WAIT)] = 0
+    seed: Annotated[Seed, Field(description="of the sampling")] = 0
+    wait: Annotated[Minutes, Field(description=WAIT)] = 0
 
 
 class PassKSpec(OneTask):
     """`python -m sdft.evaluate.passk`; the defaults of the sampling are the paper's."""
 
     samples: Annotated[Positive, Field(description="responses a question")] = 128
-    temperature: Annotated[float, Field(description="above 0")] = 1.0
-    top_p: Annotated[float, Field(description="nucleus")] = 0.95
+    temperature: Annotated[Temperature, Field(description="above 0")] = 1.0
+    top_p: Annotated[Rate, Field(description="nucleus")] = 0.95
 
 
 class DivergenceSpec(OneTask):
@@ -139,7 +156,7 @@ class Validated(Strict):
     overlong: Overlong = "truncate_left"
     dtype: Annotated[Dtype, Field(description="of the weights when scored")] = "auto"
     gpus: Gpus = 0
-    wait: Annotated[float, Field(description=WAIT)] = 0
+    wait: Annotated[Minutes, Field(description=WAIT)] = 0
 
 
 class CandidateSpec(Validated):

@@ -20,22 +20,39 @@ from sdft.study.schema import Scale
 FOLDER = Path(__file__).parents[2] / "config"
 WHOLE = {name for name, field in Scale.model_fields.items() if field.is_required()}
 Values = dict[str, Any]
+# Keys that are no values of their own: << and =.
+SIGNS = ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:value")
 # Far more than a configuration has, and few enough to be looked at: aliases of aliases multiply.
 MOST_ENTRIES = 100_000
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Safe YAML that refuses a key which is given twice; YAML itself would take the last one without a word."""
+    """Safe YAML that refuses a key which is given twice; YAML itself would take the last one without a word.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        found = set()
+    Keys that are equal (yes and true, 1 and 1.0) are one key. What a merge (<<) brings may be given again beside it.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._flat: set[yaml.Node] = set()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        # The merge itself puts keys of other mappings into the node, which is met again where an alias names it.
+        if node not in self._flat:
+            self._flat.add(node)
+            self._refuse_twins(node)
+        super().flatten_mapping(node)
+
+    def _refuse_twins(self, node: yaml.MappingNode) -> None:
+        found: set[Any] = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in found:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            value = key.value if key.tag in SIGNS else self.construct_object(key)
+            if value in found:
                 line = key.start_mark.line + 1
                 raise ValueError(f"the key {key.value!r} is given twice, the second time in line {line}")
-            if isinstance(key, yaml.ScalarNode):
-                found.add(key.value)
-        return super().construct_mapping(node, deep)
+            found.add(value)
 
 
 def merged(base: Any, changes: Any) -> Any:

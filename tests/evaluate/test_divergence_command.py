@@ -173,6 +173,12 @@ def test_a_base_with_another_vocabulary_is_refused(run, tmp_path):
         run(base=tmp_path / "toy")
 
 
+@pytest.mark.parametrize("option", ["--model", "--base"])
+def test_a_missing_model_is_named_ahead_of_missing_data(run, option):
+    with pytest.raises(SdftError, match="the model nosuch/model does not exist"):
+        run(option, "nosuch/model", "--data", "absent.jsonl")
+
+
 def test_the_ending_token_counts_and_a_cut_response_has_none():
     finished, cut = Completion([5, 6], True), Completion([5, 6], False)
     assert divergence.response_tokens(finished, 2) == [5, 6, 2]

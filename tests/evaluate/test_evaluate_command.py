@@ -171,6 +171,8 @@ def test_other_settings_do_not_continue_what_was_begun(evaluate, monkeypatch):
         ([], ("sience_ood",), "did you mean 'science'"),
         (["--max-prompt-tokens", "3", "--overlong", "error"], ("science",), "3 fit"),
         (["--tokenizer", "absent"], ("science",), "absent holds no tokenizer"),
+        (["--model", "nosuch/model", "--data", "absent.jsonl"], ("science",), "the model nosuch/model does not exist"),
+        (["--model", ".", "--data", "absent.jsonl"], ("science",), "is not a model folder"),
     ],
 )
 def test_bad_arguments_are_refused(evaluate, arguments, task, reason):

@@ -94,10 +94,11 @@ def test_other_settings_do_not_continue_what_was_begun(run, monkeypatch):
     ("arguments", "reason"),
     [
         (["--temperature", "0"], "must be above 0"),
-        (["--top-p", "0"], "--top-p 0.0"),
+        (["--top-p", "0"], "top_p: Input should be greater than 0"),
         (["--task", "medicl"], "did you mean 'medical'"),
         (["--context", "shared"], "'m0' has no demonstration of style 'shared'"),
         (["--data", "absent.jsonl"], "absent.jsonl does not exist"),
+        (["--model", "nosuch/model", "--data", "absent.jsonl"], "the model nosuch/model does not exist"),
     ],
 )
 def test_bad_arguments_are_refused(run, arguments, reason):

@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from sdft.common.errors import SdftError
+from sdft.common.errors import SdftError, no_file
 from sdft.common.files import write_json
 from sdft.data.fetch import local_path
 from sdft.data.schema import Article
@@ -73,7 +73,7 @@ def read_article(article: Article, store: str | Path) -> tuple[str, str]:
     path = local_path(article)
     if path is not None:
         if not path.is_file():
-            raise SdftError(f"{path} does not exist; mend the path of {article.title!r} in config.yaml, or remove it.")
+            raise SdftError(f"{no_file(path)}; mend the path of {article.title!r} in config.yaml, or remove it.")
         text, origin = tidy(path.read_text(encoding="utf-8")), str(path)
     elif article.revision is None:
         raise SdftError(f"nothing says which version of an article is meant: {unpinned(article)}.")

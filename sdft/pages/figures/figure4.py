@@ -12,11 +12,12 @@ from matplotlib.lines import Line2D
 
 from sdft.common.schema import read_checked
 from sdft.evidence.exhibits.table5 import cell_rows
-from sdft.evidence.files import Candidate, Selected
+from sdft.evidence.files import Selected
 from sdft.evidence.names import METHOD_NAMES, TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import lookup
 from sdft.evidence.verdicts import notice
+from sdft.learning.files import Candidate
 from sdft.pages.figures.style import LOOKS, gap, paper_panel
 
 
