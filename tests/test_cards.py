@@ -54,6 +54,19 @@ def test_what_is_proposed_for_a_card_fits_it():
     assert needed("sft", settings, SEVEN)["total"] < 0.7 * needed("sdft", settings, SEVEN)["total"]
 
 
+def test_the_cache_of_many_long_rollouts_counts_where_it_is_larger_than_what_it_takes_the_place_of():
+    settings = TrainingSettings(weights_dtype="bfloat16", optimizer_dtype="bfloat16")
+    assert needed("sdft", settings, SEVEN)["KV cache"] == 0
+    # 128 sequences of 17,408 tokens, of 28 layers with 512 keys and values in two bytes each.
+    cache = 128 * (16384 + 1024) * 28 * 2 * 512 * 2 / 2**30
+    long = needed("sdft", settings.model_copy(update={"max_new_tokens": 16384, "rollouts_per_prompt": 4}), SEVEN)
+    assert long["KV cache"] == pytest.approx(cache - long["gradients"] - long["activations"])
+    assert sum(long.values()) == pytest.approx(2 * long["total"])
+    # SFT samples nothing, and of four rows the cache is small.
+    assert "KV cache" not in needed("sft", settings, SEVEN)
+    assert needed("sdft", settings, SEVEN, rows=4)["KV cache"] == 0
+
+
 def test_every_job_with_a_gpu_says_so_to_its_step(plan, root):
     for run in plan.runs():
         assert json.loads(steps.measures.candidate_spec(plan, run.id))["gpus"] == 1

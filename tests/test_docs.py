@@ -54,6 +54,7 @@ def test_the_settings_for_one_24_gb_card_take_what_the_page_says(root):
         ({**narrow, "ema_dtype": "bfloat16", "rounding": "stochastic"}, "16.2 GiB by `sdft.models.memory`"),
         (narrow, "With a float32 EMA it takes 22.0 GiB"),
         (again, "in float32 throughout 33.6 GiB"),
+        ({"weights_dtype": "bfloat16", "lora_rank": 32}, "13.5 GiB without recomputation"),
     ):
         total = memory(QWEN_1_5B, TrainingSettings(**settings), tokens=2048)["total"]
         assert f"{total:.1f} GiB" in said

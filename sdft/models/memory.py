@@ -28,6 +28,12 @@ def checkpoint_gib(size: ModelSize, settings: Any, averages: bool) -> float:
     return size.parameters * (number + averages * BYTES[settings.ema_dtype]) / GIB
 
 
+def cache_gib(size: ModelSize, settings: Any, rows: int, tokens: int) -> float:
+    """GiB of the keys and values of `rows` sequences of so many tokens, prompts included, while they are sampled."""
+    number = 2 if "bfloat16" in (settings.weights_dtype, settings.compute_dtype) else 4
+    return 2 * size.layers * (size.keys or size.hidden) * number * rows * tokens / GIB
+
+
 def activation_bytes(size: ModelSize, settings: Any, tokens: int) -> float:
     """What a micro-batch's loss leaves for its backward pass, and what the loss itself takes beside it."""
     weights = BYTES[settings.weights_dtype]

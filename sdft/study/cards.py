@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from sdft.common.errors import SdftError
 from sdft.methods import find_method
 from sdft.methods.settings import TrainingSettings, check_shards
-from sdft.models.memory import memory
+from sdft.models.memory import cache_gib, memory
 from sdft.models.size import ModelSize
 from sdft.study.plan import RunSpec
 
@@ -19,14 +20,21 @@ USABLE = 0.95
 FILLED = 0.85
 # Tokens of the longest sequences that training is planned for, which go through the models one at a time at least.
 TOKENS = 4096
+# Sequences of a step, before several rollouts a prompt, and tokens of a prompt, where nothing says how many.
+ROWS, PROMPT = 32, 1024
 # The official code's arithmetic, with rounding that loses no small step on average.
 LEAN = {"weights_dtype": "bfloat16", "optimizer_dtype": "bfloat16", "ema_dtype": "bfloat16", "rounding": "stochastic"}
 
 
 def needed(
-    method: str, settings: TrainingSettings, size: ModelSize, gpus: int = 1, tokens: int = TOKENS
+    method: str, settings: TrainingSettings, size: ModelSize, gpus: int = 1, tokens: int = TOKENS, rows: int = ROWS
 ) -> dict[str, float]:
-    """GiB that a method's training takes on each of its GPUs, by part, with their "total"; tokens: of a micro-batch."""
+    """GiB that a method's training takes on each of its GPUs, by part, with their "total".
+
+    tokens: of a micro-batch. rows: of a step. The KV cache of a step's rollouts counts where it is larger than the
+    gradients and activations, which are not there while it is. Distances from the start are measured a tensor at a
+    time, after a step, and need less than either.
+    """
     kind = find_method(method)
     teacher = kind(settings, 0).teacher
     found = memory(size, settings.model_copy(update={"teacher": teacher or "student"}), tokens, gpus)
@@ -34,6 +42,11 @@ def needed(
         # The frozen base model is there besides.
         found["base model"] = found["weights"]
         found["total"] += found["weights"]
+    if kind.sampling is not None and settings.rollout_engine != "vllm":
+        longest = (settings.max_prompt_tokens or PROMPT) + settings.max_new_tokens
+        cache = cache_gib(size, settings, math.ceil(rows * settings.rollouts_per_prompt / gpus), longest)
+        found["KV cache"] = max(0.0, cache - found["gradients"] - found["activations"])
+        found["total"] += found["KV cache"]
     return found
 
 
@@ -41,7 +54,7 @@ def tokens_beside(method: str, settings: TrainingSettings, size: ModelSize, card
     """How many tokens a micro-batch may have, so that the training fills GPUs of `card` GiB."""
     # vLLM sleeps while there are activations.
     alone = settings.model_copy(update={"rollout_engine": "transformers"})
-    few, many = (needed(method, alone, size, gpus, tokens)["total"] for tokens in (TOKENS, 2 * TOKENS))
+    few, many = (needed(method, alone, size, gpus, tokens, rows=0)["total"] for tokens in (TOKENS, 2 * TOKENS))
     room = FILLED * card - few
     return max(1, TOKENS + int(room / (many - few) * TOKENS))
 
@@ -88,7 +101,8 @@ def check_cards(run: RunSpec, size: ModelSize | None, cards: list[Any]) -> None:
     if not cards or size is None:
         return
     smallest = min(cards, key=lambda card: card.gib)
-    parts = needed(run.method, run.settings, size, len(cards))
+    rows = run.hyperparameters.batch_size if run.hyperparameters else ROWS
+    parts = needed(run.method, run.settings, size, len(cards), rows=rows)
     total = parts.pop("total")
     if fits(total, smallest.gib):
         return
