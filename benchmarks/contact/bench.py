@@ -48,6 +48,7 @@ PAPER = {
     "rollout_engine": "transformers",
     "compute_dtype": "bfloat16",
     "gradient_checkpointing": True,
+    "lora_rank": None,
 }
 PAD, STOP = 0, [1]
 
