@@ -10,7 +10,7 @@ from sdft.common.errors import SdftError
 from sdft.config import load_config
 from sdft.methods.settings import TrainingSettings
 from sdft.models.devices import Gpu
-from sdft.models.size import ModelSize
+from sdft.models.size import ModelSize, read_size
 from sdft.study import steps
 from sdft.study.cards import CARDS, check_cards, needed, verdict
 from sdft.study.forecast import assumptions
@@ -65,6 +65,24 @@ def test_the_cache_of_many_long_rollouts_counts_where_it_is_larger_than_what_it_
     # SFT samples nothing, and of four rows the cache is small.
     assert "KV cache" not in needed("sft", settings, SEVEN)
     assert needed("sdft", settings, SEVEN, rows=4)["KV cache"] == 0
+
+
+@pytest.mark.parametrize(
+    ("heads", "width"),
+    [
+        ({"num_attention_heads": 8, "num_key_value_heads": 2}, 16),
+        ({"num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 32}, 64),
+        ({"num_attention_heads": 8}, 64),
+        ({}, 0),
+    ],
+    ids=str,
+)
+def test_the_width_of_the_keys_comes_from_the_heads_of_a_model(tmp_path, heads, width):
+    config = {"num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 96, "vocab_size": 100, **heads}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    header = json.dumps({"a": {"dtype": "F32", "shape": [3, 5], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert read_size(tmp_path) == ModelSize(15, 2, 64, 96, 100, width)
 
 
 def test_every_job_with_a_gpu_says_so_to_its_step(plan, root):

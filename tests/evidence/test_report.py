@@ -310,7 +310,8 @@ def test_a_run_that_the_sweep_has_trained_says_so_and_how_samples_are_had(tmp_pa
         folder = tmp_path / "runs" / run["run"]
         folder.mkdir(parents=True)
         run["model"] = str(folder / "model.json")
-        record = {"run": {"base": "m-s0", "seed": place}, "steps": 1}
+        read = {"data": {"train": "rows.jsonl", "prompts": None}, "base_ready": "ready.json"} if place else {}
+        record = {"run": {"base": "m-s0", "seed": place, **read}, "steps": 1}
         taken = {} if place else {"candidate": "results/sweep/science/sdft/the-winner"}
         (folder / "model.json").write_text(json.dumps(record | taken))
         if place:
@@ -323,7 +324,11 @@ def test_a_run_that_the_sweep_has_trained_says_so_and_how_samples_are_had(tmp_pa
     assert "the-winner" in page
     assert f'href="run-{runs[1]["run"]}.html"' in page
     assert f"python -m sdft.train --run {tmp_path}/runs/{runs[0]['run']}/run.json" in page
-    assert "the-winner" not in pages[f"report/run-{runs[1]['run']}.html"]
+    # The run's own record names neither rows nor a base model's file, so nothing is told to make them.
+    assert "It reads rows" not in page
+    other = pages[f"report/run-{runs[1]['run']}.html"]
+    assert "the-winner" not in other
+    assert "snakemake --cores all rows.jsonl ready.json --config" in other
 
 
 def test_a_run_shows_its_teacher_its_collapse_and_its_distance_from_the_base(tmp_path):

@@ -100,10 +100,12 @@ def _alone(study: Study, folder: Path | None, told: dict[str, Any]) -> str:
     """How to train the run without the workflow, and what makes the files that it reads."""
     if folder is None:
         return ""
-    read = [*(told.get("data") or {}).values(), told.get("base_ready"), told.get("selected")]
-    needed = study.to_repeat(" ".join(path for path in read if path))
-    alone = command(f"python -m sdft.train --run {folder}/run.json --out DIR")
-    return f"<p>Training alone, without the workflow:</p>{alone}<p>It reads what this makes:</p>{command(needed)}"
+    trains = command(f"python -m sdft.train --run {folder}/run.json --out DIR --threads 1")
+    alone = f"<p>Training alone, without the workflow, with one thread as there:</p>{trains}"
+    read = [path for path in (*(told.get("data") or {}).values(), told.get("base_ready")) if path]
+    if not read:
+        return alone
+    return f"{alone}<p>It reads rows and a base model, which this makes:</p>{command(study.to_repeat(' '.join(read)))}"
 
 
 def _settings(study: Study, cell: CellEntry, told: dict[str, Any], model: dict[str, Any] | None) -> str:
@@ -229,7 +231,7 @@ def _said(study: Study, folder: Path | None, cell: CellEntry, model: dict[str, A
         return shown
     others = [run.run for run in cell.runs if run.model and Path(run.model).with_name("rollouts.json").is_file()]
     elsewhere = f" Other seeds have them, such as {link(study.to(f'run-{others[0]}'), others[0])}." if others else ""
-    again = command(f"python -m sdft.train --run {folder}/run.json --out {folder}")
+    again = command(f"python -m sdft.train --run {folder}/run.json --out {folder} --threads 1")
     return (
         f"<h2>What student and teacher say</h2><p>A sweep keeps no samples.{elsewhere} Where the weights still are, this "
         f"command draws them and trains nothing:</p>{again}"
