@@ -25,7 +25,7 @@ FusedKind = Literal["forward_kl", "reverse_kl", "jsd", "cross_entropy", "dft"]
 # The logits of a chunk, both models' together.
 CHUNK_BYTES = 512 << 20
 # One of the five tensors of a block, by device.
-BLOCK_BYTES = {"cpu": 2 << 20, "cuda": 64 << 20}
+BLOCK_BYTES = {"cpu": 1 << 20, "cuda": 64 << 20}
 
 
 class TokenTerms(NamedTuple):

@@ -55,8 +55,8 @@ class Layer:
     def __init__(self, layer: Any, dtype: torch.dtype, fuse: bool) -> None:
         q, k, v, o, gate, up, down = ([module] for module in _linears(layer))
         join = _joined if fuse else _apart
-        self.inward, self.out = join([*q, *k, *v], dtype), _apart(o, dtype)
-        self.rise, self.fall = join([*gate, *up], dtype), _apart(down, dtype)
+        self.inward, self.out = join([*q, *k, *v], dtype), join(o, dtype)
+        self.rise, self.fall = join([*gate, *up], dtype), join(down, dtype)
         self.norms = layer.input_layernorm.weight, layer.post_attention_layernorm.weight
         own = layer.self_attn
         self.own_norms = (own.q_norm.weight, own.k_norm.weight) if hasattr(own, "q_norm") else None
@@ -71,17 +71,19 @@ def _apart(modules: list[nn.Module], dtype: torch.dtype) -> Products:
 
 def _joined(modules: list[nn.Module], dtype: torch.dtype) -> Products:
     weights, biases = zip(*_apart(modules, dtype), strict=True)
-    return [(torch.cat(weights), None if biases[0] is None else torch.cat(biases))]
+    return [(_columns(torch.cat(weights)), None if biases[0] is None else torch.cat(biases))]
+
+
+def _columns(weight: Tensor) -> Tensor:
+    """The weight with its columns one after the other in memory: a product of few rows then takes two thirds."""
+    return weight.T.contiguous().T
 
 
 def product(x: Tensor, weights: Products) -> Tensor:
     """x [..., d] times each of the weights, one beside the other."""
-    found = [_turned(x, *each) if _tall(x, each[0]) else functional.linear(x, *each) for each in weights]
+    few = x.dim() == 2 and x.shape[0] <= FEW_ROWS and x.device.type == "cpu"
+    found = [_turned(x, *each) if few and each[0].numel() >= LARGE else functional.linear(x, *each) for each in weights]
     return found[0] if len(found) == 1 else torch.cat(found, -1)
-
-
-def _tall(x: Tensor, weight: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dim() == 2 and len(x) <= FEW_ROWS and weight.numel() >= LARGE
 
 
 def _turned(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -104,7 +106,8 @@ class Plain:
         self.dtype = torch.get_autocast_dtype(device.type) if narrow else self.embeddings.dtype
         size = sum(weight.numel() * weight.itemsize for weight in body.parameters())
         self.layers = [Layer(layer, self.dtype, size <= FUSED_BYTES) for layer in body.layers]
-        self.norm, self.head = body.norm.weight, model.get_output_embeddings().weight.to(self.dtype)
+        head = model.get_output_embeddings().weight.to(self.dtype)
+        self.norm, self.head = body.norm.weight, _columns(head) if size <= FUSED_BYTES else head
         self.act, self.eps = body.layers[0].mlp.act_fn, config.rms_norm_eps
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
         self.width = getattr(config, "head_dim", None) or config.hidden_size // self.heads
@@ -184,6 +187,8 @@ class Plain:
         return torch.zeros_like(beyond, dtype=self.dtype).masked_fill_(beyond, -torch.inf)[:, None, None]
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
+        if x.dtype == weight.dtype == torch.float32:
+            return functional.rms_norm(x, weight.shape, weight, self.eps).to(self.dtype)
         wide = x.float()
         wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
         return (weight * wide.to(x.dtype)).to(self.dtype)

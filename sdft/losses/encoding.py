@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sdft.common.errors import SdftError
+from sdft.losses.last_layer import last_columns
 from sdft.records import thinking
 from sdft.records.prompts import check_plain, check_turn_end, render, teacher_messages
 from sdft.records.record import Record
@@ -167,11 +168,13 @@ def completion_hidden(model: Any, prompts: list[list[int]], completions: Complet
     # The last token predicts nothing that is trained on.
     ids = torch.cat([ids, completions.tokens[:, :-1]], dim=1)
     present = torch.cat([present, completions.mask[:, :-1]], dim=1)
+    width = completions.tokens.shape[1]
     # The method `hidden_states` of a sharded model gathers the weights of each layer before it is used.
-    states = getattr(model, "hidden_states", model.base_model)(
-        input_ids=ids,
-        attention_mask=present.long(),
-        position_ids=(present.cumsum(-1) - 1).clamp(min=0),
-        use_cache=False,
-    ).last_hidden_state
-    return states[:, -completions.tokens.shape[1] :]
+    with last_columns(model, width):
+        states = getattr(model, "hidden_states", model.base_model)(
+            input_ids=ids,
+            attention_mask=present.long(),
+            position_ids=(present.cumsum(-1) - 1).clamp(min=0),
+            use_cache=False,
+        ).last_hidden_state
+    return states[:, -width:]
