@@ -130,7 +130,7 @@ def arguments(batch):
 def test_skipped_tokens_are_the_first_of_each_sequence(batch):
     shorter = batch | {"mask": np.array([[0, 0, 1, 1, 1], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]])}
     skipped = distillation_loss(*arguments(batch), skip_tokens=2)
-    assert torch.equal(skipped, distillation_loss(*arguments(shorter)))
+    torch.testing.assert_close(skipped, distillation_loss(*arguments(shorter)))
     assert skipped != distillation_loss(*arguments(batch))
 
 

@@ -58,14 +58,19 @@ def test_the_students_forward_pass_is_the_sum_of_its_products(world, tmp_path):
     spec = make_spec(world, "sft")
     run = Training(spec, Inputs(spec), tmp_path, Checkpoints(tmp_path, "x"), quiet=True)
     examples = [run.examples[row] for row in run.order[0]]
-    width = max(len(example.prompt) for example in examples) + max(len(example.completion) for example in examples) - 1
+    columns = max(len(example.completion) for example in examples)
+    width = max(len(example.prompt) for example in examples) + columns - 1
     tokens = sum(len(example.completion) for example in examples)
-    # Queries and output 16 x 16, keys and values 16 x 8, three of 16 x 32; two heads of 8 units look at all positions.
-    layer = width * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 32) + 2 * 2 * width * width * 8
+
+    def layer(places):
+        # Queries and output 16 x 16, keys and values 16 x 8, three of 16 x 32; two heads of 8 units look at all.
+        return width * 2 * 16 * 8 + places * (2 * 16 * 16 + 3 * 16 * 32) + 2 * 2 * places * width * 8
+
     found = count(spec, 1)
     assert found["tokens"] == {"sequences": 4, "completion": tokens}
-    # The loss takes three products with the output embeddings: logits, and the gradient by their two factors.
-    assert found["flops_per_step"]["student"] == 2 * (4 * 2 * layer + 3 * tokens * 16 * 47)
+    # The last of two layers is computed at the completions alone. The loss takes three products with the output
+    # embeddings: logits, and the gradient by their two factors.
+    assert found["flops_per_step"]["student"] == 2 * (4 * (layer(width) + layer(columns)) + 3 * tokens * 16 * 47)
 
 
 def test_a_teacher_that_is_the_student_is_still_told_apart(world):
