@@ -4,11 +4,12 @@ Sums of floating-point numbers depend on their order, so another instruction set
 weights after a training, and may give other winners of a sweep. Each VERDICT.json is a Table 5 that was run whole,
 sweep included, for example
 
-  OMP_NUM_THREADS=2 snakemake --cores 2 table5
   ATEN_CPU_CAPABILITY=default snakemake --cores 2 table5
+  snakemake --cores 2 --set-threads candidate=2 train=2 -- table5
 
-in clones of their own. Rounding is a source of variance like a seed: a claim whose verdict differs between arithmetics
-is INCONCLUSIVE, and a mean that leaves another arithmetic's interval is named.
+in clones of their own (Snakemake sets OMP_NUM_THREADS of a job to its rule's threads). Rounding is a source of variance
+like a seed: a claim whose verdict differs between arithmetics is INCONCLUSIVE, and a mean that leaves another
+arithmetic's interval is named.
 """
 
 from __future__ import annotations

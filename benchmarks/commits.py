@@ -7,7 +7,7 @@ on the machine only adds to a step's time, so of each step the shortest of its r
 of the two sums over steps. `pairs` has the ratios of single repetitions.
 
 `floor` is the time of the matrix products of this commit's steps alone, as torch's profiler finds it, by the other
-commit's time: what a loop with the same products cannot go below.
+commit's time (the least of three): what a loop with the same products cannot go below.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def steps(checkout: Path, run: Path, out: Path) -> list[float]:
 
 
 def products(run: Path, out: Path) -> float:
-    """Seconds of the matrix products in the steps that `steps` measures, on one thread."""
+    """Seconds of the matrix products in one training of the steps that `steps` measures, on one thread."""
     from torch.profiler import ProfilerActivity, profile
 
     from sdft.learning.checkpoint import Checkpoints
@@ -100,7 +100,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             others.append(steps(other, run, folder / f"other{number}"))
             own.append(steps(ROOT, run, folder / f"own{number}"))
             print(f"pair {number + 1} of {options.pairs}: {sum(own[-1]) / sum(others[-1]):.3f}", file=sys.stderr)
-        alone = products(run, folder / "profiled")
+        alone = min(products(run, folder / f"profiled{number}") for number in range(min(3, options.pairs)))
     seconds, other_seconds = (sum(map(min, zip(*found, strict=True))) for found in (own, others))
     return {
         "other_commit": commit.stdout.strip() or None,
