@@ -1,6 +1,8 @@
 # Everything a newcomer types. Each target sets up the environment by itself.
 PYTHON ?= python3
 CORES ?= 2
+# Of the whole suite: one more than cores, since the tests of the cluster mostly wait.
+WORKERS ?= $(shell expr $(CORES) + 1)
 VENV := .venv
 RUN := $(VENV)/bin
 TOOLS := .tools
@@ -23,7 +25,7 @@ quick: $(VENV)/ready
 	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup -m "not slow"
 
 test: $(VENV)/ready lint docs
-	$(RUN)/python -m pytest -n $(CORES) --dist loadgroup --durations=20
+	$(RUN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=20
 
 lint: $(VENV)/ready
 	$(RUN)/ruff check .
