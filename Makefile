@@ -2,7 +2,7 @@
 PYTHON ?= python3
 CORES ?= 2
 # Of the whole suite: one more than cores, since the tests of the cluster mostly wait.
-WORKERS ?= $(shell expr $(CORES) + 1)
+WORKERS ?= $(shell expr $(CORES) + 1 2>/dev/null || echo $(CORES))
 VENV := .venv
 RUN := $(VENV)/bin
 TOOLS := .tools

@@ -9,7 +9,7 @@ sweep included, for example
 
 in clones of their own (Snakemake sets OMP_NUM_THREADS of a job to its rule's threads). Rounding is a source of variance
 like a seed: a claim whose verdict differs between arithmetics is INCONCLUSIVE, and a mean that leaves another
-arithmetic's interval is named.
+arithmetic's interval is named. Where the files lie in their results folders, the sweeps are compared too.
 """
 
 from __future__ import annotations
@@ -71,6 +71,34 @@ def _cell(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
     return {"task": task, "arm": arm, "metric": metric, "means": means, "difference": difference, "outside": outside}
 
 
+def rankings(verdict: Path) -> dict[str, list[dict[str, Any]]]:
+    """The candidates of each sweep beside a verdict.json in a results folder, best first; none where there is none.
+
+    Keys are "task/arm"; a candidate has its hyper-parameters and its validation score.
+    """
+    found = {}
+    for path in sorted((verdict.resolve().parent.parent.parent / "selected").glob("*/*.json")):
+        rows = read_json(path)["ranking"]
+        found[f"{path.parent.name}/{path.stem}"] = [
+            row["hyperparameters"] | {"validation": round(row["validation"], 4)} for row in rows
+        ]
+    return found
+
+
+def compare_sweeps(sweeps: Mapping[str, Mapping[str, list[dict[str, Any]]]], rows: list[Any]) -> list[dict[str, Any]]:
+    """The sweeps behind the rows of Table 5 that all arithmetics have, and whether they have the same winner."""
+    wanted = dict.fromkeys(f"{row['task']}/{row['arm']}" for row in rows)
+    found = []
+    for name in wanted:
+        if not all(name in ranking for ranking in sweeps.values()):
+            continue
+        entries = {arithmetic: ranking[name] for arithmetic, ranking in sweeps.items()}
+        winners = [{key: value for key, value in entry[0].items() if key != "validation"} for entry in entries.values()]
+        same = all(winner == winners[0] for winner in winners)
+        found.append({"sweep": name, "same_winner": same, "candidates": entries})
+    return found
+
+
 def as_text(found: Mapping[str, Any]) -> str:
     """A line a claim, then how far the cells are apart."""
     lines = [
@@ -84,6 +112,8 @@ def as_text(found: Mapping[str, Any]) -> str:
             f"cells differ by at most {found['largest_difference']:.1f} points; in {len(found['outside'])} of "
             f"{len(found['cells'])} a mean leaves another arithmetic's interval"
         )
+    if sweeps := found.get("sweeps"):
+        lines.append(f"{sum(not each['same_winner'] for each in sweeps)} of {len(sweeps)} sweeps have other winners")
     return "\n".join(lines)
 
 
@@ -100,6 +130,8 @@ def main(arguments: list[str] | None = None) -> None:
         found = compare(tables)
     except (KeyError, TypeError) as error:
         raise SdftError(f"one of {', '.join(named.values())} is no verdict.json of Table 5 ({error!r}).") from None
+    sweeps = {name: rankings(Path(path)) for name, path in named.items()}
+    found["sweeps"] = compare_sweeps(sweeps, next(iter(tables.values()))["rows"])
     made = {name: table["manifest"] for name, table in tables.items()}
     write_json(Path(options.out), found | {"manifests": made})
     print(as_text(found))

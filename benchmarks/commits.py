@@ -7,7 +7,7 @@ on the machine only adds to a step's time, so of each step the shortest of its r
 of the two sums over steps. `pairs` has the ratios of single repetitions.
 
 `floor` is the time of the matrix products of this commit's steps alone, as torch's profiler finds it, by the other
-commit's time (the least of three): what a loop with the same products cannot go below.
+commit's time: what a loop with the same products cannot go below. Of each step the shortest counts here too.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def steps(checkout: Path, run: Path, out: Path) -> list[float]:
     return [json.loads(line)["seconds"] for line in lines][1:]
 
 
-def products(run: Path, out: Path) -> float:
-    """Seconds of the matrix products in one training of the steps that `steps` measures, on one thread."""
+def products(run: Path, out: Path) -> list[float]:
+    """Seconds of the matrix products in each of the steps that `steps` measures, on one thread."""
     from torch.profiler import ProfilerActivity, profile
 
     from sdft.learning.checkpoint import Checkpoints
@@ -80,10 +80,12 @@ def products(run: Path, out: Path) -> float:
     spec = read_spec(run)
     training = Training(spec, Inputs(spec), out, Checkpoints(out / "state", "step"), quiet=True)
     training.step(0)
-    with profile(activities=[ProfilerActivity.CPU]) as found:
-        for number in range(1, len(training.order)):
+    seconds = []
+    for number in range(1, len(training.order)):
+        with profile(activities=[ProfilerActivity.CPU]) as found:
             training.step(number)
-    return sum(each.self_cpu_time_total for each in found.key_averages() if each.key in PRODUCTS) / 1e6
+        seconds.append(sum(each.self_cpu_time_total for each in found.key_averages() if each.key in PRODUCTS) / 1e6)
+    return seconds
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     if not (other / "sdft" / "train.py").is_file():
         raise SdftError(f"{options.other} is no checkout of this repository; make one: git worktree add FOLDER COMMIT.")
     commit = subprocess.run(["git", "-C", str(other), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    own, others = [], []
+    own, others, alone = [], [], []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         run = prepare(folder, options)
@@ -100,8 +102,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             others.append(steps(other, run, folder / f"other{number}"))
             own.append(steps(ROOT, run, folder / f"own{number}"))
             print(f"pair {number + 1} of {options.pairs}: {sum(own[-1]) / sum(others[-1]):.3f}", file=sys.stderr)
-        alone = min(products(run, folder / f"profiled{number}") for number in range(min(3, options.pairs)))
-    seconds, other_seconds = (sum(map(min, zip(*found, strict=True))) for found in (own, others))
+            alone.append(products(run, folder / f"profiled{number}"))
+    seconds, other_seconds, floor = (sum(map(min, zip(*found, strict=True))) for found in (own, others, alone))
     return {
         "other_commit": commit.stdout.strip() or None,
         "steps": options.steps - 1,
@@ -109,8 +111,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "own_seconds": round(seconds, 4),
         "other_seconds": round(other_seconds, 4),
         "ratio": round(seconds / other_seconds, 4),
-        "product_seconds": round(alone, 4),
-        "floor": round(alone / other_seconds, 4),
+        "product_seconds": round(floor, 4),
+        "floor": round(floor / other_seconds, 4),
     }
 
 

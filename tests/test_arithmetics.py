@@ -44,6 +44,27 @@ def test_verdicts_that_differ_are_inconclusive_and_means_outside_are_named(tmp_p
     assert "1 of 2 claims differ" in capsys.readouterr().out
 
 
+def test_the_winners_of_sweeps_are_compared_where_they_lie_beside_the_tables(tmp_path, capsys):
+    rates = {"here": (1e-3, 2e-3), "there": (2e-3, 1e-3)}
+    for name, order in rates.items():
+        place = tmp_path / name / "tables/table5/verdict.json"
+        place.parent.mkdir(parents=True)
+        place.write_text(json.dumps(table(["DIRECTION"], {"new_task": 80.0})))
+        for arm, chosen in (("sft", order), ("dft", sorted(order))):
+            ranking = [{"hyperparameters": {"learning_rate": rate}, "validation": 0.5} for rate in chosen]
+            path = tmp_path / name / f"selected/science/{arm}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"ranking": ranking}))
+    out = tmp_path / "out.json"
+    named = [f"{name}={tmp_path / name}/tables/table5/verdict.json" for name in rates]
+    arithmetics.main([*named, "--out", str(out)])
+    # The sweep of DFT is behind no row of the table.
+    (sweep,) = json.loads(out.read_text())["sweeps"]
+    assert (sweep["sweep"], sweep["same_winner"]) == ("science/sft", False)
+    assert [entry[0]["learning_rate"] for entry in sweep["candidates"].values()] == [1e-3, 2e-3]
+    assert "1 of 1 sweeps have other winners" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(table(["DIRECTION"], {}, "smoke"), "not tables of the same scale"), ({"scale": "mini"}, "no verdict.json")],

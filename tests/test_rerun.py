@@ -51,6 +51,7 @@ DECIDES = [
     ("teacher.py", None, None, {"train sdft"}),
     ("common/seeds.py", ">> 1", ">> 2", TRAIN | {"responses"} | SCORES | SELECT),
     ("decoding/loop.py", None, None, TRAIN - {"train sft"} | {"responses"} | SCORES | SELECT),
+    ("losses/last_layer.py", None, None, TRAIN),
     ("methods/base.py", None, None, TRAIN),
     ("methods/sft.py", None, None, {"train sft"}),
     ("methods/sft_reinvoke.py", "return 0", "return 1", {"train sft_reinvoke"}),

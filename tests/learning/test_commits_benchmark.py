@@ -23,7 +23,8 @@ def test_a_commit_beside_itself_and_its_products_alone(commits, root, tmp_path):
     found = read_json(tmp_path / "f.json")
     assert found["ratio"] == pytest.approx(found["own_seconds"] / found["other_seconds"], abs=0.01)
     assert len(found["pairs"]) == 1
-    assert 0 < found["product_seconds"] < found["own_seconds"] * 2
+    assert found["floor"] == pytest.approx(found["product_seconds"] / found["other_seconds"], abs=0.01)
+    assert found["floor"] > 0
 
 
 def test_a_folder_that_is_no_checkout_is_refused(commits, tmp_path):

@@ -80,10 +80,47 @@ def test_only_the_plain_architectures_return_fewer_states_and_all_are_left_as_th
     assert "forward" not in vars(model.base_model.layers[-1])
 
 
-def test_a_model_that_recomputes_activations_keeps_its_layer():
+def test_in_training_a_model_that_recomputes_activations_keeps_its_layer():
     model = make("qwen2").train()
     model.gradient_checkpointing_enable()
     with last_columns(model, 3):
         assert "forward" not in vars(model.base_model.layers[-1])
     states = masked(completion_hidden(model, PROMPTS, COMPLETIONS, pad=0))
     torch.testing.assert_close(states, masked(whole(model)), rtol=1e-4, atol=1e-5)
+    # A teacher is a copy in evaluation mode, which recomputes nothing.
+    with last_columns(model.eval(), 3):
+        assert "forward" in vars(model.base_model.layers[-1])
+
+
+def test_a_layer_that_somebody_has_changed_is_left_alone_and_an_error_within_leaves_it_as_it_was():
+    layer = (model := make("llama")).base_model.layers[-1]
+    with pytest.raises(RuntimeError, match="within"), last_columns(model, 3):
+        raise RuntimeError("within")
+    assert "forward" not in vars(layer)
+    layer.forward = own = layer.forward
+    with last_columns(model, 3):
+        assert layer.forward is own
+    assert layer.forward is own
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_one_row_needs_no_padding_and_gets_the_same_states(attention):
+    model, (prompt, tokens) = make("qwen2", attention), (PROMPTS[0], COMPLETIONS.tokens[:1])
+    with torch.no_grad():
+        found = completion_hidden(model, [prompt], Completions(tokens, tokens != 0), pad=0)
+        expected = model.base_model(torch.tensor([[*prompt, *tokens[0, :-1].tolist()]])).last_hidden_state
+    torch.testing.assert_close(found, expected[:, -tokens.shape[1] :], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3"])
+def test_narrow_weights_and_narrow_products_give_the_states_of_the_whole_layer(kind):
+    model = make(kind)
+    narrow = deepcopy(model).bfloat16()
+    with torch.no_grad():
+        found, expected = (
+            masked(states).float() for states in (completion_hidden(narrow, PROMPTS, COMPLETIONS, pad=0), whole(narrow))
+        )
+        torch.testing.assert_close(found, expected, rtol=0.1, atol=0.15)
+        with torch.autocast("cpu", torch.bfloat16):
+            found, expected = masked(completion_hidden(model, PROMPTS, COMPLETIONS, pad=0)), masked(whole(model))
+        torch.testing.assert_close(found.float(), expected.float(), rtol=0.1, atol=0.15)
