@@ -36,7 +36,7 @@ def compare(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         raise SdftError(f"{', '.join(tables)} are not tables of the same scale, claims and cells; run the same study.")
     claims = []
     for entries in zip(*(table["claims"] for table in tables.values()), strict=True):
-        verdicts = dict(zip(tables, (entry["verdict"] for entry in entries), strict=True))
+        verdicts = dict(zip(tables, map(_found, entries), strict=True))
         same = len(set(verdicts.values())) == 1
         counted = entries[0]["verdict"] if same else "INCONCLUSIVE"
         claims.append({"id": entries[0]["id"], "verdicts": verdicts, "counted": counted})
@@ -50,6 +50,11 @@ def compare(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "outside": [cell for cell in means if cell["outside"]],
         "largest_difference": max((cell["difference"] for cell in means), default=None),
     }
+
+
+def _found(claim: Mapping[str, Any]) -> str:
+    """A claim's verdict as this run alone has it, before other arithmetics count."""
+    return (claim.get("readings") or {}).get(claim.get("counts"), claim["verdict"])
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:

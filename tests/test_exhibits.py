@@ -56,3 +56,16 @@ def test_what_an_exhibit_measures_is_planned_for_its_runs_and_for_no_others(conf
     for name in names():
         kinds = {kind for cell in exhibit(plan, name).cells for run in cell.runs for kind in run.files}
         assert kinds == set(find(name).measures) - {"estimators", "versions"}
+
+
+def test_table_5_knows_the_verdicts_of_other_arithmetics_and_refuses_another_file(config, tmp_path):
+    plan = Plan(config, "mini")
+    found = exhibit(plan, "table5").elsewhere
+    assert set(found) >= {"sdft-learns-science", "sdft-forgets-less-tooluse"}
+    assert all(len(verdicts) > 1 for verdicts in found.values())
+    assert exhibit(plan, "figure4").elsewhere == {}
+    (tmp_path / "other.json").write_text('{"claims": [{"id": "x"}]}')
+    changed = plan.scale.model_copy(update={"arithmetics": str(tmp_path / "other.json")})
+    other = config.model_copy(update={"scales": {**config.scales, "mini": changed}})
+    with pytest.raises(SdftError, match="benchmarks.arithmetics"):
+        exhibit(Plan(other, "mini"), "table5")

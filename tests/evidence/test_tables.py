@@ -15,7 +15,7 @@ from world import METHODS, PAPER_LIKE, PRIOR, make_world, write_scores
 
 from sdft.common.errors import SdftError
 from sdft.common.provenance import Clock
-from sdft.evidence.exhibits.table5 import claims_of
+from sdft.evidence.exhibits.table5 import claims_of, ledger_lines
 from sdft.evidence.names import METHOD_NAMES
 from sdft.evidence.outcomes import read_results
 from sdft.evidence.published import lookup
@@ -138,6 +138,28 @@ def test_a_margin_of_one_is_singular_and_no_zero_has_a_minus(paper_like, monkeyp
     reading = of("reinvoke-restores-part", 1.0)["reading"]
     assert "0 % of SFT's loss is restored (95 % interval 0 to 3 %)" in reading
     assert "-0" not in reading
+
+
+def test_a_verdict_that_another_arithmetic_does_not_share_counts_as_inconclusive(tmp_path, tabulate):
+    path = make_world(tmp_path)
+    plan = json.loads(path.read_text())
+    plan["elsewhere"] = {
+        "sdft-forgets-less-science": {"AVX2": "DIRECTION", "two threads": "INCONCLUSIVE"},
+        "dft-forgets-less-science": {"AVX2": "DIRECTION", "two threads": "DIRECTION"},
+    }
+    path.write_text(json.dumps(plan))
+    verdict = tabulate(path, tmp_path / "t")
+    found = claim(verdict, "sdft-forgets-less")
+    assert found["verdict"] == "INCONCLUSIVE"
+    assert found["reading"].startswith(
+        "It hangs on rounding: DIRECTION here, INCONCLUSIVE with two threads. SDFT minus"
+    )
+    # What this run alone says stays beside it.
+    assert found["readings"][found["counts"]] == "DIRECTION"
+    assert claim(verdict, "dft-forgets-less")["verdict"] == "DIRECTION"
+    (line,) = (line for line in ledger_lines(verdict) if line["id"] == "sdft-forgets-less")
+    assert line["verdict"] == "INCONCLUSIVE"
+    assert line["needed"] is None
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -355,9 +355,19 @@ def table_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: To
         unlike = failed.get((claim["task"], metrics[claim["place"]]))
         if results.exhibit.evidence == "none":
             unlike = results.exhibit.notice
-        if unlike and claim["verdict"] != "NOT RUN":
+        if claim["verdict"] == "NOT RUN":
+            continue
+        if unlike:
             claim |= {"verdict": "INCOMPARABLE", "reading": f"{unlike} {claim['reading']}"}
+        elif elsewhere := _differing(claim["verdict"], results.exhibit.elsewhere.get(claim["id"], {})):
+            claim |= {"verdict": "INCONCLUSIVE", "needed": None, "reading": f"{elsewhere} {claim['reading']}"}
     return claims
+
+
+def _differing(verdict: str, elsewhere: Mapping[str, str]) -> str:
+    """That a verdict hangs on rounding, where another arithmetic has another; else nothing."""
+    others = [f"{said} with {name}" for name, said in elsewhere.items() if said != verdict]
+    return f"It hangs on rounding: {verdict} here, {', '.join(others)}." if others else ""
 
 
 def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:

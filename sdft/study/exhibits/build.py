@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
+from sdft.common.errors import SdftError
+from sdft.common.files import read_json
 from sdft.study import paths
 from sdft.study.exhibits import find
 from sdft.study.exhibits.base import Declaration
@@ -80,7 +82,22 @@ def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
         "cells": [_cell(plan, declared, task, arm, plan.finals("table5", task, arm)) for task, arm in pairs],
         "candidates": _candidates(plan, pairs),
         "versions": _versions(plan) if "versions" in declared.measures else {},
+        "elsewhere": _elsewhere(plan.scale) if "versions" in declared.measures else {},
     }
+
+
+def _elsewhere(scale: Scale) -> dict[str, dict[str, str]]:
+    """The verdicts of claims in other arithmetics, from the scale's record. Raises SdftError for another file."""
+    if scale.arithmetics is None:
+        return {}
+    record = read_json(scale.arithmetics, "restore it, or remove `arithmetics` from the scale")
+    try:
+        return {claim["id"]: dict(claim["verdicts"]) for claim in record["claims"]}
+    except (KeyError, TypeError, ValueError) as error:
+        raise SdftError(
+            f"{scale.arithmetics} is no record of several arithmetics ({error!r}); make one with python -m "
+            "benchmarks.arithmetics, or remove `arithmetics` from the scale."
+        ) from None
 
 
 def _versions(plan: Plan) -> dict[str, VersionEntry]:

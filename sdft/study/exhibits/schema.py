@@ -96,7 +96,8 @@ class Exhibit(Strict):
 
     evidence and notice: what the scale's numbers are worth, and the sentence that says so. unlike: why its cells cannot
     be compared with the paper's, where they cannot. reason: why there is nothing to show, in a clause;
-    cost_hours: device-hours of a study that is switched off.
+    cost_hours: device-hours of a study that is switched off. elsewhere: verdicts of claims in other arithmetics, by
+    claim and arithmetic.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Exhibit(Strict):
     candidates: list[CandidateEntry] = []
     sweeps: list[SweepEntry] = []
     versions: dict[str, VersionEntry] = {}
+    elsewhere: dict[str, dict[str, str]] = {}
     estimators: str | None = None
     gate: list[str] = []
 
