@@ -69,3 +69,6 @@ def test_table_5_knows_the_verdicts_of_other_arithmetics_and_refuses_another_fil
     other = config.model_copy(update={"scales": {**config.scales, "mini": changed}})
     with pytest.raises(SdftError, match="benchmarks.arithmetics"):
         exhibit(Plan(other, "mini"), "table5")
+    (tmp_path / "other.json").unlink()
+    with pytest.raises(SdftError, match="is not there; restore it, or remove `arithmetics`"):
+        exhibit(Plan(other, "mini"), "table5")

@@ -16,7 +16,7 @@ from sdft.config import load_config
 from sdft.study.exhibits.build import exhibit
 from sdft.study.plan import Plan
 
-OWN = ("Snakefile", "config.yaml", "config", "rules", "sdft", "notebooks", "workflow_scripts", "released")
+OWN = ("Snakefile", "config.yaml", "config", "rules", "sdft", "notebooks", "workflow_scripts", "released", "benchmarks")
 
 
 @pytest.fixture

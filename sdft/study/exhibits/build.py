@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from sdft.common.errors import SdftError
@@ -87,10 +88,16 @@ def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
 
 
 def _elsewhere(scale: Scale) -> dict[str, dict[str, str]]:
-    """The verdicts of claims in other arithmetics, from the scale's record. Raises SdftError for another file."""
+    """The verdicts of claims in other arithmetics, from the scale's record.
+
+    Raises SdftError where it is missing or another file.
+    """
     if scale.arithmetics is None:
         return {}
-    record = read_json(scale.arithmetics, "restore it, or remove `arithmetics` from the scale")
+    remedy = "restore it, or remove `arithmetics` from the scale"
+    if not Path(scale.arithmetics).is_file():
+        raise SdftError(f"{scale.arithmetics}, a record of Table 5 in several arithmetics, is not there; {remedy}.")
+    record = read_json(scale.arithmetics, remedy)
     try:
         return {claim["id"]: dict(claim["verdicts"]) for claim in record["claims"]}
     except (KeyError, TypeError, ValueError) as error:
