@@ -37,8 +37,8 @@ def compare(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     claims = []
     for entries in zip(*(table["claims"] for table in tables.values()), strict=True):
         verdicts = dict(zip(tables, map(_found, entries), strict=True))
-        same = len(set(verdicts.values())) == 1
-        counted = entries[0]["verdict"] if same else "INCONCLUSIVE"
+        said = set(verdicts.values())
+        counted = said.pop() if len(said) == 1 else "INCONCLUSIVE"
         claims.append({"id": entries[0]["id"], "verdicts": verdicts, "counted": counted})
     rows = zip(*(table["rows"] for table in tables.values()), strict=True)
     cells = [_cell(dict(zip(tables, row, strict=True))) for row in rows]
@@ -53,8 +53,10 @@ def compare(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _found(claim: Mapping[str, Any]) -> str:
-    """A claim's verdict as this run alone has it, before other arithmetics count."""
-    return (claim.get("readings") or {}).get(claim.get("counts"), claim["verdict"])
+    """A claim's verdict as this run alone has it, also where an earlier record made it INCONCLUSIVE."""
+    if claim["verdict"] != "INCONCLUSIVE":
+        return claim["verdict"]
+    return (claim.get("readings") or {}).get(claim.get("counts"), "INCONCLUSIVE")
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:

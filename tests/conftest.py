@@ -81,6 +81,20 @@ def pytest_collection_finish():
     gc.enable()
 
 
+@pytest.fixture(autouse=True)
+def no_task_outlives_its_test():
+    """A command that defines a task is a process of its own; called within a test, it leaves none for the next."""
+    from sdft import tasks
+
+    before = dict(tasks.DEFINED)
+    yield
+    if before != tasks.DEFINED:
+        tasks.DEFINED.clear()
+        tasks.DEFINED.update(before)
+        for known in (tasks.task_names, tasks.find_task, tasks.results):
+            known.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's root."""

@@ -44,6 +44,14 @@ def test_verdicts_that_differ_are_inconclusive_and_means_outside_are_named(tmp_p
     assert "1 of 2 claims differ" in capsys.readouterr().out
 
 
+def test_what_an_earlier_record_made_inconclusive_is_compared_as_it_was_found(tmp_path):
+    content = table(["INCONCLUSIVE", "INCOMPARABLE"], {"new_task": 80.0})
+    for claim in content["claims"]:
+        claim |= {"counts": "these_bases", "readings": {"these_bases": "DIRECTION"}}
+    found = arithmetics.compare({"here": content, "there": content})
+    assert [claim["counted"] for claim in found["claims"]] == ["DIRECTION", "INCOMPARABLE"]
+
+
 def test_the_winners_of_sweeps_are_compared_where_they_lie_beside_the_tables(tmp_path, capsys):
     rates = {"here": (1e-3, 2e-3), "there": (2e-3, 1e-3)}
     for name, order in rates.items():

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
-import torch
 from torch import Tensor
 
 # Architectures whose layer is what `_last` computes.
@@ -58,7 +57,7 @@ def _is_plain(layer: Any) -> bool:
 def _last(layer: Any, states: Tensor, mask: Tensor, turns: tuple[Tensor, Tensor], columns: int) -> Tensor:
     """The layer's output [B, columns, d] from its input [B, L, d], the mask [B, 1, L, L] and the angles [B, L, w]."""
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-    from transformers.models.llama.modeling_llama import eager_attention_forward
+    from transformers.models.llama.modeling_llama import eager_attention_forward, rotate_half
 
     own = layer.self_attn
     normed = layer.input_layernorm(states)
@@ -67,16 +66,12 @@ def _last(layer: Any, states: Tensor, mask: Tensor, turns: tuple[Tensor, Tensor]
     if hasattr(own, "q_norm"):
         q, k = own.q_norm(q), own.k_norm(k)
     q, k, v = (part.transpose(1, 2) for part in (q, k, v))
-    q, k = _turned(q, *(part[:, -columns:] for part in turns)), _turned(k, *turns)
+    cos, sin = (part[:, None] for part in turns)
+    q = q * cos[:, :, -columns:] + rotate_half(q) * sin[:, :, -columns:]
+    k = k * cos + rotate_half(k) * sin
     name = own.config._attn_implementation
     attend = eager_attention_forward if name == "eager" else ALL_ATTENTION_FUNCTIONS[name]
     dropout = own.attention_dropout if own.training else 0.0
     found, _ = attend(own, q, k, v, mask[:, :, -columns:], dropout=dropout, scaling=own.scaling)
     states = states[:, -columns:] + own.o_proj(found.flatten(2))
     return states + layer.mlp(layer.post_attention_layernorm(states))
-
-
-def _turned(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Queries or keys [B, heads, L, w], turned by the angles of their places."""
-    one, two = states.chunk(2, -1)
-    return states * cos[:, None] + torch.cat([-two, one], -1) * sin[:, None]

@@ -146,6 +146,7 @@ def test_a_verdict_that_another_arithmetic_does_not_share_counts_as_inconclusive
     plan["elsewhere"] = {
         "sdft-forgets-less-science": {"AVX2": "DIRECTION", "two threads": "INCONCLUSIVE"},
         "dft-forgets-less-science": {"AVX2": "DIRECTION", "two threads": "DIRECTION"},
+        "sdft-keeps-base-science": {"two threads": "MISMATCH"},
     }
     path.write_text(json.dumps(plan))
     verdict = tabulate(path, tmp_path / "t")
@@ -157,6 +158,10 @@ def test_a_verdict_that_another_arithmetic_does_not_share_counts_as_inconclusive
     # What this run alone says stays beside it.
     assert found["readings"][found["counts"]] == "DIRECTION"
     assert claim(verdict, "dft-forgets-less")["verdict"] == "DIRECTION"
+    # More seeds would not decide what hangs on rounding, so none are named.
+    open_ = claim(verdict, "sdft-keeps-base")
+    assert (open_["verdict"], open_["needed"]) == ("INCONCLUSIVE", None)
+    assert "would decide" not in open_["reading"]
     (line,) = (line for line in ledger_lines(verdict) if line["id"] == "sdft-forgets-less")
     assert line["verdict"] == "INCONCLUSIVE"
     assert line["needed"] is None

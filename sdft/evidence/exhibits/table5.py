@@ -321,11 +321,15 @@ def _claim(
             f"(95 % interval {' to '.join(ends)}{'' if p_holm is None else f', {holm_text(p_holm)}'})."
         )
     design = None
+    elsewhere = _differing(verdict, results.exhibit.elsewhere.get(result["id"], {}))
+    if elsewhere:
+        # No number of seeds mends that.
+        verdict, reading = "INCONCLUSIVE", f"{elsewhere} {reading}"
     if verdict in AGAINST and not statement.ours:
         reading = f"{AGAINST_PAPER}{reading}"
     if interval.n == 1:
         reading += ONE_SEED
-    elif verdict == "INCONCLUSIVE" and not measured.shares:
+    elif verdict == "INCONCLUSIVE" and not (measured.shares or elsewhere):
         design, said = undecided([(Trial(statement.kind, interval, margin), found)], results)
         reading += said
     return {
@@ -355,12 +359,8 @@ def table_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: To
         unlike = failed.get((claim["task"], metrics[claim["place"]]))
         if results.exhibit.evidence == "none":
             unlike = results.exhibit.notice
-        if claim["verdict"] == "NOT RUN":
-            continue
-        if unlike:
+        if unlike and claim["verdict"] != "NOT RUN":
             claim |= {"verdict": "INCOMPARABLE", "reading": f"{unlike} {claim['reading']}"}
-        elif elsewhere := _differing(claim["verdict"], results.exhibit.elsewhere.get(claim["id"], {})):
-            claim |= {"verdict": "INCONCLUSIVE", "needed": None, "reading": f"{elsewhere} {claim['reading']}"}
     return claims
 
 

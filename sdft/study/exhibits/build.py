@@ -83,7 +83,7 @@ def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
         "cells": [_cell(plan, declared, task, arm, plan.finals("table5", task, arm)) for task, arm in pairs],
         "candidates": _candidates(plan, pairs),
         "versions": _versions(plan) if "versions" in declared.measures else {},
-        "elsewhere": _elsewhere(plan.scale) if "versions" in declared.measures else {},
+        "elsewhere": _elsewhere(plan.scale) if "arithmetics" in declared.measures else {},
     }
 
 
