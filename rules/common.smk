@@ -59,6 +59,7 @@ wildcard_constraints:
     figure="|".join(exhibits.names("figure")),
     context="[a-z_]+",
     split="[a-z]+",
+    draw="(-[1-9][0-9]*)?",
 
 
 internals.build_quickly()

@@ -10,7 +10,7 @@ for task in task_names():
             expand(paths.DATA, split=find_task(task).splits, task=task, allow_missing=True),
             manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
         log:
-            paths.log(f"data/{task}"),
+            paths.log(f"data{{draw}}/{task}"),
         wildcard_constraints:
             scale=steps.sources.task_scales(CONFIG, "made", task),
         conda:
@@ -25,8 +25,8 @@ for task in task_names():
 # Prompts of no task, on which SFT + re-invoke distils the base model into the trained one.
 rule miniature_general:
     output:
-        expand(paths.DATA, task="general", split="train", allow_missing=True),
-        manifest=expand(paths.DATA_MANIFEST, task="general", allow_missing=True),
+        expand(paths.DATA, draw="", task="general", split="train", allow_missing=True),
+        manifest=expand(paths.DATA_MANIFEST, draw="", task="general", allow_missing=True),
     log:
         paths.log("data/general"),
     wildcard_constraints:

@@ -13,7 +13,7 @@ for task in task_names():
             expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
             manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
         log:
-            paths.log(f"data/{task}"),
+            paths.log(f"data{{draw}}/{task}"),
         wildcard_constraints:
             scale=steps.sources.task_scales(CONFIG, "files", task),
         localrule: True
@@ -38,7 +38,7 @@ for task in task_names():
             expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
             manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
         log:
-            paths.log(f"data/{task}"),
+            paths.log(f"data{{draw}}/{task}"),
         wildcard_constraints:
             scale=steps.sources.task_scales(CONFIG, "articles", task),
         localrule: True
@@ -55,8 +55,8 @@ for task in task_names():
 # General prompts for SFT + re-invoke.
 rule official_general:
     output:
-        expand(paths.DATA, task="general", split="train", allow_missing=True),
-        manifest=expand(paths.DATA_MANIFEST, task="general", allow_missing=True),
+        expand(paths.DATA, draw="", task="general", split="train", allow_missing=True),
+        manifest=expand(paths.DATA_MANIFEST, draw="", task="general", allow_missing=True),
     log:
         paths.log("data/general"),
     wildcard_constraints:
@@ -117,7 +117,7 @@ rule lengths:
     output:
         paths.LENGTHS,
     log:
-        paths.log("data/{task}-lengths-{model}"),
+        paths.log("data{draw}/{task}-lengths-{model}"),
     conda:
         "../envs/train.yaml"
     params:

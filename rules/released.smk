@@ -30,7 +30,7 @@ rule evaluate_released:
     input:
         planned(steps.measures.benchmark_files),
         model=paths.RELEASED,
-        test=expand(paths.DATA, split="test", allow_missing=True),
+        test=expand(paths.DATA, draw="", split="test", allow_missing=True),
     output:
         paths.scores(paths.RELEASED_SCORES, "{task}", *BENCHMARKS),
     log:

@@ -38,7 +38,7 @@ rule rung:
     input:
         planned(steps.runs.run_inputs),
         proof=ancient(planned(steps.runs.proof)),
-        validation=expand(paths.DATA, split="validation", allow_missing=True),
+        validation=planned(steps.measures.validation_file),
     output:
         run=paths.RUNG_RUN,
         rung=paths.RUNG,
@@ -83,7 +83,7 @@ rule candidate:
         proof=ancient(planned(steps.runs.proof)),
         trained=planned(steps.runs.trained_before),
         promoted=planned(steps.runs.promoted),
-        validation=expand(paths.DATA, split="validation", allow_missing=True),
+        validation=planned(steps.measures.validation_file),
         benchmarks=planned(steps.measures.benchmark_files),
     output:
         run=paths.CANDIDATE,
@@ -111,7 +111,7 @@ rule candidate:
 # again here, from what the candidates replied; with a judge, the judge reads these replies, which needs a network.
 rule select:
     input:
-        validation=expand(paths.DATA, split="validation", allow_missing=True),
+        validation=planned(steps.measures.validation_files),
         candidates=planned(steps.measures.candidates),
         replies=planned(steps.measures.candidate_replies),
     output:

@@ -12,6 +12,9 @@ Two questions can be asked of such runs, and each has an interval of its own (a 
 Where every base model has one seed, its own spread is not known, and only the second reading is there; with one base
 model there is only the first. An estimate is the mean over base models of their means over seeds.
 
+Where each base model answers items of its own (`Outcomes.own_items`: what a task teaches is drawn anew for each), the
+items are nested in the base models: those of all count, and the spread of base models holds what their choice does.
+
 Test items are a sample too: `se_items`. The interaction's mean square of the two-way analysis of variance is subtracted
 from their spread, which the spread of seeds holds already. Items that ask about one and the same thing are copies, not
 a sample, so items are first averaged within their cluster, and clusters are counted.
@@ -57,13 +60,15 @@ class Outcomes:
     """Outcomes [runs, items] of one test set, with the base model of each run and the cluster of each item.
 
     bases None: nothing is known of base models, and the runs count as seeds of one. clusters None: every item is its
-    own cluster. A difference of two has the labels of both: clusters have to agree where both have some, and runs that
-    start from different base models are runs of the pair of them.
+    own cluster. own_items: items, and so clusters, are other ones for each base model, and their labels say which ones
+    of a base model belong together. A difference of two has the labels of both: clusters have to agree where both have
+    some, and runs that start from different base models are runs of the pair of them.
     """
 
     values: np.ndarray
     bases: tuple[str, ...] | None = None
     clusters: tuple[str, ...] | None = None
+    own_items: bool = False
 
     def __post_init__(self) -> None:
         shape = np.shape(self.values)
@@ -80,12 +85,13 @@ class Outcomes:
         bases = self.bases or other.bases
         if self.bases and other.bases and self.bases != other.bases:
             bases = tuple(" and ".join(dict.fromkeys(pair)) for pair in zip(self.bases, other.bases, strict=True))
-        return Outcomes(self.values - other.values, bases, self.clusters or other.clusters)
+        own = self.own_items or other.own_items
+        return Outcomes(self.values - other.values, bases, self.clusters or other.clusters, own)
 
     def take(self, items: Any) -> Outcomes:
         """The same outcomes on some of the items, by index or by a mask."""
         clusters = None if self.clusters is None else tuple(np.asarray(self.clusters)[items].tolist())
-        return Outcomes(self.values[:, items], self.bases, clusters)
+        return Outcomes(self.values[:, items], self.bases, clusters, self.own_items)
 
     def __rmul__(self, factor: float) -> Outcomes:
         return replace(self, values=factor * self.values)
@@ -188,21 +194,39 @@ def _clustered(outcomes: Outcomes) -> np.ndarray:
     return mean + sizes / sizes.mean() * (outcomes.values @ member / sizes - mean)
 
 
-def _item_variance(matrix: np.ndarray, pseudo: Pseudo) -> float:
-    """Squared standard error of the mean of [runs, clusters] outcomes due to the choice of clusters alone."""
-    seeds, items = matrix.shape
-    means = matrix.mean(axis=0)
-    values = np.concatenate([means, [value for value, _ in pseudo]])
+def _item_variance(groups: Sequence[np.ndarray], pseudo: Pseudo) -> float:
+    """Squared standard error of the mean of [runs, clusters] outcomes due to the choice of clusters alone.
+
+    One group of runs whose clusters are the same, or several, each with as many clusters of its own.
+    """
+    items = sum(group.shape[1] for group in groups)
+    grand = float(np.mean([group.mean() for group in groups]))
+    # A base model's level is its own, and no matter of which items it answers.
+    means = [group.mean(axis=0) - (group.mean() - grand if len(groups) > 1 else 0.0) for group in groups]
+    values = np.concatenate([*means, [value for value, _ in pseudo]])
     weights = np.concatenate([np.ones(items), [weight for _, weight in pseudo]])
     total = weights.sum()
-    if total <= 1:
+    if total <= len(groups):
         return math.nan
     centre = (weights * values).sum() / total
-    spread = (weights * (values - centre) ** 2).sum() / (total - 1)
-    if seeds > 1 and items > 1:
-        residual = matrix - means - matrix.mean(axis=1, keepdims=True) + matrix.mean()
-        spread -= (residual**2).sum() / ((seeds - 1) * (items - 1)) / seeds
+    spread = (weights * (values - centre) ** 2).sum() / (total - len(groups))
+    spread -= float(np.mean([_interaction(group) for group in groups]))
     return max(spread, 0.0) / items
+
+
+def _interaction(group: np.ndarray) -> float:
+    """What the interaction of runs and clusters adds to the variance of a cluster's mean over the runs."""
+    seeds, items = group.shape
+    if seeds < 2 or items < 2:
+        return 0.0
+    residual = group - group.mean(axis=0) - group.mean(axis=1, keepdims=True) + group.mean()
+    return float((residual**2).sum() / ((seeds - 1) * (items - 1)) / seeds)
+
+
+def _nested(outcomes: Outcomes) -> list[np.ndarray]:
+    """[runs, clusters] outcomes in groups with clusters of their own: of each base model, or all as one group."""
+    matrix = _clustered(outcomes)
+    return _by_base(matrix, outcomes.bases) if outcomes.own_items else [matrix]
 
 
 def _by_base(values: np.ndarray, bases: tuple[str, ...] | None) -> list[np.ndarray]:
@@ -234,26 +258,39 @@ def _intervals(
         raise ValueError("every group needs the same seeds of the same base models")
     by_run = np.mean([group.mean(axis=1) for group in groups], axis=0)
     mean = float(np.mean([own.mean() for own in _by_base(by_run, bases)]))
-    clustered = [_clustered(group) for group in groups]
-    variance = sum(_item_variance(matrix, pseudo if binary else ()) for matrix in clustered) / len(groups) ** 2
-    known = math.isfinite(variance)
+    clustered = [_nested(group) for group in groups]
+    freedom_items = max(sum(sum(own.shape[1] for own in group) - len(group) for group in clustered), 1)
     found = {}
     for reading, (error, freedom) in _seed_parts(by_run, bases).items():
+        pseudo_items = pseudo if binary else ()
+        variance = sum(_unseen(group, pseudo_items, reading) for group in clustered) / len(groups) ** 2
+        known = math.isfinite(variance)
         estimate = Interval(
             mean,
             *bounds,
             n=runs,
-            n_items=sum(group.shape[1] for group in groups),
+            n_items=sum(group.shape[1] * len(own) for group, own in zip(groups, clustered, strict=True)),
             se_seeds=error,
             se_items=math.sqrt(variance) if known else 0.0,
             sources="",
             df_seeds=freedom,
-            df_items=max(sum(matrix.shape[1] - 1 for matrix in clustered), 1) if known else 0,
+            df_items=freedom_items if known else 0,
             n_bases=len(_by_base(by_run, bases)),
             reading=reading,
         )
         found[reading] = _bounded(estimate, level, bounds)
     return found
+
+
+def _unseen(group: Sequence[np.ndarray], pseudo: Pseudo, reading: str) -> float:
+    """The items' part of a squared standard error that the runs' part does not hold.
+
+    The spread of base models that answer items of their own holds all but what pseudo-items add.
+    """
+    variance = _item_variance(group, pseudo)
+    if reading == "any_base" and len(group) > 1:
+        return max(variance - _item_variance(group, ()), 0.0)
+    return variance
 
 
 def _bounded(estimate: Interval, level: float, bounds: tuple[float, float]) -> Interval:
@@ -366,8 +403,8 @@ def variance_components(differences: Given, grouped: bool = False) -> dict[str, 
     between = float(np.var([group.mean() for group in own], ddof=1)) if len(own) > 1 else None
     if between is not None and within is not None:
         between = max(between - within * np.mean([1 / len(group) for group in own]), 0.0)
-    matrices = [_clustered(group) for group in groups]
-    spread = [_item_variance(matrix, ()) * matrix.shape[1] for matrix in matrices]
+    nested = [_nested(group) for group in groups]
+    spread = [_item_variance(group, ()) * sum(own.shape[1] for own in group) for group in nested]
     known = all(math.isfinite(value) for value in spread)
     squares = {"base": between, "seed": within, "cluster": float(np.mean(spread)) if known else None}
     return {name: None if square is None else math.sqrt(square) for name, square in squares.items()}

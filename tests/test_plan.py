@@ -12,6 +12,7 @@ from sdft.study import exhibits
 from sdft.study.exhibits.build import exhibit, files
 from sdft.study.forecast import jobs, rollout_engine
 from sdft.study.plan import Plan, RunSpec
+from sdft.study.steps import measures
 from sdft.study.values import read_values
 
 
@@ -142,6 +143,29 @@ def test_seeds_take_the_base_models_in_turn(values):
     values["seeds"] = [0, 3, 5]
     values["scales"]["mini"]["models"]["names"] = ["a", "b"]
     assert [plan_of(values).base_of(seed) for seed in (0, 3, 5)] == ["a", "b", "a"]
+
+
+def test_each_base_model_learns_and_answers_a_draw_of_its_own(values):
+    values["scales"]["mini"]["data"]["draws"] = 3
+    plan, folders = plan_of(values), ["data", "data-1", "data-2", "data", "data-1"]
+    for run in plan.runs():
+        names = plan.arm(run.arm).models or plan.scale.models.names
+        folder = f"results/mini/{folders[names.index(run.base)]}/"
+        assert run.data["train"].startswith(folder)
+        assert all(path.startswith(folder) for path in measures.run_test_files(plan, run=run.id))
+        assert f'"data_root":"{folder[:-1]}"' in measures.evaluate_spec(plan, run=run.id)
+        if run.study == "sweep":
+            assert measures.validation_file(plan, run=run.id).startswith(folder)
+    for model, folder in zip(plan.scale.models.names, folders, strict=True):
+        assert f"results/mini/{folder}/science/test.jsonl" in measures.base_test_files(plan, model=model)
+    files = measures.validation_files(plan, task="science", arm="sft")
+    assert len(files) == len(measures.candidates(plan, task="science", arm="sft"))
+    assert set(names_of(values, 1)).isdisjoint(names_of(values, 3))
+
+
+def names_of(values, draws):
+    values["scales"]["mini"]["data"]["draws"] = draws
+    return names(plan_of(values))
 
 
 def test_the_published_recipe_is_one_candidate_an_arm(values):

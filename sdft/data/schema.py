@@ -237,6 +237,7 @@ class MiniatureData(FileTasks):
 
     source: Literal["miniature"]
     world_seed: NonNegative = 0
+    draws: Positive = 1
     sizes: dict[TaskName, DataSize]
     benchmark_items: Positive = 150
     general_prompts: Positive = 384
@@ -252,6 +253,7 @@ class MiniatureData(FileTasks):
 
     def definition(self, task: str) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in ("source", "world_seed", "general_prompts")}
+        fields |= {"draws": self.draws} if self.draws > 1 and task in self.sizes else {}
         own = (
             {"size": self.sizes[task].model_dump(exclude_defaults=True)}
             if task in self.sizes

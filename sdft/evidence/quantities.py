@@ -118,10 +118,29 @@ def agreement(cells: Sequence[Cell]) -> str:
     return " ".join(said)
 
 
-def labelled(values: Any, runs: Sequence[Run], clusters: Sequence[str] | None = None) -> Outcomes:
-    """Outcomes [runs, items] with the base model of each run, where the plan names it, and the cluster of each item."""
+def labelled(
+    values: Any, runs: Sequence[Run], clusters: Sequence[Sequence[str | None] | None] | None = None
+) -> Outcomes:
+    """Outcomes [runs, items] with the base model of each run, where the plan names it, and the cluster of each item.
+
+    clusters: of each run's items, None where they are not known. Where they are not the same for all base models, each
+    has items of its own, and they are named by their places. Raises SdftError where two runs of a base model differ, or
+    two base models in which items belong together.
+    """
     bases = None if any(run.base is None for run in runs) else tuple(run.base for run in runs)
-    return Outcomes(np.asarray(values, dtype=float), bases, None if clusters is None else tuple(clusters))
+    values = np.asarray(values, dtype=float)
+    if clusters is None or any(own is None or None in own for own in clusters):
+        return Outcomes(values, bases)
+    found = [tuple(own) for own in clusters]
+    if len(set(found)) == 1:
+        return Outcomes(values, bases, found[0])
+    places = {tuple(str(own.index(name)) for name in own) for own in set(found)}
+    if bases is None or len(places) > 1 or len(set(zip(bases, found, strict=True))) > len(set(bases)):
+        raise SdftError(
+            f"{runs[0].scores.folder} and others beside it were evaluated on different questions, so they cannot be "
+            "compared; delete the older ones and run the same command again."
+        )
+    return Outcomes(values, bases, places.pop(), own_items=True)
 
 
 def groups(runs: Sequence[Run], measured: Quantity) -> list[Outcomes]:
@@ -135,7 +154,9 @@ def groups(runs: Sequence[Run], measured: Quantity) -> list[Outcomes]:
                     "they cannot be paired; delete the older of the two and run the same command again."
                 )
     return [
-        labelled([_outcomes(run, name, measured.field) for run in runs], runs, first[name].clusters)
+        labelled(
+            [_outcomes(run, name, measured.field) for run in runs], runs, [run.scores[name].clusters for run in runs]
+        )
         for name in measured.benchmarks
     ]
 

@@ -40,14 +40,13 @@ def clusters(run: Run, task: str) -> list[str] | None:
     """What each item of a task at a run's points is about; None where the file does not say."""
     record = run.measurement("trajectory")
     own = ((record["points"][-1].get("tasks") or {}).get(task) or {}) if record and record["points"] else {}
-    found = own.get("cluster")
-    return None if not found or None in found else found
+    return own.get("cluster") or None
 
 
 def outcomes(values: Sequence[list[float] | float], runs: Sequence[Run], task: str | None) -> Outcomes:
     """[runs, items] where every value is a list of as many outcomes; else [runs, 1] with each run's mean."""
     if all(isinstance(value, list) for value in values) and len({len(value) for value in values}) == 1:
-        return labelled(values, runs, clusters(runs[0], task) if task else None)
+        return labelled(values, runs, [clusters(run, task) for run in runs] if task else None)
     return labelled([[float(np.mean(value))] for value in values], runs)
 
 

@@ -28,6 +28,7 @@ from sdft.learning.files import ANEW, Candidate
 from sdft.learning.validation import REPLIES, score_again
 from sdft.learning.waiting import WAITING, let_go
 from sdft.methods.hyperparameters import tie_key, tie_rules
+from sdft.records.record import Record
 from sdft.study.schema import Judge
 from sdft.study.specs import SelectSpec
 from sdft.tasks import find_task, task_names
@@ -146,6 +147,20 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return ranking
 
 
+def _answered(options: SelectSpec) -> dict[Path, list[Record]]:
+    """The records that the candidate in each folder answered."""
+    given = [options.validation] if isinstance(options.validation, str) else options.validation
+    if len(given) not in (1, len(options.candidates)):
+        raise SdftError(
+            f"--validation names {len(given)} files for {len(options.candidates)} candidates; name one file that all "
+            "answered, or one for each candidate in the same order."
+        )
+    task = options.task or Path(options.out).parent.name
+    read = {path: read_items(task, path, options.limit) for path in dict.fromkeys(given)}
+    own = given * len(options.candidates) if len(given) == 1 else given
+    return {Path(path).parent: read[file] for path, file in zip(options.candidates, own, strict=True)}
+
+
 def scorer(task: str, judge: Judge | None) -> str:
     """Who decided the validation answers of a task, in words: for tables and verdict.json."""
     if task not in task_names() or not find_task(task).judged:
@@ -161,9 +176,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.validation is not None:
         prior = prior_config(options.prior_config, Path("."))
         set_environment(local=True)
-        records = read_items(task, options.validation, options.limit)
+        answered = _answered(options)
 
         def again(record: dict[str, Any], replies: Path) -> dict[str, Any]:
+            records = answered[replies.parent]
             found = score_again(record, replies, task, records, prior)
             if options.judge is None:
                 return found

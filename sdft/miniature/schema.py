@@ -24,6 +24,7 @@ class DataSpec(Strict):
         None
     )
     world_seed: Annotated[NonNegative, Field(description="names and facts of the world")] = 0
+    draw: Annotated[NonNegative, Field(description="of the symbols and facts that the tasks teach")] = 0
     symbols: Annotated[
         Positive | None, Field(description="new substances, verbs, symptom pairs or facts of the task")
     ] = None

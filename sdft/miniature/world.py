@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from sdft.miniature.symbols import CLASSES, RELATIONS, TOOLS, Symbols, make_symbols
@@ -13,9 +13,13 @@ from sdft.miniature.symbols import CLASSES, RELATIONS, TOOLS, Symbols, make_symb
 
 @dataclass(frozen=True)
 class World:
-    """Facts keyed by symbol. The maps named new_* are the truth of the new tasks and never enter pre-training."""
+    """Facts keyed by symbol. The maps named new_* are the truth of the new tasks and never enter pre-training.
+
+    draw: which of the world's draws of new_* they are; all else is the same in each.
+    """
 
     seed: int
+    draw: int
     symbols: Symbols
     reaction: dict[frozenset[str], str]
     old_class: dict[str, str]
@@ -37,13 +41,27 @@ def _balanced(rng: random.Random, keys: list, values: tuple[str, ...]) -> dict:
     return dict(zip(keys, pool, strict=True))
 
 
+def _reordered(symbols: Symbols, rng: random.Random) -> Symbols:
+    """The same symbols with the new ones in another order, since a task teaches the first ones."""
+    kinds = ("substances_new", "verbs_new", "lands_new")
+    return replace(symbols, **{kind: tuple(rng.sample(names := getattr(symbols, kind), len(names))) for kind in kinds})
+
+
 @cache
-def make_world(seed: int = 0) -> World:
-    """The world of a seed. Every base model and every data file of one study must share it."""
+def make_world(seed: int = 0, draw: int = 0) -> World:
+    """The world of a seed, with one of its draws of what the new tasks teach: which symbols, and which facts of them.
+
+    Every base model and every data file of one study must share the seed. What a base model has read is the same for
+    every draw.
+    """
     symbols = make_symbols(seed)
 
     def rng(purpose: str) -> random.Random:
-        return random.Random(f"{purpose}/{seed}")
+        own = f"/{draw}" if draw and purpose.startswith("new ") else ""
+        return random.Random(f"{purpose}/{seed}{own}")
+
+    if draw:
+        symbols = _reordered(symbols, rng("new symbols"))
 
     pairs = [frozenset(pair) for pair in itertools.combinations_with_replacement(CLASSES, 2)]
     old_pairs = list(itertools.product(symbols.first_symptoms_old, symbols.second_symptoms_old))
@@ -63,6 +81,7 @@ def make_world(seed: int = 0) -> World:
     rumour = {land: shift.choice([s for s in symbols.smells if s != true]) for land, true in smell.items()}
     return World(
         seed=seed,
+        draw=draw,
         symbols=symbols,
         reaction=_balanced(rng("reaction"), pairs, symbols.products),
         old_class=_balanced(rng("old class"), list(symbols.substances_old), CLASSES),

@@ -14,16 +14,17 @@ from __future__ import annotations
 ROOT = "results/{scale}"
 
 # Records of a task, of `general` (prompts of no task) and items of the prior benchmarks.
-DATA_ROOT = ROOT + "/data"
+# {draw} is empty, or -1, -2, ... where base models have symbols and facts of their own to learn.
+DATA_ROOT = ROOT + "/data{draw}"
 DATA_FOLDER = DATA_ROOT + "/{task}"
 DATA = DATA_FOLDER + "/{split}.jsonl"
 DATA_MANIFEST = DATA_FOLDER + "/manifest.json"
 LENGTHS = DATA_FOLDER + "/lengths-{model}.json"
-BENCHMARKS_FOLDER = DATA_ROOT + "/benchmarks"
+BENCHMARKS_FOLDER = ROOT + "/data/benchmarks"
 BENCHMARK_ITEMS = BENCHMARKS_FOLDER + "/{benchmark}.jsonl"
 BENCHMARKS_MANIFEST = BENCHMARKS_FOLDER + "/manifest.json"
 # Data sets of the hub that lm_eval's own tasks read, fetched once.
-PRIOR_DATA_FOLDER = DATA_ROOT + "/prior"
+PRIOR_DATA_FOLDER = ROOT + "/data/prior"
 PRIOR_DATA = PRIOR_DATA_FOLDER + "/manifest.json"
 
 # A model is used through its ready.json, which names its folder and its bytes.

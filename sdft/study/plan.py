@@ -134,6 +134,24 @@ class Plan:
             names, seeds = own, self.study_seeds(self.study_of(arm))
         return names[seeds.index(seed) % len(names)] if seed in seeds else names[seed % len(names)]
 
+    @cached_property
+    def _draws(self) -> dict[str, str]:
+        """The draw of the world's new facts that each base model has to learn, as it stands in paths."""
+        count = getattr(self.scale.data, "draws", 1)
+        found: dict[str, int] = {}
+        for models in (self.scale.models.names, *self.scale.arm_models()):
+            for place, model in enumerate(models):
+                found.setdefault(model, place % count)
+        return {model: f"-{draw}" if draw else "" for model, draw in found.items()}
+
+    def draw_of(self, model: str) -> str:
+        """The draw of what a base model has to learn, as it stands in paths: empty for the first.
+
+        A base model has the place of its name in the scale's list, or in its arm's, and draws begin again after the
+        last.
+        """
+        return self._draws.get(model, "")
+
     def epochs(self, arm: str, task: str | None) -> list[int]:
         """The epochs in an arm's grid on a task: `task_epochs` replace those of methods that train on its own rows."""
         own = self.arm(self.arm(arm).like or arm).grid.epochs
@@ -316,21 +334,22 @@ class Plan:
             options=options,
             settings=settings,
             data={
-                "train": self.data_path(task, "train"),
+                "train": self.data_path(task, "train", base),
                 "prompts": self.data_path("general", "train") if general else None,
-                "corpus": self.data_path(task, "corpus") if rows == "corpus" else None,
+                "corpus": self.data_path(task, "corpus", base) if rows == "corpus" else None,
             },
         )
 
     def path(self, template: str, **wildcards: str) -> str:
-        """A template of sdft/study/paths.py filled in for this scale."""
-        return template.format(scale=self.name, **wildcards)
+        """A template of sdft/study/paths.py filled in for this scale; data without a draw are those of the first."""
+        return template.format(**{"scale": self.name, "draw": "", **wildcards})
 
-    def data_path(self, task: str, split: str) -> str:
-        return self.path(paths.DATA, task=task, split=split)
+    def data_path(self, task: str, split: str, model: str = "") -> str:
+        """A split of a task as a base model, and what is trained from it, has it."""
+        return self.path(paths.DATA, task=task, split=split, draw=self.draw_of(model))
 
     def lengths_path(self, task: str, model: str) -> str:
-        return self.path(paths.LENGTHS, task=task, model=model)
+        return self.path(paths.LENGTHS, task=task, model=model, draw=self.draw_of(model))
 
     def base_path(self, model: str) -> str:
         return self.path(paths.BASE, model=model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -269,8 +270,12 @@ class Scale(Strict):
 
     def every_model(self) -> list[str]:
         """The base models of Table 5, and those that only some arm has, each once."""
+        return list(dict.fromkeys(chain(self.models.names, *self.arm_models())))
+
+    def arm_models(self) -> list[list[str]]:
+        """The base models of each arm that has some of its own."""
         arms = [*self.arms.values(), *(arm for study in self.possible.values() for arm in study.arms.values())]
-        return list(dict.fromkeys((*self.models.names, *(name for arm in arms for name in arm.models or ()))))
+        return [arm.models for arm in arms if arm.models]
 
     def training_gpus(self, base: str) -> int:
         """GPUs of one training of a base model; more than one cut it into shards (sdft/learning/sharding.py)."""

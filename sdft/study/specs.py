@@ -199,8 +199,11 @@ class SelectSpec(Strict):
     arm: Annotated[str | None, Field(description="default: the name of --out")] = None
     method: Annotated[str | None, Field(description="default: what the candidates say, else the arm")] = None
     validation: Annotated[
-        str | None,
-        Field(description="records that the candidates answered, to score again what another scorer has scored"),
+        str | list[str] | None,
+        Field(
+            description="records that the candidates answered, in one file or a file for each candidate, to score "
+            "again what another scorer has scored"
+        ),
     ] = None
     limit: Annotated[Positive | None, Field(description="only the first N of these")] = None
     prior_config: Annotated[str | dict[str, Any], Field(description=PRIOR)] = "mini"

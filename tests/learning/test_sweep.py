@@ -19,9 +19,9 @@ from sdft.records.record import write_records
 from sdft.study import rerun
 
 
-def candidate(folder, spec, *more):
+def candidate(folder, spec, *more, records=6):
     write_json(folder / "run.json", spec.model_dump(mode="json"))
-    write_records(folder / "validation.jsonl", make_records(6))
+    write_records(folder / "validation.jsonl", make_records(records)[-6:])
     out = folder / "validation.json"
     paths = {"run": folder / "run.json", "validation": folder / "validation.jsonl", "out": out}
     options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
@@ -179,6 +179,26 @@ def test_responses_to_other_questions_are_not_scored(world, tmp_path, monkeypatc
     write_records(tmp_path / "validation.jsonl", make_records(7)[1:])
     with pytest.raises(SdftError, match="answers other questions"):
         chosen(tmp_path, prior)
+
+
+def test_each_candidate_is_scored_again_on_the_questions_that_it_answered(world, tmp_path, monkeypatch, prior):
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for seed, folder in enumerate(folders):
+        folder.mkdir()
+        spec = make_spec(world, "sft", id=f"run-{seed}", seed=seed)
+        candidate(folder, spec, "--prior-config", json.dumps(prior), records=6 + seed)
+    monkeypatch.setattr("sdft.scoring.science.score", lambda *_: True)
+    real = rerun.task_code
+    monkeypatch.setattr(rerun, "task_code", lambda task: {**real(task), "scores": "another"})
+    out = tmp_path / "selected/science/sft.json"
+    given = ["--candidates", *(str(folder / "validation.json") for folder in folders), "--out", str(out)]
+    given += ["--prior-config", json.dumps(prior), "--validation"]
+    select.main([*given, *(str(folder / "validation.jsonl") for folder in folders)])
+    assert read_json(out)["ranking"][0]["by_run"] == [1.0, 1.0]
+    with pytest.raises(SdftError, match="other questions"):
+        select.main([*given, str(folders[0] / "validation.jsonl")])
+    with pytest.raises(SdftError, match="3 files for 2 candidates"):
+        select.main([*given, *3 * [str(folders[0] / "validation.jsonl")]])
 
 
 @pytest.mark.slow

@@ -182,3 +182,28 @@ def test_sizes_that_the_world_cannot_fill_are_refused(world):
         task_records(world, "tooluse", Size(symbols=81))
     with pytest.raises(SdftError, match="too few questions"):
         benchmark_rows(world, "mmlu", 10_000)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_another_draw_teaches_other_facts_in_the_same_questions_places(records, task):
+    drawn = task_records(make_world(0, 3), task, SIZES[task])
+
+    def about(split):
+        first, other = ([record.meta["cluster"] for record in one[task][split]] for one in (records, {task: drawn}))
+        return first, other
+
+    assert [record.id for record in drawn["test"]] == [record.id for record in records[task]["test"]]
+    first, other = about("test")
+    assert [first.index(name) for name in first] == [other.index(name) for name in other]
+    taught = [{(r.meta["cluster"], str(r.answer)) for r in one["train"]} for one in (records[task], drawn)]
+    assert len(taught[0] & taught[1]) < 0.5 * len(taught[0])
+
+
+def test_a_base_model_has_read_the_same_whatever_the_draw(world):
+    other = make_world(0, 3)
+    new = {"draw", "symbols", "new_class", "new_category", "new_diagnosis", "new_fact"}
+    assert {k: v for k, v in vars(world).items() if k not in new} == {
+        k: v for k, v in vars(other).items() if k not in new
+    }
+    assert set(world.symbols.words()) == set(other.symbols.words())
+    assert other.new_category != world.new_category

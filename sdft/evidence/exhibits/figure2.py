@@ -84,9 +84,9 @@ def _outcomes(measured: dict[int, tuple[Run, dict[str, Any]]], seeds: Sequence[i
     names = sorted(items[0])
     if not names or any(set(entry) != set(names) for entry in items):
         return labelled([[float(record["nats_per_sequence"]["mean"])] for record in records], runs)
-    about = {str(item["id"]): item.get("cluster") for item in records[0]["items"]}
-    clusters = [about[name] for name in names]
-    return labelled([[entry[name] for name in names] for entry in items], runs, None if None in clusters else clusters)
+    about = [{str(item["id"]): item.get("cluster") for item in record["items"]} for record in records]
+    clusters = [[own[name] for name in names] for own in about]
+    return labelled([[entry[name] for name in names] for entry in items], runs, clusters)
 
 
 def divergence_point(cell: Cell) -> dict[str, Any] | None:

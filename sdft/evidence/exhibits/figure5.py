@@ -103,10 +103,10 @@ def passk_matrix(runs: list[Run], k: int) -> Outcomes | None:
     names = sorted(set.intersection(*(set(items) for _, items in found)))
     if not names:
         return None
-    about = {str(item["id"]): item.get("cluster") for item in runs[0].measurement("passk")["items"]}
-    clusters = [about[name] for name in names]
+    about = [{str(item["id"]): item.get("cluster") for item in run.measurement("passk")["items"]} for run in runs]
+    clusters = [[own[name] for name in names] for own in about]
     values = [[pass_at_k(samples, items[name], k) for name in names] for samples, items in found]
-    return labelled(values, runs, None if None in clusters else clusters)
+    return labelled(values, runs, clusters)
 
 
 def _passk_cells(results: Results) -> dict[str, Cell | None]:

@@ -41,25 +41,31 @@ def benchmark_files(plan: Plan, **_: str) -> list[str]:
     return [plan.path(paths.BENCHMARK_ITEMS, benchmark=name) for name in BENCHMARKS]
 
 
-def test_files(plan: Plan, task: str, **_: str) -> list[str]:
-    """The splits on which a trained model is measured on a task."""
-    return [plan.data_path(task, split) for split in find_task(task).tests]
+def _data_root(plan: Plan, base: str) -> str:
+    """The folder of all tasks as a base model, and what is trained from it, has them."""
+    return plan.path(paths.DATA_ROOT, draw=plan.draw_of(base))
+
+
+def test_files(plan: Plan, task: str, model: str, **_: str) -> list[str]:
+    """The splits on which a base model, and what is trained from it, is measured on a task."""
+    return [plan.data_path(task, split, model) for split in find_task(task).tests]
 
 
 def run_test_files(plan: Plan, run: str, **_: str) -> list[str]:
     """The splits on which a run is measured."""
-    return test_files(plan, plan.find(run).task)
+    found = plan.find(run)
+    return test_files(plan, found.task, found.base)
 
 
-def context_files(plan: Plan, task: str, split: str, **_: str) -> list[str]:
+def context_files(plan: Plan, task: str, split: str, model: str, **_: str) -> list[str]:
     """The splits on which a base model is measured with something in its context: the named one in test's place."""
-    return [plan.data_path(task, split if one == "test" else one) for one in find_task(task).tests]
+    return [plan.data_path(task, split if one == "test" else one, model) for one in find_task(task).tests]
 
 
 def _evaluation(plan: Plan, base: str, benchmarks: bool = True, **own: Any) -> str:
     prior = {"benchmarks": ["all"], "prior_config": plan.prior_config()} if benchmarks else {}
     own |= _drawing(plan, base) | {"temperature": 0.0}
-    return as_text(EvaluateSpec(data_root=plan.path(paths.DATA_ROOT), **prior, **own))
+    return as_text(EvaluateSpec(data_root=_data_root(plan, base), **prior, **own))
 
 
 def evaluate_spec(plan: Plan, run: str, **_: str) -> str:
@@ -69,9 +75,10 @@ def evaluate_spec(plan: Plan, run: str, **_: str) -> str:
     return _evaluation(plan, found.base, model=plan.model_path(found), task=list(tested(found.task)), out=folder)
 
 
-def base_test_files(plan: Plan, judged: bool = False, **_: str) -> list[str]:
-    """The tests of a scale's tasks, or of those that a judge decides, on which its base models are measured."""
-    return [path for task in plan.tasks if find_task(task).judged or not judged for path in test_files(plan, task)]
+def base_test_files(plan: Plan, model: str, judged: bool = False, **_: str) -> list[str]:
+    """The tests of a scale's tasks, or of those that a judge decides, on which a base model is measured."""
+    tasks = [task for task in plan.tasks if find_task(task).judged or not judged]
+    return [path for task in tasks for path in test_files(plan, task, model)]
 
 
 def base_results(plan: Plan, judged: bool = False, **_: str) -> list[str]:
@@ -99,9 +106,10 @@ def evaluate_released_spec(plan: Plan, model: str, task: str, **_: str) -> str:
     return _evaluation(plan, model, model=ready, task=[task], out=folder)
 
 
-def trajectory_files(plan: Plan, measured: str, **_: str) -> list[str]:
+def trajectory_files(plan: Plan, measured: str, run: str, **_: str) -> list[str]:
     """The data of a study's tasks."""
-    return [plan.data_path(task, "test") for task in plan.scale.studies[measured].tasks]
+    base = plan.find(run).base
+    return [plan.data_path(task, "test", base) for task in plan.scale.studies[measured].tasks]
 
 
 def model_file(plan: Plan, run: str, **_: str) -> str:
@@ -122,7 +130,7 @@ def trajectory_spec(plan: Plan, measured: str, run: str, **_: str) -> str:
         TrajectorySpec(
             model=plan.model_path(found),
             task=study.tasks,
-            data_root=plan.path(paths.DATA_ROOT),
+            data_root=_data_root(plan, found.base),
             prior_config=plan.prior_config(),
             prior_limit=study.prior_limit,
             out=plan.path(paths.TRAJECTORY, measured=measured, study=found.study, run=run),
@@ -142,16 +150,21 @@ def measured_model(plan: Plan, run: str | None = None, model: str | None = None,
     return plan.base_path(model) if run is None else model_file(plan, run)
 
 
-def measured_data(plan: Plan, taken: str, run: str | None = None, task: str | None = None, **_: str) -> str:
+def _about(plan: Plan, run: str | None = None, task: str = "", model: str = "", **_: str) -> tuple[str, str]:
+    """The task and the base model of what is measured: a run, or a base model on a task."""
+    found = None if run is None else plan.find(run)
+    return (task, model) if found is None else (found.task, found.base)
+
+
+def measured_data(plan: Plan, taken: str, **wildcards: str) -> str:
     """The data on which the study `taken` takes a measure of a run, or of a base model on a task."""
-    return plan.data_path(task or plan.find(run).task, plan.scale.studies[taken].split)
+    task, base = _about(plan, **wildcards)
+    return plan.data_path(task, plan.scale.studies[taken].split, base)
 
 
 def _measure(plan: Plan, taken: str, template: str, wildcards: dict[str, str]) -> dict[str, Any]:
     """What a study's measure of a run, or of a base model, has in common with the others."""
-    study, run = plan.scale.studies[taken], wildcards.get("run")
-    base = wildcards["model"] if run is None else plan.find(run).base
-    task = wildcards["task"] if run is None else plan.find(run).task
+    study, (task, base) = plan.scale.studies[taken], _about(plan, **wildcards)
     return {
         "model": measured_model(plan, **wildcards),
         "task": task,
@@ -178,12 +191,24 @@ def divergence_spec(plan: Plan, taken: str, **wildcards: str) -> str:
     return as_text(DivergenceSpec(base=base_file(plan, **wildcards), **_measure(plan, taken, template, wildcards)))
 
 
+def validation_file(plan: Plan, run: str, **_: str) -> str:
+    """The validation records of a candidate."""
+    found = plan.find(run)
+    return plan.data_path(found.task, "validation", found.base)
+
+
+def validation_files(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
+    """The validation records of each of an arm's candidates on a task; one file, where all have the same."""
+    found = [validation_file(plan, run.id) for run in plan.candidates(task, arm)]
+    return found if len(set(found)) > 1 else found[:1]
+
+
 def _validated(plan: Plan, found: RunSpec, out: str) -> dict[str, Any]:
     """A candidate, and how its validation responses are drawn."""
     promised = {"gpus": candidate_gpus(plan, found.id)} if plan.scale.gpus else {}
     return {
         "run": f"{plan.run_folder(found)}/run.json",
-        "validation": plan.data_path(found.task, "validation"),
+        "validation": validation_file(plan, found.id),
         "out": out,
         **_drawing(plan, found.base) | promised,
     }
@@ -234,12 +259,12 @@ def candidate_replies(plan: Plan, task: str, arm: str, **_: str) -> list[str]:
 def select_spec(plan: Plan, task: str, arm: str, **_: str) -> str:
     """The selection of an arm's winner on a task."""
     # The candidates of an arm have one base model size, so one way to be scored.
-    base = plan.candidates(task, arm)[0].base
+    base, validation = plan.candidates(task, arm)[0].base, validation_files(plan, task, arm)
     return as_text(
         SelectSpec(
             out=plan.selected_path(task, arm),
             method=plan.arm(arm).method,
-            validation=plan.data_path(task, "validation"),
+            validation=validation if len(validation) > 1 else validation[0],
             limit=_drawing(plan, base)["limit"],
             prior_config=plan.prior_config(sweep=True),
             # Only what is set is among the rule's parameters.

@@ -44,17 +44,18 @@ def _pattern(names: Iterable[str]) -> str:
     return "|".join(names) or "none"
 
 
-def miniature_spec(plan: Plan, task: str, **_: str) -> str:
-    """A part of the miniature world's data: a task, `general` or `benchmarks`."""
+def miniature_spec(plan: Plan, task: str, draw: str = "", **_: str) -> str:
+    """A part of the miniature world's data: a task in one of its draws, `general` or `benchmarks`."""
     data = plan.scale.data
-    own: dict[str, Any] = {}
+    own: dict[str, Any] = {"draw": int(draw[1:])} if draw else {}
     if task in data.sizes:
         own = data.sizes[task].model_dump(exclude_none=True)
     else:
         own["benchmark_items"] = data.benchmark_items
         if task == "general":
             own["general"] = data.general_prompts
-    return as_text(DataSpec(out=plan.path(paths.DATA_ROOT), task=task, world_seed=data.world_seed, **own))
+    out = plan.path(paths.DATA_ROOT, draw=draw)
+    return as_text(DataSpec(out=out, task=task, world_seed=data.world_seed, **own))
 
 
 def data_spec(plan: Plan, task: str, **_: str) -> str:
@@ -80,7 +81,7 @@ def lengths_spec(plan: Plan, task: str, model: str, **_: str) -> str:
     return as_text(
         LengthsSpec(
             model=plan.base_path(model),
-            data=plan.path(paths.DATA_FOLDER, task=task),
+            data=plan.path(paths.DATA_FOLDER, task=task, draw=plan.draw_of(model)),
             demonstration=run.demonstration,
             settings=run.settings,
             evaluation=plan.scale.evaluation_of(model),
@@ -107,7 +108,7 @@ def download_files(plan: Plan) -> list[str]:
     A scale that makes its own data has these here too.
     """
     files = [plan.base_path(model) for model in plan.bases]
-    files += [plan.data_path(task, "train") for task in plan.tasks]
+    files += dict.fromkeys(plan.data_path(task, "train", model) for task in plan.tasks for model in plan.bases)
     if any(find_method(plan.arm(arm).method).rows == "prompts" for arm in plan.arms):
         files.append(plan.data_path("general", "train"))
     return [*files, *benchmark_files(plan)]

@@ -1,0 +1,49 @@
+"""Base models that learn facts of their own are compared as such, and questions that differ otherwise are refused."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from sdft.common.errors import SdftError
+from sdft.evidence.quantities import labelled
+
+VALUES = [[1, 1, 0, 0]] * 4
+
+
+def runs(*bases):
+    return [SimpleNamespace(base=base, scores=SimpleNamespace(folder="scores/a")) for base in bases]
+
+
+def test_one_test_set_for_all_keeps_its_labels():
+    found = labelled(VALUES, runs("a", "a", "b", "b"), 4 * [["x", "x", "y", "z"]])
+    assert (found.clusters, found.own_items) == (("x", "x", "y", "z"), False)
+
+
+def test_other_facts_for_each_base_model_are_items_of_their_own():
+    found = labelled(VALUES, runs("a", "a", "b", "b"), 2 * [["x", "x", "y", "z"]] + 2 * [["p", "p", "x", "q"]])
+    assert found.own_items
+    assert len(set(found.clusters)) == 3
+    assert found.clusters[0] == found.clusters[1]
+
+
+def test_items_that_do_not_all_say_what_they_are_about_are_items_alone():
+    found = labelled(VALUES, runs("a", "a", "b", "b"), [["x", "x", "y", "z"], None, *2 * [["x", None, "y", "z"]]])
+    assert (found.clusters, found.own_items) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("bases", "clusters"),
+    [
+        # Two runs of one base model that were asked about other things.
+        ("aabb", [["x", "x", "y", "z"], ["p", "p", "y", "z"], *2 * [["x", "x", "y", "z"]]]),
+        # Two base models in which other items belong together.
+        ("aabb", 2 * [["x", "x", "y", "z"]] + 2 * [["p", "q", "q", "r"]]),
+        # Nothing is known of base models.
+        ([None] * 4, 2 * [["x", "x", "y", "z"]] + 2 * [["p", "p", "x", "q"]]),
+    ],
+)
+def test_questions_that_differ_otherwise_are_refused(bases, clusters):
+    with pytest.raises(SdftError, match="different questions"):
+        labelled(VALUES, runs(*bases), clusters)
