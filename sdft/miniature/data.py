@@ -195,9 +195,11 @@ def benchmark_rows(world: World, name: str, count: int) -> list[dict]:
     return rows
 
 
-def write_part(part: str, out: Path, world: World, size: Size | None, benchmark_items: int, general: int) -> None:
+def write_part(
+    part: str, out: Path, world_seed: int, size: Size | None, benchmark_items: int, general: int, draw: int = 0
+) -> None:
     """Write one part (a task, general or benchmarks) and its manifest.json into out/part."""
-    clock, folder = Clock(), out / part
+    clock, world, folder = Clock(), make_world(world_seed, draw), out / part
     made: dict[str, int] = {}
     if part == "benchmarks":
         for name in BENCHMARKS:
@@ -213,9 +215,9 @@ def write_part(part: str, out: Path, world: World, size: Size | None, benchmark_
             write_records(folder / f"{split}.jsonl", records)
             made[f"{split}.jsonl"] = len(records)
     files = {name: {"sha256": sha256_file(folder / name), "rows": rows} for name, rows in made.items()}
-    settings = {"part": part, "world_seed": world.seed, "size": vars(size) if size else None}
-    settings |= {"draw": world.draw} if world.draw else {}
-    record = manifest("data", clock=clock, config=settings, seeds={"world": world.seed})
+    settings = {"part": part, "world_seed": world_seed, "size": vars(size) if size else None}
+    settings |= {"draw": draw} if draw else {}
+    record = manifest("data", clock=clock, config=settings, seeds={"world": world_seed})
     write_json(
         folder / "manifest.json", {"files": files, "source": "miniature", "settings": settings, "manifest": record}
     )
@@ -232,8 +234,8 @@ def main(arguments: list[str] | None = None) -> int:
     for part in [options.task] if options.task else PARTS:
         size = Size(**{**vars(SIZES[part]), **given}) if part in TASKS else None
         publish_alone(Path(options.out) / part)
-        world = make_world(options.world_seed, options.draw)
-        write_part(part, Path(options.out), world, size, options.benchmark_items, options.general)
+        counts = (options.benchmark_items, options.general)
+        write_part(part, Path(options.out), options.world_seed, size, *counts, options.draw)
     return 0
 
 

@@ -13,7 +13,6 @@ from sdft.common.files import sha256_files, write_json
 from sdft.evaluate import trajectory
 from sdft.evaluate.__main__ import main as evaluate
 from sdft.miniature.data import write_part
-from sdft.miniature.world import make_world
 from sdft.records.record import Record, read_records, write_records
 
 
@@ -118,7 +117,7 @@ def test_prior_benchmarks_are_averaged(run, folder, monkeypatch):
     monkeypatch.setattr(
         prior, "evaluate_prior", lambda *given: asked.append(given[2]) or {"a": Value(1), "b": Value(0)}
     )
-    write_part("benchmarks", folder, make_world(), None, 8, 0)
+    write_part("benchmarks", folder, 0, None, 8, 0)
     (*_, end) = run("--prior-config", "mini", "--prior-limit", 7)["points"]
     assert (end["prior"], end["prior_average"]) == ({"a": 1, "b": 0}, 0.5)
     assert {config["limit"] for config in asked} == {7}
