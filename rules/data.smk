@@ -12,7 +12,7 @@ for task in task_names():
         log:
             paths.log(f"data{{draw}}/{task}"),
         wildcard_constraints:
-            scale=steps.sources.task_scales(CONFIG, "made", task),
+            scale=steps.sources.task_scales(CONFIG, task, "made"),
         conda:
             "../envs/train.yaml"
         params:

@@ -10,12 +10,12 @@ for task in task_names():
         input:
             planned(steps.sources.local_data_files, task=task),
         output:
-            expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
-            manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
+            expand(paths.DATA, draw="", task=task, split=find_task(task).splits, allow_missing=True),
+            manifest=expand(paths.DATA_MANIFEST, draw="", task=task, allow_missing=True),
         log:
-            paths.log(f"data{{draw}}/{task}"),
+            paths.log(f"data/{task}"),
         wildcard_constraints:
-            scale=steps.sources.task_scales(CONFIG, "files", task),
+            scale=steps.sources.task_scales(CONFIG, task, "files"),
         localrule: True
         conda:
             "../envs/train.yaml"
@@ -27,6 +27,25 @@ for task in task_names():
         shell:
             "python -m sdft.data.prepare --task {params.task} --spec {params.spec:q} --out {params.folder} > {log} 2>&1"
 
+    # Where base models have a folder of data each, one has every task. What is not made for it is copied.
+    rule:
+        name:
+            f"share_{task}"
+        input:
+            expand(paths.DATA, draw="", task=task, split=find_task(task).splits, allow_missing=True),
+        output:
+            expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
+        log:
+            paths.log(f"data{{draw}}/{task}"),
+        wildcard_constraints:
+            scale=steps.sources.task_scales(CONFIG, task, "files", "articles"),
+            draw="-[1-9][0-9]*",
+        localrule: True
+        params:
+            folder=subpath(output[0], parent=True),
+        shell:
+            "cp -p {input:q} {params.folder} > {log} 2>&1"
+
     # Articles, and questions that a model behind an endpoint writes about them. It needs a network and no GPU; every
     # reply is kept (results/writer), so that a writer which fails midway costs nothing twice.
     rule:
@@ -35,12 +54,12 @@ for task in task_names():
         input:
             planned(steps.sources.local_data_files, task=task),
         output:
-            expand(paths.DATA, task=task, split=find_task(task).splits, allow_missing=True),
-            manifest=expand(paths.DATA_MANIFEST, task=task, allow_missing=True),
+            expand(paths.DATA, draw="", task=task, split=find_task(task).splits, allow_missing=True),
+            manifest=expand(paths.DATA_MANIFEST, draw="", task=task, allow_missing=True),
         log:
-            paths.log(f"data{{draw}}/{task}"),
+            paths.log(f"data/{task}"),
         wildcard_constraints:
-            scale=steps.sources.task_scales(CONFIG, "articles", task),
+            scale=steps.sources.task_scales(CONFIG, task, "articles"),
         localrule: True
         conda:
             "../envs/train.yaml"
@@ -112,12 +131,12 @@ rule prior_data:
 # Lengths of the prompts, counted before anything is trained on them: too long ones are reported before a GPU has them.
 rule lengths:
     input:
-        expand(paths.DATA, split=["train", "validation", "test"], allow_missing=True),
+        expand(paths.DATA, draw="", split=["train", "validation", "test"], allow_missing=True),
         model=paths.BASE,
     output:
         paths.LENGTHS,
     log:
-        paths.log("data{draw}/{task}-lengths-{model}"),
+        paths.log("data/{task}-lengths-{model}"),
     conda:
         "../envs/train.yaml"
     params:

@@ -12,8 +12,9 @@ Two questions can be asked of such runs, and each has an interval of its own (a 
 Where every base model has one seed, its own spread is not known, and only the second reading is there; with one base
 model there is only the first. An estimate is the mean over base models of their means over seeds.
 
-Where each base model answers items of its own (`Outcomes.own_items`: what a task teaches is drawn anew for each), the
-items are nested in the base models: those of all count, and the spread of base models holds what their choice does.
+Base models may answer items of their own (`Outcomes.sets`: what a task teaches is drawn anew for each). Then the items
+of all of them count, and where no two base models share a test set, the spread between base models already holds the
+error of choosing items.
 
 Test items are a sample too: `se_items`. The interaction's mean square of the two-way analysis of variance is subtracted
 from their spread, which the spread of seeds holds already. Items that ask about one and the same thing are copies, not
@@ -60,19 +61,21 @@ class Outcomes:
     """Outcomes [runs, items] of one test set, with the base model of each run and the cluster of each item.
 
     bases None: nothing is known of base models, and the runs count as seeds of one. clusters None: every item is its
-    own cluster. own_items: items, and so clusters, are other ones for each base model, and their labels say which ones
-    of a base model belong together. A difference of two has the labels of both: clusters have to agree where both have
-    some, and runs that start from different base models are runs of the pair of them.
+    own cluster. sets: the test set that each run answered, where they are not the same; clusters then say which places
+    of any of them belong together. A difference of two has the labels of both: clusters have to agree where both have
+    some, and runs that start from different base models, or answer different test sets, are runs of the pair of them.
     """
 
     values: np.ndarray
     bases: tuple[str, ...] | None = None
     clusters: tuple[str, ...] | None = None
-    own_items: bool = False
+    sets: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         shape = np.shape(self.values)
-        for name, labels, size in (("bases", self.bases, shape[0]), ("clusters", self.clusters, shape[-1])):
+        named = {"bases": self.bases, "clusters": self.clusters, "sets": self.sets}
+        for name, labels in named.items():
+            size = shape[-1] if name == "clusters" else shape[0]
             if labels is not None and len(labels) != size:
                 raise ValueError(f"{len(labels)} {name} do not label outcomes of shape {shape}")
 
@@ -82,16 +85,13 @@ class Outcomes:
     def __sub__(self, other: Outcomes) -> Outcomes:
         if self.clusters and other.clusters and self.clusters != other.clusters:
             raise ValueError("paired outcomes need the same clusters on both sides")
-        bases = self.bases or other.bases
-        if self.bases and other.bases and self.bases != other.bases:
-            bases = tuple(" and ".join(dict.fromkeys(pair)) for pair in zip(self.bases, other.bases, strict=True))
-        own = self.own_items or other.own_items
-        return Outcomes(self.values - other.values, bases, self.clusters or other.clusters, own)
+        bases, sets = _pairs(self.bases, other.bases), _pairs(self.sets, other.sets)
+        return Outcomes(self.values - other.values, bases, self.clusters or other.clusters, sets)
 
     def take(self, items: Any) -> Outcomes:
         """The same outcomes on some of the items, by index or by a mask."""
         clusters = None if self.clusters is None else tuple(np.asarray(self.clusters)[items].tolist())
-        return Outcomes(self.values[:, items], self.bases, clusters, self.own_items)
+        return Outcomes(self.values[:, items], self.bases, clusters, self.sets)
 
     def __rmul__(self, factor: float) -> Outcomes:
         return replace(self, values=factor * self.values)
@@ -104,13 +104,21 @@ class Outcomes:
         return self.values.mean(axis=axis)
 
 
+def _pairs(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """What runs of a pair are called: as one side, where the other says nothing or the same."""
+    if not one or not other or one == other:
+        return one or other
+    return tuple(" and ".join(dict.fromkeys(pair)) for pair in zip(one, other, strict=True))
+
+
 @dataclass(frozen=True)
 class Interval:
     """An estimate with its interval, in the unit of the input. Unpacks as mean, low, high, n.
 
     `n` counts runs (seeds), `n_items` test items (0 where unknown), `n_bases` base models. `sources` says what the
     interval covers: "seeds and items", "seeds", "items" (a single seed: nothing is known about other seeds) or "none"
-    (a single number: the interval is the whole line). `reading` is the question that it answers (READINGS). `p` is the
+    (a single number: the interval is the whole line). `n_sets` counts test sets of the same size, where base models
+    have their own. `reading` is the question that it answers (READINGS). `p` is the
     two-sided p-value of "no difference", None for anything but a difference. Degrees of freedom 0 mark a part that
     cannot be estimated.
     """
@@ -128,6 +136,7 @@ class Interval:
     df_items: int = 0
     n_bases: int = 1
     reading: str = READINGS[0]
+    n_sets: int = 1
 
     def __iter__(self) -> Iterator[float]:
         return iter((self.mean, self.low, self.high, self.n))
@@ -201,7 +210,7 @@ def _item_variance(groups: Sequence[np.ndarray], pseudo: Pseudo) -> float:
     """
     items = sum(group.shape[1] for group in groups)
     grand = float(np.mean([group.mean() for group in groups]))
-    # A base model's level is its own, and no matter of which items it answers.
+    # Clusters vary about the mean of their own test set, which costs each of these a degree of freedom.
     means = [group.mean(axis=0) - (group.mean() - grand if len(groups) > 1 else 0.0) for group in groups]
     values = np.concatenate([*means, [value for value, _ in pseudo]])
     weights = np.concatenate([np.ones(items), [weight for _, weight in pseudo]])
@@ -223,21 +232,15 @@ def _interaction(group: np.ndarray) -> float:
     return float((residual**2).sum() / ((seeds - 1) * (items - 1)) / seeds)
 
 
-def _nested(outcomes: Outcomes) -> list[np.ndarray]:
-    """[runs, clusters] outcomes in groups with clusters of their own: of each base model, or all as one group."""
-    matrix = _clustered(outcomes)
-    return _by_base(matrix, outcomes.bases) if outcomes.own_items else [matrix]
-
-
-def _by_base(values: np.ndarray, bases: tuple[str, ...] | None) -> list[np.ndarray]:
-    """A value a run as one array a base model, in the order in which they come."""
-    labels = bases or ("",) * len(values)
-    return [values[[label == base for label in labels]] for base in dict.fromkeys(labels)]
+def _apart(values: np.ndarray, labels: tuple[str, ...] | None) -> list[np.ndarray]:
+    """What runs have as one array a label (a base model, or a test set), in the order in which they come."""
+    labels = labels or ("",) * len(values)
+    return [values[[label == name for label in labels]] for name in dict.fromkeys(labels)]
 
 
 def _seed_parts(values: np.ndarray, bases: tuple[str, ...] | None) -> dict[str, tuple[float, int]]:
     """Standard error and degrees of freedom of the mean over runs, for each reading that the design allows."""
-    own = _by_base(values, bases)
+    own = _apart(values, bases)
     count, repeats = len(own), sum(len(group) - 1 for group in own)
     found = {}
     if count == 1 or repeats:
@@ -257,40 +260,44 @@ def _intervals(
     if any(group.shape[0] != runs or group.bases != bases for group in groups):
         raise ValueError("every group needs the same seeds of the same base models")
     by_run = np.mean([group.mean(axis=1) for group in groups], axis=0)
-    mean = float(np.mean([own.mean() for own in _by_base(by_run, bases)]))
-    clustered = [_nested(group) for group in groups]
-    freedom_items = max(sum(sum(own.shape[1] for own in group) - len(group) for group in clustered), 1)
+    mean = float(np.mean([own.mean() for own in _apart(by_run, bases)]))
+    nested = [_apart(_clustered(group), group.sets) for group in groups]
     found = {}
     for reading, (error, freedom) in _seed_parts(by_run, bases).items():
-        pseudo_items = pseudo if binary else ()
-        variance = sum(_unseen(group, pseudo_items, reading) for group in clustered) / len(groups) ** 2
+        parts = [
+            _items_part(group, sets, pseudo if binary else (), reading)
+            for group, sets in zip(groups, nested, strict=True)
+        ]
+        variance = sum(part for part, _ in parts) / len(groups) ** 2
         known = math.isfinite(variance)
         estimate = Interval(
             mean,
             *bounds,
             n=runs,
-            n_items=sum(group.shape[1] * len(own) for group, own in zip(groups, clustered, strict=True)),
+            n_items=sum(group.shape[1] * len(sets) for group, sets in zip(groups, nested, strict=True)),
             se_seeds=error,
             se_items=math.sqrt(variance) if known else 0.0,
             sources="",
             df_seeds=freedom,
-            df_items=freedom_items if known else 0,
-            n_bases=len(_by_base(by_run, bases)),
+            df_items=max(sum(own for _, own in parts), 1) if known else 0,
+            n_bases=len(_apart(by_run, bases)),
             reading=reading,
+            n_sets=max(map(len, nested)),
         )
         found[reading] = _bounded(estimate, level, bounds)
     return found
 
 
-def _unseen(group: Sequence[np.ndarray], pseudo: Pseudo, reading: str) -> float:
-    """The items' part of a squared standard error that the runs' part does not hold.
+def _items_part(outcomes: Outcomes, sets: Sequence[np.ndarray], pseudo: Pseudo, reading: str) -> tuple[float, int]:
+    """The items' part of a squared standard error that the runs' part does not hold, and its degrees of freedom.
 
-    The spread of base models that answer items of their own holds all but what pseudo-items add.
+    sets: the outcomes as [runs, clusters], a test set each. The spread between base models of which each has a test set
+    of its own holds all but what pseudo-items add.
     """
-    variance = _item_variance(group, pseudo)
-    if reading == "any_base" and len(group) > 1:
-        return max(variance - _item_variance(group, ()), 0.0)
-    return variance
+    variance = _item_variance(sets, pseudo)
+    if reading == "any_base" and 1 < len(sets) == len(set(zip(outcomes.bases, outcomes.sets, strict=True))):
+        variance = max(variance - _item_variance(sets, ()), 0.0)
+    return variance, sum(own.shape[1] - 1 for own in sets)
 
 
 def _bounded(estimate: Interval, level: float, bounds: tuple[float, float]) -> Interval:
@@ -397,13 +404,13 @@ def variance_components(differences: Given, grouped: bool = False) -> dict[str, 
     """
     groups = _groups(differences, grouped)
     by_run = np.mean([group.mean(axis=1) for group in groups], axis=0)
-    own = _by_base(by_run, groups[0].bases)
+    own = _apart(by_run, groups[0].bases)
     repeats = sum(len(group) - 1 for group in own)
     within = sum(((group - group.mean()) ** 2).sum() for group in own) / repeats if repeats else None
     between = float(np.var([group.mean() for group in own], ddof=1)) if len(own) > 1 else None
     if between is not None and within is not None:
         between = max(between - within * np.mean([1 / len(group) for group in own]), 0.0)
-    nested = [_nested(group) for group in groups]
+    nested = [_apart(_clustered(group), group.sets) for group in groups]
     spread = [_item_variance(group, ()) * sum(own.shape[1] for own in group) for group in nested]
     known = all(math.isfinite(value) for value in spread)
     squares = {"base": between, "seed": within, "cluster": float(np.mean(spread)) if known else None}

@@ -12,7 +12,7 @@ from sdft.study import exhibits
 from sdft.study.exhibits.build import exhibit, files
 from sdft.study.forecast import jobs, rollout_engine
 from sdft.study.plan import Plan, RunSpec
-from sdft.study.steps import measures
+from sdft.study.steps import measures, sources
 from sdft.study.values import read_values
 
 
@@ -145,27 +145,58 @@ def test_seeds_take_the_base_models_in_turn(values):
     assert [plan_of(values).base_of(seed) for seed in (0, 3, 5)] == ["a", "b", "a"]
 
 
-def test_each_base_model_learns_and_answers_a_draw_of_its_own(values):
-    values["scales"]["mini"]["data"]["draws"] = 3
-    plan, folders = plan_of(values), ["data", "data-1", "data-2", "data", "data-1"]
+def test_each_base_model_learns_and_answers_facts_of_its_own(values):
+    shared = names(plan_of(values))
+    values["scales"]["mini"]["data"]["own_facts"] = True
+    plan = plan_of(values)
+    draws = {model: int(model.partition("-s")[2]) for model in plan.scale.every_model()}
+    folders = {model: f"results/mini/data{f'-{draw}' if draw else ''}/" for model, draw in draws.items()}
     for run in plan.runs():
-        names = plan.arm(run.arm).models or plan.scale.models.names
-        folder = f"results/mini/{folders[names.index(run.base)]}/"
+        folder = folders[run.base]
         assert run.data["train"].startswith(folder)
         assert all(path.startswith(folder) for path in measures.run_test_files(plan, run=run.id))
         assert f'"data_root":"{folder[:-1]}"' in measures.evaluate_spec(plan, run=run.id)
         if run.study == "sweep":
             assert measures.validation_file(plan, run=run.id).startswith(folder)
-    for model, folder in zip(plan.scale.models.names, folders, strict=True):
-        assert f"results/mini/{folder}/science/test.jsonl" in measures.base_test_files(plan, model=model)
+        elif run.task == "science" and run.study == "table5":
+            assert f'"data":"{folder}science/test.jsonl"' in measures.passk_spec(
+                plan, taken="scaling", study="table5", run=run.id
+            )
+            assert f'"data_root":"{folder[:-1]}"' in measures.trajectory_spec(plan, measured="onpolicy", run=run.id)
+    for model, folder in folders.items():
+        assert folder + "science/test.jsonl" in measures.base_test_files(plan, model=model)
+        assert measures.context_files(plan, task="science", split="test", model=model) == [
+            folder + "science/test.jsonl"
+        ]
+    for draw in set(draws.values()) - {0}:
+        assert f'"draw":{draw},' in sources.miniature_spec(plan, task="science", draw=f"-{draw}")
+    assert "draw" not in sources.miniature_spec(plan, task="science")
     files = measures.validation_files(plan, task="science", arm="sft")
     assert len(files) == len(measures.candidates(plan, task="science", arm="sft"))
-    assert set(names_of(values, 1)).isdisjoint(names_of(values, 3))
+    assert shared.isdisjoint(names(plan))
 
 
-def names_of(values, draws):
-    values["scales"]["mini"]["data"]["draws"] = draws
-    return names(plan_of(values))
+def test_a_base_model_has_the_same_facts_whatever_other_ones_there_are(values):
+    values["scales"]["mini"]["data"]["own_facts"] = True
+    values["seeds"] = [0]
+    values["scales"]["mini"]["models"]["names"] = ["m-s4", "m-s6"]
+    before = names(plan_of(values))
+    values["scales"]["mini"]["models"]["names"] = ["m-s4"]
+    assert names(plan_of(values)) == before
+    values["scales"]["mini"]["models"]["names"] = ["m-s6"]
+    assert names(plan_of(values)).isdisjoint(before)
+
+
+def test_rows_that_the_world_does_not_make_are_the_same_for_all_base_models(values):
+    mini = values["scales"]["mini"]
+    del mini["data"]["sizes"]["tooluse"]
+    mini["data"]["tasks"] = {"tooluse": {"train": {"path": "a.jsonl"}, "test": {"path": "b.jsonl"}}}
+    before = [run.text() for run in plan_of(values).finals("table5", "tooluse", "sdft")]
+    mini["data"]["own_facts"] = True
+    plan = plan_of(values)
+    assert [run.text() for run in plan.finals("table5", "tooluse", "sdft")] == before
+    # A model is evaluated in a folder that has all of its tasks.
+    assert measures.base_test_files(plan, model="m-s4")[1:2] == ["results/mini/data-4/tooluse/test.jsonl"]
 
 
 def test_the_published_recipe_is_one_candidate_an_arm(values):

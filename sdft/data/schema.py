@@ -237,7 +237,7 @@ class MiniatureData(FileTasks):
 
     source: Literal["miniature"]
     world_seed: NonNegative = 0
-    draws: Positive = 1
+    own_facts: bool = False
     sizes: dict[TaskName, DataSize]
     benchmark_items: Positive = 150
     general_prompts: Positive = 384
@@ -253,7 +253,6 @@ class MiniatureData(FileTasks):
 
     def definition(self, task: str) -> dict[str, Any]:
         fields = {name: getattr(self, name) for name in ("source", "world_seed", "general_prompts")}
-        fields |= {"draws": self.draws} if self.draws > 1 and task in self.sizes else {}
         own = (
             {"size": self.sizes[task].model_dump(exclude_defaults=True)}
             if task in self.sizes

@@ -79,12 +79,26 @@ def needed(interval: Any, components: dict[str, float | None], distance: float |
     """{"bases", "seeds"} of the smallest design that decides a test in its interval's reading; None if none does."""
     if distance is None or not distance > 0:
         return None
-    bases = interval.n_bases
-    if interval.reading == "these_bases":
-        seeds = seeds_needed(components, interval.se_items, bases, distance, max(interval.df_items, 1))
-        return None if seeds is None else {"bases": bases, "seeds": seeds}
+    bases, known = interval.n_bases, max(interval.df_items, 1)
     seeds = max(round(interval.n / bases), 1)
+    if interval.reading == "these_bases":
+        found = seeds_needed(components, interval.se_items, bases, distance, known)
+        if found is not None:
+            return {"bases": bases, "seeds": found}
+        return _more_sets(interval, components, seeds, distance) if interval.n_sets > 1 else None
     # A single seed a base model cannot tell the two spreads apart, so what is seen counts as that of base models.
     spread = components if components.get("seed") is not None else {"base": interval.se_seeds * math.sqrt(bases)}
-    found = bases_needed(spread, interval.se_items, seeds, distance, max(interval.df_items, 1))
+    found = bases_needed(spread, interval.se_items, seeds, distance, known)
     return None if found is None else {"bases": found, "seeds": seeds}
+
+
+def _more_sets(
+    interval: Any, components: dict[str, float | None], seeds: int, distance: float
+) -> dict[str, int] | None:
+    """More base models, of which each brings a test set of its own, that decide a test on these base models."""
+    for bases in range(interval.n_bases + 1, MOST // seeds + 1):
+        share = bases / interval.n_bases
+        error, freedom = interval.se_items / math.sqrt(share), round(interval.df_items * share)
+        if smallest_difference(components, error, bases, seeds, df_items=max(freedom, 1)) <= distance:
+            return {"bases": bases, "seeds": seeds}
+    return None

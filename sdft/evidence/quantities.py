@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sdft.common.errors import SdftError
+from sdft.common.files import digest
 from sdft.evidence.names import PRIOR, TASK_NAMES, UNITS
 from sdft.evidence.outcomes import Cell, Run
 from sdft.evidence.published import lookup
@@ -123,24 +124,25 @@ def labelled(
 ) -> Outcomes:
     """Outcomes [runs, items] with the base model of each run, where the plan names it, and the cluster of each item.
 
-    clusters: of each run's items, None where they are not known. Where they are not the same for all base models, each
-    has items of its own, and they are named by their places. Raises SdftError where two runs of a base model differ, or
-    two base models in which items belong together.
+    clusters: of each run's items, None where they are not known. Where runs differ in them, they answered test sets of
+    their own. Raises SdftError where two runs of a base model differ, or two test sets in which places belong together.
     """
     bases = None if any(run.base is None for run in runs) else tuple(run.base for run in runs)
     values = np.asarray(values, dtype=float)
     if clusters is None or any(own is None or None in own for own in clusters):
         return Outcomes(values, bases)
     found = [tuple(own) for own in clusters]
-    if len(set(found)) == 1:
-        return Outcomes(values, bases, found[0])
-    places = {tuple(str(own.index(name)) for name in own) for own in set(found)}
-    if bases is None or len(places) > 1 or len(set(zip(bases, found, strict=True))) > len(set(bases)):
+    places = {own: tuple(str(own.index(name)) for name in own) for own in dict.fromkeys(found)}
+    first = places[found[0]]
+    if len(places) == 1:
+        return Outcomes(values, bases, first)
+    names = {own: digest(own) for own in places}
+    if bases is None or set(places.values()) != {first} or len(set(zip(bases, found, strict=True))) > len(set(bases)):
         raise SdftError(
             f"{runs[0].scores.folder} and others beside it were evaluated on different questions, so they cannot be "
             "compared; delete the older ones and run the same command again."
         )
-    return Outcomes(values, bases, places.pop(), own_items=True)
+    return Outcomes(values, bases, first, tuple(names[own] for own in found))
 
 
 def groups(runs: Sequence[Run], measured: Quantity) -> list[Outcomes]:
@@ -325,7 +327,8 @@ def paired_groups(cells: Sequence[Cell], measured: Quantity) -> tuple[list[int],
     seeds = sorted(set.intersection(*map(set, finished))) if finished else []
     if not seeds:
         return None
-    groups([runs[seeds[0]] for runs in finished], measured)
+    for seed in seeds:
+        groups([runs[seed] for runs in finished], measured)
     return seeds, [groups([runs[seed] for seed in seeds], measured) for runs in finished]
 
 

@@ -189,7 +189,7 @@ def _few_items(tests: Sequence[tuple[Trial, Comparison]]) -> str:
     for test, _ in tests:
         interval, distance = test.interval, test.distance or 0
         known = getattr(interval, "df_items", 0)
-        if known and distance > 0 and not items_suffice(interval.se_items, distance, known):
+        if known and distance > 0 and interval.n_sets == 1 and not items_suffice(interval.se_items, distance, known):
             return ": its items are about too few different things"
     return ""
 

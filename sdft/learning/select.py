@@ -147,7 +147,7 @@ def rank(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return ranking
 
 
-def _answered(options: SelectSpec) -> dict[Path, list[Record]]:
+def _answered(options: SelectSpec, task: str) -> dict[Path, list[Record]]:
     """The records that the candidate in each folder answered."""
     given = [options.validation] if isinstance(options.validation, str) else options.validation
     if len(given) not in (1, len(options.candidates)):
@@ -155,7 +155,6 @@ def _answered(options: SelectSpec) -> dict[Path, list[Record]]:
             f"--validation names {len(given)} files for {len(options.candidates)} candidates; name one file that all "
             "answered, or one for each candidate in the same order."
         )
-    task = options.task or Path(options.out).parent.name
     read = {path: read_items(task, path, options.limit) for path in dict.fromkeys(given)}
     own = given * len(options.candidates) if len(given) == 1 else given
     return {Path(path).parent: read[file] for path, file in zip(options.candidates, own, strict=True)}
@@ -176,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.validation is not None:
         prior = prior_config(options.prior_config, Path("."))
         set_environment(local=True)
-        answered = _answered(options)
+        answered = _answered(options, task)
 
         def again(record: dict[str, Any], replies: Path) -> dict[str, Any]:
             records = answered[replies.parent]

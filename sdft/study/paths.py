@@ -14,12 +14,12 @@ from __future__ import annotations
 ROOT = "results/{scale}"
 
 # Records of a task, of `general` (prompts of no task) and items of the prior benchmarks.
-# {draw} is empty, or -1, -2, ... where base models have symbols and facts of their own to learn.
+# {draw} is empty or, where base models have facts of their own to learn, -1, -2, ...
 DATA_ROOT = ROOT + "/data{draw}"
 DATA_FOLDER = DATA_ROOT + "/{task}"
 DATA = DATA_FOLDER + "/{split}.jsonl"
 DATA_MANIFEST = DATA_FOLDER + "/manifest.json"
-LENGTHS = DATA_FOLDER + "/lengths-{model}.json"
+LENGTHS = ROOT + "/data/{task}/lengths-{model}.json"
 BENCHMARKS_FOLDER = ROOT + "/data/benchmarks"
 BENCHMARK_ITEMS = BENCHMARKS_FOLDER + "/{benchmark}.jsonl"
 BENCHMARKS_MANIFEST = BENCHMARKS_FOLDER + "/manifest.json"

@@ -21,6 +21,7 @@ from sdft.common.files import digest
 from sdft.methods import find_method
 from sdft.methods.hyperparameters import SWEPT, Hyperparameters, combinations, differing_options
 from sdft.methods.settings import SPEED_SETTINGS, TrainingSettings
+from sdft.miniature.schema import size_and_seed
 from sdft.study import paths
 from sdft.study.schema import Arm, Config, Scale
 from sdft.tasks import find_task
@@ -135,22 +136,19 @@ class Plan:
         return names[seeds.index(seed) % len(names)] if seed in seeds else names[seed % len(names)]
 
     @cached_property
-    def _draws(self) -> dict[str, str]:
-        """The draw of the world's new facts that each base model has to learn, as it stands in paths."""
-        count = getattr(self.scale.data, "draws", 1)
+    def _draws(self) -> dict[str, int]:
+        """The number of each base model: its seed, where its name says one (m-s4: 4), else its place in its list."""
         found: dict[str, int] = {}
         for models in (self.scale.models.names, *self.scale.arm_models()):
             for place, model in enumerate(models):
-                found.setdefault(model, place % count)
-        return {model: f"-{draw}" if draw else "" for model, draw in found.items()}
+                named = size_and_seed(model)
+                found.setdefault(model, named[1] if named else place)
+        return found
 
     def draw_of(self, model: str) -> str:
-        """The draw of what a base model has to learn, as it stands in paths: empty for the first.
-
-        A base model has the place of its name in the scale's list, or in its arm's, and draws begin again after the
-        last.
-        """
-        return self._draws.get(model, "")
+        """The draw of what a base model has to learn, as it stands in paths: empty for the world's first, 0."""
+        own = getattr(self.scale.data, "own_facts", False)
+        return f"-{draw}" if own and (draw := self._draws[model]) else ""
 
     def epochs(self, arm: str, task: str | None) -> list[int]:
         """The epochs in an arm's grid on a task: `task_epochs` replace those of methods that train on its own rows."""
@@ -313,8 +311,9 @@ class Plan:
             "options": options,
             "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS), exclude_defaults=True),
             "data": self.scale.data.definition(task),
+            "draw": self.draw_of(base) if self.scale.data.origin(task) == "made" else None,
         }
-        defining = {name: value for name, value in defining.items() if value not in (None, {}, [])}
+        defining = {name: value for name, value in defining.items() if value not in (None, {}, [], "")}
         parts = [task, arm, *([values.slug] if values else []), f"s{seed}", digest(defining)]
         return RunSpec(
             id="-".join(parts),
@@ -344,12 +343,21 @@ class Plan:
         """A template of sdft/study/paths.py filled in for this scale; data without a draw are those of the first."""
         return template.format(**{"scale": self.name, "draw": "", **wildcards})
 
-    def data_path(self, task: str, split: str, model: str = "") -> str:
-        """A split of a task as a base model, and what is trained from it, has it."""
+    def data_path(self, task: str, split: str, model: str | None = None) -> str:
+        """A split of a task as a base model learns and answers it, or as the world's first draw has it.
+
+        Rows that the world does not make are the same for all.
+        """
+        made = self.scale.data.origin(task) == "made"
+        draw = self.draw_of(model) if model is not None and made else ""
+        return self.path(paths.DATA, task=task, split=split, draw=draw)
+
+    def measured_path(self, task: str, split: str, model: str) -> str:
+        """The same in the folder that has every task of a base model."""
         return self.path(paths.DATA, task=task, split=split, draw=self.draw_of(model))
 
     def lengths_path(self, task: str, model: str) -> str:
-        return self.path(paths.LENGTHS, task=task, model=model, draw=self.draw_of(model))
+        return self.path(paths.LENGTHS, task=task, model=model)
 
     def base_path(self, model: str) -> str:
         return self.path(paths.BASE, model=model)

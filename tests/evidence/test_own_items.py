@@ -18,19 +18,25 @@ def runs(*bases):
 
 def test_one_test_set_for_all_keeps_its_labels():
     found = labelled(VALUES, runs("a", "a", "b", "b"), 4 * [["x", "x", "y", "z"]])
-    assert (found.clusters, found.own_items) == (("x", "x", "y", "z"), False)
+    assert (found.clusters, found.sets) == (("0", "0", "2", "3"), None)
 
 
 def test_other_facts_for_each_base_model_are_items_of_their_own():
     found = labelled(VALUES, runs("a", "a", "b", "b"), 2 * [["x", "x", "y", "z"]] + 2 * [["p", "p", "x", "q"]])
-    assert found.own_items
-    assert len(set(found.clusters)) == 3
-    assert found.clusters[0] == found.clusters[1]
+    assert found.clusters == ("0", "0", "2", "3")
+    assert found.sets[0] == found.sets[1] != found.sets[2] == found.sets[3]
+
+
+def test_two_base_models_with_the_same_facts_have_one_test_set():
+    facts = {"x": ["x", "x", "y", "z"], "p": ["p", "p", "x", "q"]}
+    found = labelled(VALUES, runs("a", "b", "c", "a"), [facts[name] for name in "xpxx"])
+    assert len(set(found.sets)) == 2
+    assert found.sets[0] == found.sets[2] != found.sets[1]
 
 
 def test_items_that_do_not_all_say_what_they_are_about_are_items_alone():
     found = labelled(VALUES, runs("a", "a", "b", "b"), [["x", "x", "y", "z"], None, *2 * [["x", None, "y", "z"]]])
-    assert (found.clusters, found.own_items) == (None, False)
+    assert (found.clusters, found.sets) == (None, None)
 
 
 @pytest.mark.parametrize(

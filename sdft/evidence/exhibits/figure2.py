@@ -105,7 +105,7 @@ def divergence_point(cell: Cell) -> dict[str, Any] | None:
         "by_seed": [round(float(record["nats_per_sequence"]["mean"]), 4) for record in records],
         "seeds": list(measured),
         "n_seeds": len(measured),
-        "n_items": nats.shape[1] if nats.shape[1] > 1 else int(records[0].get("n_prompts", 0)),
+        "n_items": interval.n_items if nats.shape[1] > 1 else int(records[0].get("n_prompts", 0)),
         "covers": interval.sources,
         "nats_per_token": None if token is None else _ends(token),
         "runs": [run.name for run, _ in measured.values()],

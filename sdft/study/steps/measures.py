@@ -48,7 +48,7 @@ def _data_root(plan: Plan, base: str) -> str:
 
 def test_files(plan: Plan, task: str, model: str, **_: str) -> list[str]:
     """The splits on which a base model, and what is trained from it, is measured on a task."""
-    return [plan.data_path(task, split, model) for split in find_task(task).tests]
+    return [plan.measured_path(task, split, model) for split in find_task(task).tests]
 
 
 def run_test_files(plan: Plan, run: str, **_: str) -> list[str]:
@@ -59,20 +59,21 @@ def run_test_files(plan: Plan, run: str, **_: str) -> list[str]:
 
 def context_files(plan: Plan, task: str, split: str, model: str, **_: str) -> list[str]:
     """The splits on which a base model is measured with something in its context: the named one in test's place."""
-    return [plan.data_path(task, split if one == "test" else one, model) for one in find_task(task).tests]
+    return [plan.measured_path(task, split if one == "test" else one, model) for one in find_task(task).tests]
 
 
 def _evaluation(plan: Plan, base: str, benchmarks: bool = True, **own: Any) -> str:
     prior = {"benchmarks": ["all"], "prior_config": plan.prior_config()} if benchmarks else {}
     own |= _drawing(plan, base) | {"temperature": 0.0}
-    return as_text(EvaluateSpec(data_root=_data_root(plan, base), **prior, **own))
+    return as_text(EvaluateSpec(**prior, **own))
 
 
 def evaluate_spec(plan: Plan, run: str, **_: str) -> str:
     """A final run on its own task and the prior benchmarks."""
     found = plan.find(run)
     folder = plan.path(paths.RUN_SCORES, scored="scores", study=found.study, run=run)
-    return _evaluation(plan, found.base, model=plan.model_path(found), task=list(tested(found.task)), out=folder)
+    model, root = plan.model_path(found), _data_root(plan, found.base)
+    return _evaluation(plan, found.base, model=model, data_root=root, task=list(tested(found.task)), out=folder)
 
 
 def base_test_files(plan: Plan, model: str, judged: bool = False, **_: str) -> list[str]:
@@ -89,27 +90,28 @@ def base_results(plan: Plan, judged: bool = False, **_: str) -> list[str]:
 def evaluate_base_spec(plan: Plan, model: str, **_: str) -> str:
     """A base model on the scale's tasks and the prior benchmarks."""
     folder = plan.path(paths.BASE_SCORES, scored="scores", model=model)
-    return _evaluation(plan, model, model=plan.base_path(model), task=base_results(plan), out=folder)
+    root = _data_root(plan, model)
+    return _evaluation(plan, model, model=plan.base_path(model), data_root=root, task=base_results(plan), out=folder)
 
 
 def evaluate_context_spec(plan: Plan, task: str, context: str, split: str, model: str, **_: str) -> str:
     """A base model on one task with something in its context."""
     where = {"task": task, "context": context, "split": split, "model": model}
     folder = plan.path(paths.CONTEXT_SCORES, scored="scores", **where)
-    shown = _shown(plan, task, context) | {"split": split}
+    shown = _shown(plan, task, context) | {"split": split, "data_root": _data_root(plan, model)}
     return _evaluation(plan, model, False, model=plan.base_path(model), task=list(tested(task)), out=folder, **shown)
 
 
 def evaluate_released_spec(plan: Plan, model: str, task: str, **_: str) -> str:
     """A released checkpoint on its own task and the prior benchmarks."""
     ready, folder = (plan.path(path, model=model, task=task) for path in (paths.RELEASED, paths.RELEASED_SCORES))
-    return _evaluation(plan, model, model=ready, task=[task], out=folder)
+    return _evaluation(plan, model, model=ready, data_root=plan.path(paths.DATA_ROOT), task=[task], out=folder)
 
 
 def trajectory_files(plan: Plan, measured: str, run: str, **_: str) -> list[str]:
     """The data of a study's tasks."""
     base = plan.find(run).base
-    return [plan.data_path(task, "test", base) for task in plan.scale.studies[measured].tasks]
+    return [plan.measured_path(task, "test", base) for task in plan.scale.studies[measured].tasks]
 
 
 def model_file(plan: Plan, run: str, **_: str) -> str:

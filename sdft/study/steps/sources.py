@@ -23,9 +23,9 @@ def data_scales(config: Config, source: str) -> str:
     return _pattern(name for name, scale in config.scales.items() if scale.data.source == source)
 
 
-def task_scales(config: Config, origin: str, task: str) -> str:
-    """A wildcard pattern of the scales in which a task's rows have that origin."""
-    return _pattern(name for name, scale in config.scales.items() if scale.data.origin(task) == origin)
+def task_scales(config: Config, task: str, *origins: str) -> str:
+    """A wildcard pattern of the scales in which a task's rows have one of these origins."""
+    return _pattern(name for name, scale in config.scales.items() if scale.data.origin(task) in origins)
 
 
 def model_scales(config: Config, *origins: str) -> str:
@@ -49,7 +49,7 @@ def miniature_spec(plan: Plan, task: str, draw: str = "", **_: str) -> str:
     data = plan.scale.data
     own: dict[str, Any] = {"draw": int(draw[1:])} if draw else {}
     if task in data.sizes:
-        own = data.sizes[task].model_dump(exclude_none=True)
+        own |= data.sizes[task].model_dump(exclude_none=True)
     else:
         own["benchmark_items"] = data.benchmark_items
         if task == "general":
@@ -81,7 +81,7 @@ def lengths_spec(plan: Plan, task: str, model: str, **_: str) -> str:
     return as_text(
         LengthsSpec(
             model=plan.base_path(model),
-            data=plan.path(paths.DATA_FOLDER, task=task, draw=plan.draw_of(model)),
+            data=plan.path(paths.DATA_FOLDER, task=task),
             demonstration=run.demonstration,
             settings=run.settings,
             evaluation=plan.scale.evaluation_of(model),
