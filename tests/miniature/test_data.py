@@ -202,7 +202,9 @@ def test_another_draw_teaches_other_facts_in_the_same_questions_places(records, 
 def test_the_command_writes_the_draw_that_it_is_told(records, tmp_path):
     main(["--out", str(tmp_path), "--spec", '{"task": "tooluse", "draw": 3}'])
     written = read_records(tmp_path / "tooluse" / "train.jsonl")
-    assert written == task_records(make_world(0, 3), "tooluse", SIZES["tooluse"])["train"] != records["tooluse"]["train"]
+    assert (
+        written == task_records(make_world(0, 3), "tooluse", SIZES["tooluse"])["train"] != records["tooluse"]["train"]
+    )
 
 
 def test_a_base_model_has_read_the_same_whatever_the_draw(world):
