@@ -60,8 +60,8 @@ class EMATeacher:
 
         Raises ValueError when its parameters are not those the teacher was made from.
         """
-        source = dict(model.named_parameters())
-        if source.keys() != dict(self.model.named_parameters()).keys():
+        source, own = dict(model.named_parameters()), dict(self.model.named_parameters())
+        if source.keys() != own.keys():
             raise ValueError("the student's parameters are not the teacher's; both must be the same architecture")
         for number, (name, average) in enumerate(self.average.items()):
             if not average.is_floating_point():
@@ -78,11 +78,10 @@ class EMATeacher:
         buffers = dict(model.named_buffers())
         for name, buffer in self.model.named_buffers():
             buffer.copy_(buffers[name])
-        self._show()
+        self._show(own)
 
-    def _show(self) -> None:
-        """Put the average into the model; nothing to do where the two are one tensor."""
-        parameters = dict(self.model.named_parameters())
+    def _show(self, parameters: dict[str, nn.Parameter]) -> None:
+        """Put the average into the model's parameters; nothing to do where the two are one tensor."""
         for name, average in self.average.items():
             if parameters[name].dtype != average.dtype:
                 parameters[name].data.copy_(average)
@@ -99,4 +98,4 @@ class EMATeacher:
         for name, buffer in self.model.named_buffers():
             buffer.copy_(state["buffers"][name])
         self.updates = state["updates"]
-        self._show()
+        self._show(dict(self.model.named_parameters()))

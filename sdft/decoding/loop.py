@@ -111,7 +111,8 @@ class _Run:
         self.tokens = torch.zeros(len(prompts) + 1, most, dtype=torch.long, device=self.device)
         self.log_probs = torch.zeros(self.tokens.shape, device=self.device)
         self.lengths = torch.zeros(len(prompts) + 1, dtype=torch.long, device=self.device)
-        self.most = torch.tensor([*limits, 1], device=self.device)
+        # The place of each row's last token, where no stop token comes before it.
+        self.last = torch.tensor([*limits, 1], device=self.device) - 1
         self.row = torch.full((slots,), len(prompts), device=self.device)
         self.token, self.place = torch.zeros(2, slots, dtype=torch.long, device=self.device)
         self.done = torch.ones(slots, dtype=torch.bool, device=self.device)
@@ -149,11 +150,16 @@ class _Run:
     def _step(self, length: int) -> None:
         """One token more in every slot. Slots whose row has ended write the same again where nobody looks."""
         states = self.model.step(self.token, self.place, length)
-        self._choose(states, slice(None))
+        token, going, ended = self._choose(states, self.row, self.done)
+        self.place.add_(going)
+        self.token.copy_(token)
+        self.done.logical_or_(ended)
 
-    def _choose(self, states: Tensor, slots: Any) -> None:
-        """Let the rows of these slots go on by a token, from its final states."""
-        row, done = self.row[slots], self.done[slots]
+    def _choose(self, states: Tensor, row: Tensor, done: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Write a token more for the rows of some slots, from its final states.
+
+        Returns, for each slot, the token, by how many places its row goes on, and whether it ends with the token.
+        """
         written = self.lengths[row].clamp(max=self.tokens.shape[1] - 1)
         token, log_prob = choose(self.model.logits(states), self.numbers[row, written], self.draw)
         target = row.masked_fill(done, len(self.prompts))
@@ -161,10 +167,7 @@ class _Run:
         self.log_probs[target, written] = log_prob
         going = (~done).long()
         self.lengths.index_add_(0, target, going)
-        self.place[slots] += going
-        self.token[slots] = token
-        ended = (token[:, None] == self.stop).any(-1) | (written + 1 >= self.most[row])
-        self.done[slots] = done | ended
+        return token, going, (token[:, None] == self.stop).any(-1) | (written >= self.last[row])
 
     def _fill(self) -> None:
         """Read the next prompts into the slots that are free; rows that end with their first token make room again."""
@@ -184,11 +187,13 @@ class _Run:
         ids = torch.tensor([prompt + [0] * (width - len(prompt)) for prompt in prompts], device=self.device)
         lengths = torch.tensor([len(prompt) for prompt in prompts], device=self.device)
         where = torch.tensor(slots, device=self.device)
-        self.row[where] = torch.tensor(rows, device=self.device)
-        self.place[where], self.done[where] = lengths - 1, False
+        taken = torch.tensor(rows, device=self.device)
         for slot, row in zip(slots, rows, strict=True):
             self.rows[slot], self.seen[row] = row, len(self.prompts[row])
-        self._choose(self.model.prompt(ids, lengths, where), where)
+        states = self.model.prompt(ids, lengths, where)
+        token, going, ended = self._choose(states, taken, torch.zeros_like(taken, dtype=torch.bool))
+        self.row[where], self.place[where] = taken, lengths - 1 + going
+        self.token[where], self.done[where] = token, ended
 
     def _retire(self) -> None:
         """Let go of the rows that have ended."""

@@ -71,7 +71,10 @@ def _apart(modules: list[nn.Module], dtype: torch.dtype) -> Products:
 
 def _joined(modules: list[nn.Module], dtype: torch.dtype) -> Products:
     weights, biases = zip(*_apart(modules, dtype), strict=True)
-    return [(_columns(torch.cat(weights)), None if biases[0] is None else torch.cat(biases))]
+    # On a CPU as `_columns` of them all, in one copy.
+    on_cpu = weights[0].device.type == "cpu"
+    weight = torch.cat([each.T for each in weights], 1).T if on_cpu else torch.cat(weights)
+    return [(weight, None if biases[0] is None else torch.cat(biases))]
 
 
 def _columns(weight: Tensor) -> Tensor:
@@ -108,7 +111,8 @@ class Plain:
         self.layers = [Layer(layer, self.dtype, size <= FUSED_BYTES) for layer in body.layers]
         head = model.get_output_embeddings().weight.to(self.dtype)
         self.norm, self.head = body.norm.weight, _columns(head) if size <= FUSED_BYTES else head
-        self.act, self.eps = body.layers[0].mlp.act_fn, config.rms_norm_eps
+        # No hooks hang on it (`is_plain`).
+        self.act, self.eps = body.layers[0].mlp.act_fn.forward, config.rms_norm_eps
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
         self.width = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.scaling = self.width**-0.5
@@ -158,7 +162,7 @@ class Plain:
             else:
                 # Nothing but the last token's states is asked for.
                 x, q = x[each, last], q[each, last]
-                found = self._look(q, k.transpose(1, 2), v.transpose(1, 2), bias)
+                found = self._look(q, k.transpose(1, 2).flatten(0, 1), v.transpose(1, 2).flatten(0, 1), bias)
             x = self._mixed(layer, x, found)
         return x
 
@@ -168,13 +172,14 @@ class Plain:
         cos, sin = self.turns.index_select(0, places)[:, None].chunk(2, -1)
         self.bias.scatter_(-1, places[:, None, None, None].expand(-1, self.groups, 1, 1), 0.0)
         bias = self.bias.flatten(0, 1)[..., :length]
-        where = (self.starts + places[:, None]).flatten(1)
+        where = (self.starts + places[:, None]).flatten(1).unbind()
         rows = self.cache.view(-1, self.width)
+        # Of all layers at once: with so few rows, views of tensors cost time as well.
+        keys, values = (part.unbind() for part in self.cache[..., :length, :].flatten(2, 3).unbind(1))
         for number, layer in enumerate(self.layers):
             q, k, v = self._heads(layer, x, cos, sin)
             rows.index_copy_(0, where[number], torch.stack([k, v]).view(-1, self.width))
-            keys, values = self.cache[number, ..., :length, :]
-            x = self._mixed(layer, x, self._look(q, keys, values, bias))
+            x = self._mixed(layer, x, self._look(q, keys[number], values[number], bias))
         return x
 
     def logits(self, states: Tensor) -> Tensor:
@@ -188,10 +193,14 @@ class Plain:
 
     def _normed(self, x: Tensor, weight: Tensor) -> Tensor:
         if x.dtype == weight.dtype == torch.float32:
-            return functional.rms_norm(x, weight.shape, weight, self.eps).to(self.dtype)
+            return self._typed(functional.rms_norm(x, weight.shape, weight, self.eps))
         wide = x.float()
         wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
-        return (weight * wide.to(x.dtype)).to(self.dtype)
+        return self._typed(weight * wide.to(x.dtype))
+
+    def _typed(self, x: Tensor) -> Tensor:
+        """In the type of products: asking costs less than a conversion that changes nothing."""
+        return x if x.dtype == self.dtype else x.to(self.dtype)
 
     def _heads(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries [..., heads, width], keys and values [..., groups, width] of states [..., d], turned by place."""
@@ -200,16 +209,15 @@ class Plain:
         if layer.own_norms is not None:
             parts = turned.split([self.heads, self.groups], -2)
             turned = torch.cat([self._normed(*pair) for pair in zip(parts, layer.own_norms, strict=True)], -2)
-        turned = (turned * cos + turned.roll(self.width // 2, -1) * sin).to(self.dtype)
+        turned = self._typed((turned * cos).add_(turned.roll(self.width // 2, -1) * sin))
         return turned[..., : self.heads, :], turned[..., self.heads :, :], found[..., self.heads + self.groups :, :]
 
     def _look(self, q: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """Attention of one query a row: q [n, heads, width] over keys and values [n, groups, length, width]."""
+        """Attention of one query a row: q [n, heads, width] over keys and values [n x groups, length, width]."""
         rows = len(q)
-        keys, values = keys.flatten(0, 1), values.flatten(0, 1)
         q = q.reshape(rows * self.groups, -1, self.width)
         scores = torch.baddbmm(bias, q, keys.transpose(1, 2), alpha=self.scaling)
-        return torch.bmm(scores.softmax(-1, dtype=torch.float32).to(values.dtype), values).view(rows, -1)
+        return torch.bmm(self._typed(scores.softmax(-1, dtype=torch.float32)), values).view(rows, -1)
 
     def _mixed(self, layer: Layer, x: Tensor, found: Tensor) -> Tensor:
         """The layer's output from its input and what its attention found."""

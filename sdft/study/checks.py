@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
@@ -269,12 +270,13 @@ def _start(path: Path) -> str:
 def _check_contexts(config: Config, name: str) -> None:
     """Raise SdftError where a completion that an arm samples leaves no room for a prompt in a base model's context."""
     scale = config.scales[name]
+    positions = cache(partial(context_of, scale))
     for arm, entry in scale.every_arm():
         if find_method(entry.method).sampling is None:
             continue
         longest = config.settings_of(name, arm).max_new_tokens
         for model in entry.models or scale.models.names:
-            context = context_of(scale, model)
+            context = positions(model)
             if context is not None and longest >= context:
                 raise SdftError(
                     f"scales.{name}.{scale.place_of(arm)}: max_new_tokens (of training, or of the arm's settings) is "

@@ -101,7 +101,11 @@ class Plan:
 
     def arm(self, name: str) -> Arm:
         """An arm of Table 5 or of a study. Raises KeyError."""
-        return self.scale.find_arm(name)
+        return self._arms[name]
+
+    @cached_property
+    def _arms(self) -> dict[str, Arm]:
+        return dict(self.scale.every_arm())
 
     def settings_of(self, arm: str | None = None) -> TrainingSettings:
         """Training settings of the scale, or of one of its arms."""
@@ -111,7 +115,11 @@ class Plan:
 
     def study_of(self, arm: str) -> str:
         """The study that an arm belongs to."""
-        return next((name for name, study in self.scale.studies.items() if arm in study.arms), "table5")
+        return self._studies.get(arm, "table5")
+
+    @cached_property
+    def _studies(self) -> dict[str, str]:
+        return {arm: name for name, study in self.scale.studies.items() for arm in study.arms}
 
     def not_run(self, study: str) -> str | None:
         """Why a study of the scale is not made; None where it is."""

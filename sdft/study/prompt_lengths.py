@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 
@@ -47,13 +48,15 @@ def check_lengths(plan: Plan, pairs: list[tuple[str, str]]) -> None:
     nothing is said of base models with a tokenizer of their own.
     """
     place = f"scales.{plan.name}"
+    # A model's file is read once for all arms.
+    positions = cache(partial(context_of, plan.scale))
     for task, name in pairs:
         settings = plan.config.settings_of(plan.name, name)
         arm = plan.arm(name)
         models = arm.models or plan.scale.models.names
         if not all(_reads_the_world(plan.scale, model) for model in models):
             continue
-        context = min(context_of(plan.scale, model) or CONTEXT for model in models)
+        context = min(positions(model) or CONTEXT for model in models)
         limits = [settings.max_prompt_tokens or context]
         kind = find_method(arm.method)
         if kind.sampling is not None:

@@ -260,7 +260,11 @@ def _run(plan: Plan, declared: Declaration, run: RunSpec) -> RunEntry:
 
 def files(plan: Plan, name: str) -> list[str]:
     """Every result that a table or figure is made from; none where its study is switched off."""
-    found = exhibit(plan, name)
+    return made_from(plan, exhibit(plan, name))
+
+
+def made_from(plan: Plan, found: Exhibit) -> list[str]:
+    """Every result behind a table or figure as it was declared."""
     return list(dict.fromkeys(_files(plan, found))) if found.enabled else []
 
 

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sdft.common.errors import SdftError
 from sdft.common.files import read_json
 from sdft.methods import find_method
 from sdft.study import exhibits, paths
-from sdft.study.exhibits.build import exhibit, files
+from sdft.study.exhibits.build import exhibit, made_from
+from sdft.study.exhibits.schema import Exhibit
 from sdft.study.forecast.assumptions import by_phases, setting_of
 from sdft.study.forecast.phases import corrections, scoring_phase, training_phases
 from sdft.study.forecast.sizes import model_size
@@ -43,6 +45,10 @@ class Job:
     share: float = 1.0
 
 
+# The page of Table 5 and the forecast ask for the same trainings.
+_TRAININGS: WeakKeyDictionary[Plan, dict[str, tuple[Job, ...]]] = WeakKeyDictionary()
+
+
 def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     """Every job of a target that needs a device, in an order in which each comes after what it needs.
 
@@ -50,7 +56,7 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     """
     if target == "released_checkpoints":
         return [
-            _job(f"{entry['scores']}{paths.RESPONSES}", "evaluation", 1, (), entry["name"])
+            _as_it_stands(_job(f"{entry['scores']}{paths.RESPONSES}", "evaluation", 1, (), entry["name"]))
             for entry in plan.released()["checkpoints"]
         ]
     responses = {
@@ -58,17 +64,17 @@ def jobs(plan: Plan, target: str = "table5") -> list[Job]:
     }
     found = [_job(path, "evaluation", len(plan.tasks), (), model) for model, path in responses.items()]
     if target == "gate":
-        return found
-    names = exhibits.names() if target == "all" else (target,)
+        return list(map(_as_it_stands, found))
+    shown = [exhibit(plan, name) for name in (exhibits.names() if target == "all" else (target,))]
     found += trainings(plan, "table5")
     for study in plan.scale.running:
         found += trainings(plan, study)
-    for name in names:
-        found += measures(plan, name)
-    every = {job.output: job for job in found}
+    for entry in shown:
+        found += measures(plan, entry)
+    every = {output: _as_it_stands(job) for output, job in {job.output: job for job in found}.items()}
     # A gate itself needs no device; the scores that it looks at do.
     gates = {plan.path(paths.GATE, model=model): path for model, path in responses.items()}
-    waiting = [gates.get(path) or _evaluated(plan, path) for name in names for path in files(plan, name)]
+    waiting = [gates.get(path) or _evaluated(plan, path) for entry in shown for path in made_from(plan, entry)]
     needed: set[str] = set()
     while waiting:
         output = waiting.pop()
@@ -91,11 +97,20 @@ def _corrected(found: list[Job], every: Iterable[Job]) -> list[Job]:
     return [corrected(job) for job in found]
 
 
-def trainings(plan: Plan, study: str) -> list[Job]:
-    """The candidates, final runs and evaluations of Table 5's arms, or of those that only a study has."""
+def trainings(plan: Plan, study: str) -> tuple[Job, ...]:
+    """The candidates, final runs and evaluations of Table 5's arms, or of those that only a study has, as planned:
+    whether they are done is not looked at."""
+    known = _TRAININGS.setdefault(plan, {})
+    if study not in known:
+        known[study] = _trainings(plan, study)
+    return known[study]
+
+
+def _trainings(plan: Plan, study: str) -> tuple[Job, ...]:
     found = {}
     # By task, arm and base model: seeds cost alike.
     dearest: dict[tuple[str, str, str], float | dict[str, float]] = {}
+    swept_outputs: dict[tuple[str, str], tuple[str, ...]] = {}
     runs = [run for run in plan.runs() if study in (run.study, plan.study_of(run.arm))]
     # An arm comes after the one whose final runs it starts from.
     for run in sorted(runs, key=lambda run: (len(plan.starts(run.arm)), run.study != "sweep")):
@@ -107,7 +122,9 @@ def trainings(plan: Plan, study: str) -> list[Job]:
             found[run.id] = replace(job, share=plan.expected_share(run))
             continue
         sweep = plan.candidates(run.task, plan.arm(run.arm).like or run.arm)
-        outputs = tuple(plan.validation_path(candidate) for candidate in sweep)
+        if (run.task, run.arm) not in swept_outputs:
+            swept_outputs[run.task, run.arm] = tuple(map(plan.validation_path, sweep))
+        outputs = swept_outputs[run.task, run.arm]
         place, model = (run.task, run.arm, run.base), plan.model_path(run)
         if place not in dearest:
             # Which candidate wins is not known, so the dearest is counted.
@@ -117,7 +134,7 @@ def trainings(plan: Plan, study: str) -> list[Job]:
         found[run.id] = _job(model, run.method, dearest[place], (*outputs, *needs), run.base, devices)
         scores = plan.path(paths.RUN_SCORES + paths.RESPONSES, scored="scores", study=run.study, run=run.id)
         found[f"{run.id} scored"] = _job(scores, "evaluation", _longer(plan, run.base), (model,), run.base)
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _training(plan: Plan, run: RunSpec, values: Any, devices: int) -> float | dict[str, float]:
@@ -178,9 +195,8 @@ def _evaluated(plan: Plan, path: str) -> str:
     return path.replace(f"{plan.root}/judged/", f"{plan.root}/scores/")
 
 
-def measures(plan: Plan, name: str) -> list[Job]:
+def measures(plan: Plan, shown: Exhibit) -> list[Job]:
     """What a table or figure measures beside scores: points along training, pass@k, divergence, FLOPs, contexts."""
-    shown = exhibit(plan, name)
     if not shown.enabled:
         return []
     found = []
@@ -203,12 +219,17 @@ def measures(plan: Plan, name: str) -> list[Job]:
 def _job(
     output: str, kind: str, cost: float | dict[str, float], needs: tuple[str, ...], model: str, devices: int = 1
 ) -> Job:
-    path = Path(output)
-    done = path.is_file()
     phases = cost if isinstance(cost, dict) else {}
-    measured = _field(path, "phases") or {} if done and phases else {}
-    seconds = _measured(path) if done else None
-    return Job(output, kind, _units(cost), needs, done, seconds, 0.0, model, devices, phases, measured)
+    return Job(output, kind, _units(cost), needs, model=model, devices=devices, phases=phases)
+
+
+def _as_it_stands(job: Job) -> Job:
+    """The job with what was measured of it, where its output is there."""
+    path = Path(job.output)
+    if not path.is_file():
+        return job
+    measured = _field(path, "phases") or {} if job.phases else {}
+    return replace(job, done=True, seconds=_measured(path), measured=measured)
 
 
 def _measured(path: Path) -> float | None:

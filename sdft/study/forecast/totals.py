@@ -41,7 +41,7 @@ def study_hours(plan: Plan, study: str) -> float:
     found = trainings(plan, study)
     fits = {kind: fit(kind, [], setting_of(plan)) for kind in {job.kind for job in found}}
     forecasts = [replace(job, forecast=fits[job.kind].start + fits[job.kind].per_unit * job.units) for job in found]
-    return device_hours([replace(job, done=False) for job in forecasts])
+    return device_hours(forecasts)
 
 
 def check_budget(plan: Plan, hours: float) -> None:
