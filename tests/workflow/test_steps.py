@@ -40,6 +40,7 @@ HELD = {
     "study": ("table5", *STUDIES),
     "figure": exhibits.names("figure"),
     "kind": ("json", "md", "pdf"),
+    "draw": ("", "-[1-9][0-9]*"),
 }
 
 
