@@ -84,7 +84,7 @@ def test_lost_jobs_and_a_lost_controller_cost_nothing_but_time(toy):
     time.sleep(12)
     cluster.start_daemon("slurmctld")
 
-    assert toy.wait(process, 120) == 0, toy.log()
+    assert toy.wait(process, 300) == 0, toy.log()
     assert rows(toy) == [f"candidate {number}" for number in range(4)]
     # One start each for being lost, one for the preemption of the others; no more.
     assert [len(starts(toy, number)) for number in (1, 3)] == [2, 2]
