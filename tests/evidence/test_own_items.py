@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.evidence.quantities import labelled
+from sdft.evidence.outcomes import Cell, Run
+from sdft.evidence.quantities import labelled, paired_groups, quantity
 
 VALUES = [[1, 1, 0, 0]] * 4
 
@@ -53,3 +55,24 @@ def test_items_that_do_not_all_say_what_they_are_about_are_items_alone():
 def test_questions_that_differ_otherwise_are_refused(bases, clusters):
     with pytest.raises(SdftError, match="different questions"):
         labelled(VALUES, runs(*bases), clusters)
+
+
+class Scored(dict):
+    folder = "scores/a"
+
+
+def cell(arm, facts):
+    """An arm's runs from the base models a and b, each asked about its own facts."""
+    asked = {base: SimpleNamespace(ids=("q0", "q1"), outcomes=np.ones(2), clusters=own) for base, own in facts.items()}
+    runs = tuple(Run(f"{arm}-{seed}", seed, Scored(science=asked[base]), base) for seed, base in enumerate(("a", "b")))
+    return Cell("science", arm, arm, runs)
+
+
+def test_two_arms_are_paired_only_where_every_base_model_answered_the_same_questions():
+    facts = {"a": ("x", "y"), "b": ("p", "q")}
+    measured = quantity("new_task", "science")
+    seeds, (one, other) = paired_groups([cell("sft", facts), cell("sdft", facts)], measured)
+    assert (seeds, one[0].sets) == ([0, 1], other[0].sets)
+    # The second base model's scores are of other facts than its partner's.
+    with pytest.raises(SdftError, match="different questions"):
+        paired_groups([cell("sft", facts), cell("sdft", facts | {"b": ("p", "z")})], measured)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sdft.evidence.power import bases_needed, items_suffice, seeds_needed, smallest_difference
-from sdft.statistics import Outcomes, average_readings
+from sdft.evidence.power import bases_needed, items_suffice, needed, seeds_needed, smallest_difference
+from sdft.statistics import Interval, Outcomes, average_readings
 
 
 @pytest.mark.parametrize("reading", ["these_bases", "any_base"])
@@ -39,3 +39,16 @@ def test_items_that_are_too_few_decide_nothing_whatever_the_runs():
     assert seeds_needed(spread, 3.0, 5, 4.0, 30) is None
     assert items_suffice(0.5, 4.0, 30)
     assert seeds_needed(spread, 0.5, 5, 4.0, 30) is not None
+
+
+def test_base_models_that_bring_facts_of_their_own_can_decide_what_no_seed_can():
+    spread = {"base": 5.0, "seed": 2.0}
+    known = {"n": 10, "n_items": 80, "se_seeds": 0.6, "se_items": 1.8, "sources": "seeds and items"}
+    known |= {"df_seeds": 5, "df_items": 75, "n_bases": 5}
+    assert needed(Interval(0.0, -4.0, 4.0, **known), spread, 4.0) is None
+    design = needed(Interval(0.0, -4.0, 4.0, **known, n_sets=5), spread, 4.0)
+    assert design["seeds"] == 2
+    # What the items add shrinks with the number of test sets; one base model fewer would not do.
+    for bases, decides in ((design["bases"], True), (design["bases"] - 1, False)):
+        error, freedom = 1.8 * (5 / bases) ** 0.5, 15 * bases
+        assert (smallest_difference(spread, error, bases, 2, df_items=freedom) <= 4.0) is decides
