@@ -360,3 +360,13 @@ def test_pairs_of_runs_on_two_test_sets_are_pairs_of_both():
     moved = replace(other, sets=("0", "0", "7", "7"))
     assert (one - moved).sets == ("0", "0", "1 and 7", "1 and 7")
     assert (one - replace(other, sets=None)).sets == one.sets
+
+
+def test_items_vary_about_the_mean_of_their_own_test_set():
+    # A base model's level says nothing about items, so each test set has the item error that it has alone.
+    nested = own_items(np.random.default_rng(24), 4, 2, 3)
+    level = np.repeat(np.arange(4), 2)[:, None]
+    moved = replace(nested, values=nested.values + level)
+    alone = [average_interval([Outcomes(nested.values[2 * k : 2 * k + 2], clusters=nested.clusters)]) for k in range(4)]
+    expected = math.sqrt(sum(one.se_items**2 for one in alone)) / 4
+    assert average_readings([moved])["these_bases"].se_items == pytest.approx(expected)
