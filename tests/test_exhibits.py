@@ -58,17 +58,19 @@ def test_what_an_exhibit_measures_is_planned_for_its_runs_and_for_no_others(conf
         assert kinds == set(find(name).measures) - {"estimators", "versions", "arithmetics"}
 
 
-def test_table_5_knows_the_verdicts_of_other_arithmetics_and_refuses_another_file(config, tmp_path):
-    plan = Plan(config, "mini")
-    found = exhibit(plan, "table5").elsewhere
+def test_table_5_knows_the_verdicts_of_other_arithmetics_and_refuses_another_file(config, root, tmp_path):
+    def plan(record):
+        scale = config.scales["mini"].model_copy(update={"arithmetics": record and str(record)})
+        return Plan(config.model_copy(update={"scales": {**config.scales, "mini": scale}}), "mini")
+
+    found = exhibit(plan(root / "benchmarks/arithmetics.json"), "table5").elsewhere
     assert set(found) >= {"sdft-learns-science", "sdft-forgets-less-tooluse"}
     assert all(len(verdicts) > 1 for verdicts in found.values())
-    assert exhibit(plan, "figure4").elsewhere == {}
+    assert exhibit(plan(root / "benchmarks/arithmetics.json"), "figure4").elsewhere == {}
+    assert exhibit(plan(None), "table5").elsewhere == {}
     (tmp_path / "other.json").write_text('{"claims": [{"id": "x"}]}')
-    changed = plan.scale.model_copy(update={"arithmetics": str(tmp_path / "other.json")})
-    other = config.model_copy(update={"scales": {**config.scales, "mini": changed}})
     with pytest.raises(SdftError, match="benchmarks.arithmetics"):
-        exhibit(Plan(other, "mini"), "table5")
+        exhibit(plan(tmp_path / "other.json"), "table5")
     (tmp_path / "other.json").unlink()
     with pytest.raises(SdftError, match="is not there; restore it, or remove `arithmetics`"):
-        exhibit(Plan(other, "mini"), "table5")
+        exhibit(plan(tmp_path / "other.json"), "table5")
