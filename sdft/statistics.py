@@ -93,6 +93,11 @@ class Outcomes:
         clusters = None if self.clusters is None else tuple(np.asarray(self.clusters)[items].tolist())
         return Outcomes(self.values[:, items], self.bases, clusters, self.sets)
 
+    def of_runs(self, runs: slice) -> Outcomes:
+        """The outcomes of some of the runs, on all items."""
+        bases, sets = self.bases and self.bases[runs], self.sets and self.sets[runs]
+        return Outcomes(self.values[runs], bases, self.clusters, sets)
+
     def __rmul__(self, factor: float) -> Outcomes:
         return replace(self, values=factor * self.values)
 

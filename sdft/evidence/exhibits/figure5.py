@@ -239,9 +239,8 @@ def _claims(results: Results) -> list[dict[str, Any]]:
                 continue
             # Both sides together, so that they share the items.
             both = passk_matrix([*(left[s] for s in seeds), *(right[s] for s in seeds)], k)
-            first, second = both.values[: len(seeds)], both.values[len(seeds) :]
-            own = replace(both, values=first, bases=both.bases and both.bases[: len(seeds)])
-            found = of_matrices(name, [own], [replace(own, values=second)], seeds)
+            first, second = both.of_runs(slice(len(seeds))), both.of_runs(slice(len(seeds), None))
+            found = of_matrices(name, [first], [second], seeds)
             comparisons["passk-order"].append(replace(found, benchmarks=(TASK,), sizes=(cells[one].size,)))
     return conclude_all(results, STATEMENTS, comparisons, untestable=_untestable(results, known[:1]))
 
