@@ -305,6 +305,29 @@ def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(
     assert verdicts(numbers["claims"])["scaling-grows"] == "DIRECTION"
 
 
+def test_pass_at_k_of_base_models_that_were_asked_about_facts_of_their_own_counts_the_items_of_all(plans, tmp_path):
+    plan = json.loads(plans["figure5"].read_text())
+    measured = [
+        run for run in (*plan["base"], *(r for cell in plan["cells"] for r in cell["runs"])) if run.get("passk")
+    ]
+    for number, run in enumerate(measured):
+        content = json.loads(Path(run["passk"]).read_text())
+        for k, item in enumerate(content["items"]):
+            item["cluster"] = f"fact {k} of draw {run['seed']}"
+        run["passk"] = str(tmp_path / f"{number}.json")
+        Path(run["passk"]).write_text(json.dumps(content))
+
+    def tests(path):
+        claims = figure5.figure5(read_results(path))["claims"]
+        return next(claim for claim in claims if claim["id"] == "passk-order")["evidence"]["tests"]
+
+    draws = len({run["seed"] for run in measured})
+    own = tests(changed(plans["figure5"], base=plan["base"], cells=plan["cells"]))
+    shared = tests(plans["figure5"])
+    assert [test["difference"] for test in own] == [test["difference"] for test in shared]
+    assert [test["n_items"] for test in own] == [draws * test["n_items"] for test in shared]
+
+
 def test_a_smallest_model_that_learns_well_in_context_leaves_its_statement_untestable(plans):
     plan = json.loads(plans["figure5"].read_text())
     assert verdicts(figure5.figure5(read_results(plans["figure5"]))["claims"])["scaling-smallest"] == "DIRECTION"
