@@ -173,7 +173,7 @@ def test_the_styles_are_those_that_the_miniature_data_writes(task):
         ("rehearsal", {"training": {"max_new_tokens": 32768}}, "the context of .* random-qwen2 holds 32768 tokens"),
         ("smoke", {"training": {"max_prompt_tokens": 18}}, "arms.sft: 32 of 32 prompts of science .* longest has 20"),
         ("smoke", {"training": {"max_new_tokens": 200}}, "arms.sdft: 32 of 32 prompts of science .* the 56 tokens"),
-        ("smoke", {"training": {"max_prompt_tokens": 19, "overlong": "drop"}}, "arms.sft: 26 .* one batch of 16"),
+        ("smoke", {"training": {"max_prompt_tokens": 19, "overlong": "drop"}}, "arms.sft: 18 .* one batch of 16"),
         ("smoke", {"evaluation": {"max_prompt_tokens": 9, "overlong": "error"}}, "smoke.evaluation.max_prompt_tokens"),
         ("rehearsal", {"data": {"general": {"prompts": 25}}}, "general.prompts: the file of general .* has 24 rows"),
         ("rehearsal", {"data": {"tasks": {"medical": {"test_sample": 25}}}}, "test_sample: the test file has 24 rows"),

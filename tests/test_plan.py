@@ -44,12 +44,12 @@ def test_every_run_has_a_name_of_its_own_and_can_be_found(values):
         assert plan.find(name).id == name
 
 
-@pytest.mark.parametrize(("seeds", "sweep"), [([1], [1]), ([0, 5], [0]), (None, [0, 1])])
+@pytest.mark.parametrize(("seeds", "sweep"), [([1], [1]), ([0, 5], [0]), (None, [0, 1, 2])])
 def test_seeds_above_the_scales_stand_in_the_place_of_a_scale_s_own(values, seeds, sweep):
     own = values["scales"]["mini"]["seeds"]
     plan = plan_of(values | {"seeds": seeds, "sweep_seed": sweep[0]})
     assert plan.seeds == (seeds or own)
-    assert plan.study_seeds("sequential") == (seeds or values["scales"]["mini"]["studies"]["sequential"]["seeds"])
+    assert plan.study_seeds("ablations") == (seeds or values["scales"]["mini"]["studies"]["ablations"]["seeds"])
     assert {run.seed for run in plan.candidates("science", "sdft")} == set(sweep)
 
 
@@ -83,7 +83,7 @@ def test_candidates_are_the_product_of_the_grid(values):
     lists = (grid.learning_rate, grid.ema_rate, grid.epochs, grid.batch_size)
     candidates = plan.candidates("science", "sdft")
     assert len(candidates) == math.prod(len(values) for values in lists) * len(plan.config.sweep_seeds_of("mini"))
-    assert {run.seed for run in candidates} == {0, 1}
+    assert {run.seed for run in candidates} == {0, 1, 2}
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,7 @@ def test_seeds_take_the_base_models_in_turn(values):
 
 
 def test_each_base_model_learns_and_answers_facts_of_its_own(values):
+    values["scales"]["mini"]["data"]["own_facts"] = False
     shared = names(plan_of(values))
     values["scales"]["mini"]["data"]["own_facts"] = True
     plan = plan_of(values)
@@ -257,7 +258,7 @@ def test_figures_along_training_have_runs_that_keep_snapshots_and_equal_points(v
 
 def test_tables_of_sweeps_know_the_epochs_of_every_task(values):
     lines = {line.method: line.task_epochs for line in exhibit(plan_of(values), "table3").sweeps}
-    assert lines["sft"] == lines["sdft"] == {"science": [10, 20]}
+    assert lines["sft"] == lines["sdft"] == {"science": [20, 40]}
     assert lines["sft_reinvoke"] == {}
 
 

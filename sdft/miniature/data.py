@@ -56,10 +56,10 @@ class Size:
 
 
 SIZES = {
-    "science": Size(24, 128, 48, 96),
-    "tooluse": Size(32),
-    "medical": Size(32, test=192),
-    "knowledge": Size(128),
+    "science": Size(18, 64, 24, 64),
+    "tooluse": Size(16, 128, 64, 128),
+    "medical": Size(16, 128, 64, 96),
+    "knowledge": Size(32, 64, 64, 64),
 }
 
 

@@ -61,8 +61,13 @@ def test_written_records_can_be_read(tmp_path):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_splits_share_no_question(records, task):
-    asked = [r.prompt[-1]["content"] for split in records[task].values() for r in split]
-    assert len(asked) == len(set(asked))
+    asked = {split: [row.prompt[-1]["content"] for row in rows] for split, rows in records[task].items()}
+    distinct = {split: set(questions) for split, questions in asked.items()}
+    assert sum(map(len, distinct.values())) == len(set.union(*distinct.values()))
+    # The validation of knowledge has one wording a fact, and more rows than facts.
+    assert all(
+        len(distinct[split]) == len(asked[split]) for split in asked if (task, split) != ("knowledge", "validation")
+    )
 
 
 def test_science_is_tested_on_pairs_that_were_not_shown(records):

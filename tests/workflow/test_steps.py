@@ -77,7 +77,7 @@ def test_every_run_gets_a_specification_that_its_step_takes(plan):
         if run.study == "sweep":
             spec = read_spec(CandidateSpec, steps.measures.candidate_spec(plan, run=run.id, task=run.task, arm=run.arm))
             assert (spec.run, spec.out) == (f"{plan.run_folder(run)}/run.json", plan.validation_path(run))
-            assert spec.validation == plan.data_path(run.task, "validation")
+            assert spec.validation == plan.data_path(run.task, "validation", run.base)
         else:
             spec = read_spec(EvaluateSpec, steps.measures.evaluate_spec(plan, run=run.id, study=run.study))
             assert (spec.model, spec.task) == (
@@ -93,7 +93,7 @@ def test_a_measure_of_a_base_model_is_told_its_task_context_and_split(plan):
     spec = read_spec(EvaluateSpec, steps.measures.evaluate_context_spec(plan, **where))
     assert (spec.task, spec.context, spec.split) == (["tooluse"], "expert", "validation")
     assert spec.out == plan.path(paths.CONTEXT_SCORES, scored="scores", **where)
-    assert steps.measures.context_files(plan, **where) == [plan.data_path("tooluse", "validation")]
+    assert steps.measures.context_files(plan, **where) == [plan.data_path("tooluse", "validation", plan.bases[0])]
     alone = json.loads(steps.measures.evaluate_context_spec(plan, **where | {"context": build.NO_CONTEXT}))
     assert not {"context", "template", "benchmarks"} & set(alone)
 
@@ -110,7 +110,7 @@ def test_a_study_limits_its_measures_of_runs_and_of_base_models_alike(plan, take
     assert (of_run.model, of_base.model) == (plan.model_path(run), plan.base_path(run.base))
     for spec in (of_run, of_base):
         assert (spec.limit, spec.samples) == (study.limit, study.samples)
-        assert spec.data == plan.data_path("science", study.split)
+        assert spec.data == plan.data_path("science", study.split, run.base)
     if kind is DivergenceSpec:
         assert of_run.base == of_base.base == plan.base_path(run.base)
 
