@@ -362,6 +362,16 @@ def test_pairs_of_runs_on_two_test_sets_are_pairs_of_both():
     assert (one - replace(other, sets=None)).sets == one.sets
 
 
+def test_some_of_the_runs_keep_their_labels_and_all_items():
+    outcomes = Outcomes(np.arange(8.0).reshape(4, 2), ("a", "a", "b", "b"), ("x", "y"), ("0", "0", "1", "1"))
+    first, second = outcomes.of_runs(slice(1)), outcomes.of_runs(slice(1, None))
+    assert (first.bases, first.sets, first.clusters) == (("a",), ("0",), ("x", "y"))
+    assert (second.bases, second.sets, second.clusters) == (("a", "b", "b"), ("0", "1", "1"), ("x", "y"))
+    assert np.array_equal(np.concatenate([first.values, second.values]), outcomes.values)
+    bare = Outcomes(outcomes.values).of_runs(slice(2))
+    assert (bare.bases, bare.sets, bare.clusters) == (None, None, None)
+
+
 def test_items_vary_about_the_mean_of_their_own_test_set():
     # A base model's level says nothing about items, so each test set has the item error that it has alone.
     nested = own_items(np.random.default_rng(24), 4, 2, 3)

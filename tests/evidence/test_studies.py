@@ -302,6 +302,9 @@ def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(
     items = [item["correct"] for run in runs for item in run.measurement("passk")["items"]]
     mean = 100 * np.mean([pass_at_k(128, correct, 8) for correct in items])
     assert curves["sdft"]["points"][3]["mean"] == pytest.approx(mean, abs=1e-3)
+    order = next(claim for claim in numbers["claims"] if claim["id"] == "passk-order")["evidence"]["tests"]
+    test = next(entry for entry in order if entry["name"] == "SDFT minus SFT, k = 8")
+    assert test["difference"] == pytest.approx(mean - curves["sft"]["points"][3]["mean"], abs=1e-3)
     assert verdicts(numbers["claims"])["scaling-grows"] == "DIRECTION"
 
 
