@@ -175,7 +175,7 @@ def _refuse_bad_requests(executor: Any, plugin: Any) -> None:
         if done.returncode:
             raise WorkflowError(
                 f"sbatch would refuse the jobs of rule {rule}: {' '.join(done.stderr.split())} Set SDFT_SLURM_ACCOUNT, "
-                "SDFT_SLURM_PARTITION and SDFT_SLURM_GPU for this site (slurm/README.md; "
+                "SDFT_SLURM_PARTITION, SDFT_SLURM_CPU_PARTITION and SDFT_SLURM_GPU for this site (slurm/README.md; "
                 "`python workflow_scripts/doctor.py` looks at the cluster and proposes the lines). The request was: "
                 f"{call}"
             )

@@ -140,6 +140,25 @@ def test_a_partition_with_a_short_limit_shortens_the_jobs(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("given", "answer", "status", "said"),
+    [
+        ("", None, "ok", "the same partition"),
+        ("cpu", None, "ok", "partition cpu"),
+        ("cpus", None, "fail", "one of: cpu, gpu"),
+        ("cpu", Answer(1, "", "Invalid account or account/partition combination specified"), "fail", "takes your jobs"),
+    ],
+)
+def test_the_partition_of_jobs_without_a_gpu_is_looked_at(monkeypatch, given, answer, status, said):
+    monkeypatch.setenv("SDFT_SLURM_PARTITION", "gpu")
+    monkeypatch.setenv("SDFT_SLURM_CPU_PARTITION", given)
+    rules = [(("--partition=cpu",), answer)] if answer else []
+    doctor = Played((("sinfo", "--format=%P"), Answer(0, "cpu*\ngpu", "")), *rules)
+    (finding,) = findings(doctor, "partition without GPU")
+    assert finding.status == status
+    assert said in finding.message + finding.remedy
+
+
+@pytest.mark.parametrize(
     ("text", "minutes"), [("7-00:00:00", 10080), ("12:00:00", 720), ("30:00", 30), ("infinite", None)]
 )
 def test_time_limits_as_sinfo_writes_them(text, minutes):

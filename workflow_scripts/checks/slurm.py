@@ -172,6 +172,25 @@ def partition(doctor: Doctor) -> Iterator[Finding]:
         )
 
 
+@check("slurm", "partition without GPU")
+def cpu_partition(doctor: Doctor) -> Finding:
+    given = os.environ.get("SDFT_SLURM_CPU_PARTITION")
+    if not given:
+        return Finding("ok", "jobs without a GPU go to the same partition")
+    known = sorted({name.rstrip("*") for name in doctor.run("sinfo", "--noheader", "--format=%P").out.split()})
+    if given not in known:
+        return Finding(
+            "fail",
+            f"there is no partition {given}, which SDFT_SLURM_CPU_PARTITION names",
+            f"export SDFT_SLURM_CPU_PARTITION to one of: {', '.join(known)}; or unset it",
+        )
+    answer = would_accept(doctor, f"--partition={given}")
+    if not answer.ok:
+        remedy = "export SDFT_SLURM_CPU_PARTITION to one that takes your jobs, or unset it"
+        return Finding("fail", f"partition {given} refuses a one-minute job: {answer.err}", remedy)
+    return Finding("ok", f"jobs without a GPU go to partition {given}")
+
+
 def limit_minutes(text: str) -> int | None:
     """Minutes of a time limit as sinfo writes it (7-00:00:00, 12:00:00, 30:00); None for infinite."""
     found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text)
