@@ -56,10 +56,10 @@ class Size:
 
 
 SIZES = {
-    "science": Size(18, 64, 24, 64),
-    "tooluse": Size(16, 128, 64, 128),
-    "medical": Size(16, 128, 64, 96),
-    "knowledge": Size(32, 64, 64, 64),
+    "science": Size(16, 80, 16, 24),
+    "tooluse": Size(8, 64, 32, 64),
+    "medical": Size(8, 64, 32, 48),
+    "knowledge": Size(16, 32, 32, 32),
 }
 
 
