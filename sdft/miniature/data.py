@@ -57,7 +57,7 @@ class Size:
 
 SIZES = {
     "science": Size(16, 80, 16, 24),
-    "tooluse": Size(8, 64, 32, 64),
+    "tooluse": Size(8, 128, 32, 64),
     "medical": Size(8, 64, 32, 48),
     "knowledge": Size(16, 32, 32, 32),
 }
