@@ -57,8 +57,8 @@ class Size:
 
 SIZES = {
     "science": Size(16, 80, 16, 24),
-    "tooluse": Size(8, 128, 32, 64),
-    "medical": Size(8, 64, 32, 48),
+    "tooluse": Size(16, 128, 64, 128),
+    "medical": Size(16, 128, 64, 96),
     "knowledge": Size(16, 32, 32, 32),
 }
 
