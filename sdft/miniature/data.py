@@ -56,10 +56,10 @@ class Size:
 
 
 SIZES = {
-    "science": Size(16, 80, 16, 24),
+    "science": Size(18, 64, 24, 64),
     "tooluse": Size(16, 128, 64, 128),
     "medical": Size(16, 128, 64, 96),
-    "knowledge": Size(16, 32, 32, 32),
+    "knowledge": Size(32, 64, 64, 64),
 }
 
 

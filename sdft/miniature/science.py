@@ -52,10 +52,10 @@ def splits(world: World, rng: random.Random, *, symbols: int, demonstrations: in
     """Items by split: `symbols` substances in `demonstrations` pairs for training, other pairs of them for the rest.
 
     Training pairs are drawn in rounds that use each substance once, so that all are shown about equally often. Fewer
-    items come back where there are too few pairs: two thirds of all can be demonstrations.
+    items come back where there are too few pairs.
     """
     names = list(world.symbols.substances_new[:symbols])
-    if len(names) * (len(names) - 1) // 3 < demonstrations:
+    if len(names) * (len(names) - 1) // 4 < demonstrations:
         return {}
     train: list[tuple[str, str]] = []
     seen: set[frozenset[str]] = set()
