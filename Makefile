@@ -36,7 +36,7 @@ lint: $(VENV)/ready
 
 # The documentation as a site, in site/; a broken link is an error.
 docs: $(VENV)/ready
-	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict
 
 schema: $(VENV)/ready
 	$(RUN)/python -m sdft.config --schema config > config.schema.json

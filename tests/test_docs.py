@@ -40,10 +40,22 @@ def test_every_page_is_in_the_site_and_every_entry_is_a_page(root):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed")
 def test_the_site_builds_without_a_broken_link(root, tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    # Not --quiet: it drops the warnings that --strict counts.
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "sdft.comparison.run.compare" in (tmp_path / "site/api.html").read_text()
+
+
+def test_the_readme_shows_the_shipped_table_5(root):
+    def rows(page):
+        lines = (root / page).read_text().split("\n## Table 5 in miniature\n")[-1].splitlines()
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+        return [(*row[:3], row[-1]) for row in cells if re.fullmatch(r"[\d.]+ \[.*\]", row[-1])]
+
+    shown, shipped = rows("README.md"), rows("docs/mini/table.md")
+    assert len(shown) == 15
+    assert shown == shipped
 
 
 def test_the_settings_for_one_24_gb_card_take_what_the_page_says(root):
