@@ -67,14 +67,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a base model is trained. The same for all sizes, so that they differ in size alone.
+    """How a base model is trained. The same for all sizes, but that the smallest reads fewer documents.
 
     documents: how many the first stage reads; the second, of another mixture and half the rates, reads 6 / 17 of that.
     documents_per_step: how many an update sees, in a few batches of like length. The matrices inside the layers are
     trained by Muon, embeddings, norms and biases by AdamW.
     """
 
-    documents: int = DOCUMENTS
+    documents: int = DOCUMENTS["m"]
     documents_per_step: int = 64
     muon_rate: float = 0.02
     adamw_rate: float = 3e-3
@@ -280,7 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_spec(PretrainSpec, "sdft.miniature.pretrain", description, arguments, EXAMPLES)
     publish_alone(options.out)
     torch.set_num_threads(options.threads)
-    recipe = Recipe(documents=options.documents)
+    recipe = Recipe(documents=options.documents or DOCUMENTS.get(options.size, Recipe.documents))
     train(
         options.size,
         options.seed,

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from sdft.common.schema import NonNegative, Positive, Strict
 
-# Documents that a base model reads.
-DOCUMENTS = 136 * 1024
+# Documents that a base model reads in its first stage, by size. The smallest reads a quarter, after which it learns
+# poorly in context, as the paper's smallest model does (docs/miniature.md).
+DOCUMENTS = {"xs": 34 * 1024, "s": 136 * 1024, "m": 136 * 1024, "l": 136 * 1024}
 # Items of each prior benchmark, and prompts of no task.
 BENCHMARK_ITEMS = 150
 GENERAL_PROMPTS = 384
@@ -42,7 +43,9 @@ class PretrainSpec(Strict):
     size: Annotated[str, Field(description="xs, s, m or l")] = "m"
     seed: Annotated[NonNegative, Field(description="weights, documents and their order")] = 0
     world_seed: Annotated[NonNegative, Field(description="names and facts of the world")] = 0
-    documents: Annotated[Positive, Field(description="how many documents to read")] = DOCUMENTS
+    documents: Annotated[
+        Positive | None, Field(description="documents of the first stage (default: 139264, and 34816 for xs)")
+    ] = None
     threads: Annotated[Positive, Field(description="CPU threads; more change the last bits")] = 1
     save_minutes: Annotated[float, Field(description="minutes between checkpoints")] = 2.0
 

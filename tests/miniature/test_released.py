@@ -92,9 +92,9 @@ def test_a_released_model_measured_anew_keeps_the_requirements_and_gives_the_rec
 
 @pytest.mark.slow
 def test_trained_from_nothing_a_base_model_learns_and_is_refused_for_what_it_misses(tmp_path):
-    # The smallest, on a quarter of the documents, since it takes a minute or two.
+    # The smallest, which reads a quarter of the documents, since it takes a minute or two.
     folder = tmp_path / "xs-s0"
-    base.main(["--size", "xs", "--seed", "0", "--documents", "34816", "--out", str(folder)])
+    base.main(["--size", "xs", "--seed", "0", "--out", str(folder)])
     with pytest.raises(SdftError, match="knowledge: right with demonstration article"):
         main(["--model", str(folder), "--tasks", "science", "knowledge", "--out", str(tmp_path / "requirements.json")])
     found = read_json(tmp_path / "requirements.json")["measured"]
