@@ -21,3 +21,8 @@ MEASURE_NAMES = {
     "kl_to_base": "KL to base",
 }
 UNITS = {"generated_tokens": "tokens", "kl_to_base": "nats"}
+
+
+def on(task: str, paper: str) -> str:
+    """Opens a test's name where a study is asked on another task than the paper's: "Medical: "."""
+    return "" if task == paper else f"{TASK_NAMES[task]}: "

@@ -106,6 +106,10 @@ class Results:
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(cell.task for cell in self.cells))
 
+    def task(self, paper: str) -> str:
+        """The first task of the study; where nothing is planned, the task that the paper asked it on."""
+        return next(iter(self.tasks), paper)
+
     @cached_property
     def failed_checks(self) -> dict[str, list[str]]:
         """The benchmarks on which a base model misses its gate (sdft/study/gate.yaml), by model.

@@ -105,12 +105,12 @@ class World:
             points[-1]["in_context"] = self.accuracies(shown)
         return self.write(f"trajectory/{name}", {"run": name, "points": points, "manifest": {}})
 
-    def passk(self, name: str, ability: float, samples: int = 128) -> str:
-        chance = np.clip(ability + 0.5 * (0.5 - self.threshold("science")), 0.001, 0.999)
+    def passk(self, name: str, ability: float, task: str, samples: int = 128) -> str:
+        chance = np.clip(ability + 0.5 * (0.5 - self.threshold(task)), 0.001, 0.999)
         items = [
-            {"id": f"science-{k}", "correct": int(self.rng.binomial(samples, p))} for k, p in enumerate(chance[:60])
+            {"id": f"{task}-{k}", "correct": int(self.rng.binomial(samples, p))} for k, p in enumerate(chance[:60])
         ]
-        return self.write(f"passk/{name}", {"task": "science", "n_samples": samples, "items": items, "pass_at_k": {}})
+        return self.write(f"passk/{name}", {"task": task, "n_samples": samples, "items": items, "pass_at_k": {}})
 
     def threshold(self, benchmark: str) -> np.ndarray:
         self.outcomes(benchmark, 0.5)
@@ -247,17 +247,17 @@ def sequential(
     return [world.plan("figure3", base=base, cells=cells, contexts=contexts, study="sequential")]
 
 
-def scaling(world: World) -> list[Path]:
+def scaling(world: World, task: str = "science") -> list[Path]:
     base, cells, contexts = [], [], []
     for size, alone, shown, gain in (("xs", 0.2, 0.3, -0.1), ("s", 0.25, 0.5, 0.02), ("m", 0.3, 0.9, 0.12)):
         base += world.base(
-            {"science": alone}, size, **({"passk": lambda n: world.passk(n, 0.1)} if size == "m" else {})
+            {task: alone}, size, **({"passk": lambda n: world.passk(n, 0.1, task)} if size == "m" else {})
         )
         runs = [
-            {"seed": seed, "model": f"{size}-s{seed}", "scores": world.scores(f"icl-{size}-{seed}", {"science": shown})}
+            {"seed": seed, "model": f"{size}-s{seed}", "scores": world.scores(f"icl-{size}-{seed}", {task: shown})}
             for seed in world.seeds
         ]
-        contexts.append({"task": "science", "context": "shared", "size": size, "runs": runs})
+        contexts.append({"task": task, "context": "shared", "size": size, "runs": runs})
         for budget in ("", ".long") if size != "m" else ("",):
             for method, ability in (("sft", 0.6), ("sdft", 0.6 + gain)):
                 arm = f"{method}.{size}{budget}" if size != "m" else method
@@ -265,28 +265,28 @@ def scaling(world: World) -> list[Path]:
                 runs = world.runs(
                     arm,
                     lambda name, ability=ability + more, method=method, size=size: {
-                        "scores": world.scores(name, {"science": ability}),
-                        "passk": world.passk(name, {"sft": 0.3, "sdft": 0.5}[method]) if size == "m" else None,
+                        "scores": world.scores(name, {task: ability}),
+                        "passk": world.passk(name, {"sft": 0.3, "sdft": 0.5}[method], task) if size == "m" else None,
                     },
                 )
-                cells.append({"task": "science", "arm": arm, "method": method, "size": size, "runs": runs})
+                cells.append({"task": task, "arm": arm, "method": method, "size": size, "runs": runs})
     return [world.plan("figure5", base=base, cells=cells, contexts=contexts, study="scaling")]
 
 
-def policies(world: World) -> list[Path]:
+def policies(world: World, task: str = "tooluse") -> list[Path]:
     def cell(arm: str, ability: float, falls: float = 0.0) -> dict[str, Any]:
-        path = {"tooluse": list(np.linspace(0.45, ability, 6))}
+        path = {task: list(np.linspace(0.45, ability, 6))}
         prior = list(np.linspace(0.8, 0.8 - falls, 6))
         runs = world.runs(
             arm,
             lambda name: {
-                "scores": world.scores(name, {"tooluse": ability, **world.prior(0.8 - falls)}),
+                "scores": world.scores(name, {task: ability, **world.prior(0.8 - falls)}),
                 "trajectory": world.trajectory(name, path, prior),
             },
         )
-        return {"task": "tooluse", "arm": arm, "method": arm.split(".")[0], "selected": None, "runs": runs}
+        return {"task": task, "arm": arm, "method": arm.split(".")[0], "selected": None, "runs": runs}
 
-    base = world.base({"tooluse": 0.42, **world.prior(0.8)})
+    base = world.base({task: 0.42, **world.prior(0.8)})
     shared = cell("sdft", 0.71)
     six = [shared, cell("offline_distillation", 0.63), cell("sft_from_teacher", 0.6), cell("off_policy_fresh", 0.7)]
     eight = [shared, cell("sdft.frozen", 0.65), cell("sdft.student", 0.33, 0.2), cell("sdft.bfloat16_ema", 0.66)]

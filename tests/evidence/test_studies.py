@@ -308,6 +308,31 @@ def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(
     assert verdicts(numbers["claims"])["scaling-grows"] == "DIRECTION"
 
 
+@pytest.mark.parametrize(
+    ("make", "item", "measure"),
+    [
+        (studies.scaling, "figure5", figure5.figure5),
+        (studies.policies, "figure6", figure6.figure6),
+        (studies.policies, "figure8", figure8.figure8),
+    ],
+)
+def test_a_study_on_another_task_than_the_papers_is_measured_alike_and_not_set_beside_its_values(
+    tmp_path, make, item, measure
+):
+    def on(*task):
+        world = World(tmp_path / "-".join((item, *task)), scale="paper", items=20)
+        path = next(path for path in make(world, *task) if path.stem == item)
+        return measure(read_results(path))
+
+    paper, own = on(), on("medical")
+    assert own["task"] == "medical" != own["paper_task"] == paper["task"]
+    tests, moved = ([t for c in numbers["claims"] for t in c["evidence"]["tests"]] for numbers in (paper, own))
+    assert any(test["published"] for test in tests)
+    assert not any(test["published"] for test in moved)
+    assert [test["difference"] for test in moved] == [test["difference"] for test in tests]
+    assert None not in [test["difference"] for test in tests]
+
+
 def test_pass_at_k_of_base_models_that_were_asked_about_facts_of_their_own_counts_the_items_of_all(plans, tmp_path):
     plan = json.loads(plans["figure5"].read_text())
     measured = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.evidence.quantities import Comparison, compare, measured_row, point, quantity
 from sdft.evidence.statements import NEAR, Statement, conclude_all
@@ -81,7 +82,7 @@ def critics(results: Results) -> dict[str, Any]:
                 results.arm(one, task),
                 results.arm(other, task),
                 quantity(metric, task),
-                name=f"{ARMS[one]} minus {ARMS[other]}, {words[metric]}",
+                name=f"{TASK_NAMES[task]}: {ARMS[one]} minus {ARMS[other]}, {words[metric]}",
                 names=(ARMS[one], ARMS[other]),
             )
             for metric in metrics

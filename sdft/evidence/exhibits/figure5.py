@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from sdft.evidence.names import on
 from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.published import document, lookup
 from sdft.evidence.quantities import (
@@ -27,6 +28,7 @@ from sdft.evidence.rules import LEVEL
 from sdft.evidence.statements import Statement, conclude_all
 from sdft.statistics import Outcomes, average_interval, pass_at_k
 
+# The paper's; a scale may ask the study on another task.
 TASK = "science"
 BUDGETS = (("short", ""), ("long", ".long"))
 METHODS = (("sdft", "SDFT"), ("sft", "SFT"), ("base", "Base"))
@@ -61,19 +63,21 @@ def sizes(results: Results) -> list[str]:
 
 
 def _cell(results: Results, method: str, size: str, budget: str) -> Cell | None:
-    named = results.arm(f"{method}.{size}{dict(BUDGETS)[budget]}", TASK)
+    task = results.task(TASK)
+    named = results.arm(f"{method}.{size}{dict(BUDGETS)[budget]}", task)
     if named is not None or budget == "long":
         return named
     # The main size is Table 5's own arm.
     return next(
-        (cell for cell in results.cells if cell.task == TASK and cell.size == size and cell.arm == method), None
+        (cell for cell in results.cells if cell.task == task and cell.size == size and cell.arm == method), None
     )
 
 
 def _difference(results: Results, size: str, budget: str) -> Comparison:
     one, other = (_cell(results, method, size, budget) for method in ("sdft", "sft"))
     names = tuple(f"{method.upper()} at size {size}" for method in ("sdft", "sft"))
-    return compare(one, other, quantity("new_task", TASK), name=f"size {size}, {budget} budget", names=names)
+    measured = quantity("new_task", results.task(TASK))
+    return compare(one, other, measured, name=f"size {size}, {budget} budget", names=names)
 
 
 def _value(comparison: Comparison) -> dict[str, Any] | None:
@@ -113,7 +117,7 @@ def _passk_cells(results: Results) -> dict[str, Cell | None]:
     main = [cell for cell in results.cells if any(run.measurement("passk") for run in cell.runs)]
     found = {method: next((c for c in main if c.method == method), None) for method in ("sdft", "sft")}
     sized = [found[method].size for method in found if found[method] is not None and found[method].size]
-    base = results.base_cell(TASK, size=sized[0] if sized and sized[0] in results.bases else None)
+    base = results.base_cell(results.task(TASK), size=sized[0] if sized and sized[0] in results.bases else None)
     return {**found, "base": base if any(run.measurement("passk") for run in base.runs) else None}
 
 
@@ -150,9 +154,10 @@ def passk_curves(results: Results) -> tuple[list[dict[str, Any]], list[dict[str,
 
 def figure5(results: Results) -> dict[str, Any]:
     """Numbers of Figure 5, left and right."""
-    measured, bars, not_drawn = quantity("new_task", TASK), [], []
+    task = results.task(TASK)
+    measured, bars, not_drawn = quantity("new_task", task), [], []
     for size in sizes(results) if results.enabled else ():
-        base, teacher = results.base_cell(TASK, size=size), results.in_context(TASK, size)
+        base, teacher = results.base_cell(task, size=size), results.in_context(task, size)
         context = compare(teacher, base, measured, name="", names=("", "")) if teacher and base.runs else None
         values = {}
         for budget, _ in BUDGETS:
@@ -186,6 +191,8 @@ def figure5(results: Results) -> dict[str, Any]:
     paper = {size: lookup("figure5", TASK, "sdft_minus_sft", size).value for size in columns}
     return {
         "unit": "percentage points (left), percent (right)",
+        "task": task,
+        "paper_task": TASK,
         "sizes": bars,
         "pass_at_k": curves,
         "paper": {"sdft_minus_sft": paper, "order": ["sdft", "sft", "base"]},
@@ -195,12 +202,13 @@ def figure5(results: Results) -> dict[str, Any]:
 
 
 def _claims(results: Results) -> list[dict[str, Any]]:
-    known = sizes(results)
-    measured = quantity("new_task", TASK)
+    known, task = sizes(results), results.task(TASK)
+    measured, where = quantity("new_task", task), on(task, TASK)
     comparisons: dict[str, list[Comparison]] = {"scaling-smallest": [], "scaling-grows": [], "passk-order": []}
     columns = document()["items"]["figure5"]["columns"]
     printed = [lookup("figure5", TASK, "sdft_minus_sft", size).value for size in (columns[0], columns[-1])]
-    grown = round(printed[1] - printed[0], 3)
+    # The paper has values on its own task alone.
+    smallest, grown = (-printed[0], round(printed[1] - printed[0], 3)) if task == TASK else (None, None)
     if known:
         small, large = known[0], known[-1]
         cells = {(m, s): _cell(results, m, s, "short") for m in ("sdft", "sft") for s in (small, large)}
@@ -209,12 +217,12 @@ def _claims(results: Results) -> list[dict[str, Any]]:
                 cells["sft", small],
                 cells["sdft", small],
                 measured,
-                name=f"size {small}",
+                name=f"{where}size {small}",
                 names=(f"SFT at size {small}", f"SDFT at size {small}"),
-                published=-printed[0],
+                published=smallest,
             )
         )
-        name = f"size {large} against size {small}"
+        name = f"{where}size {large} against size {small}"
         outcomes = None if None in cells.values() or small == large else paired_groups(list(cells.values()), measured)
         if outcomes is None:
             comparisons["scaling-grows"].append(Comparison(name, {}, absent=("a size",), published=grown))
@@ -224,7 +232,7 @@ def _claims(results: Results) -> list[dict[str, Any]]:
             gains = [[of["sdft", s][0] - of["sft", s][0]] for s in (large, small)]
             # A difference of differences goes from -200 to 200 points.
             found = of_matrices(name, *gains, seeds, published=grown)
-            found = replace(found, benchmarks=(TASK,), sizes=(large, small), bound=200.0)
+            found = replace(found, benchmarks=(task,), sizes=(large, small), bound=200.0)
             comparisons["scaling-grows"].append(found)
     cells = _passk_cells(results)
     largest = min((passk_items(run)[0] for cell in cells.values() for run in _measured(cell).values()), default=128)
@@ -232,7 +240,7 @@ def _claims(results: Results) -> list[dict[str, Any]]:
         left, right = _measured(cells[one]), _measured(cells[other])
         seeds = sorted(set(left) & set(right))
         for k in dict.fromkeys((1, min(8, largest), largest)):
-            name = f"{one.upper()} minus {other.upper() if other != 'base' else 'base'}, k = {k}"
+            name = f"{where}{one.upper()} minus {other.upper() if other != 'base' else 'base'}, k = {k}"
             if not seeds:
                 absent = tuple(f"pass@k of {m}" for m, found in ((one, left), (other, right)) if not found)
                 comparisons["passk-order"].append(Comparison(name, {}, absent=absent))
@@ -241,15 +249,16 @@ def _claims(results: Results) -> list[dict[str, Any]]:
             both = passk_matrix([*(left[s] for s in seeds), *(right[s] for s in seeds)], k)
             first, second = both.of_runs(slice(len(seeds))), both.of_runs(slice(len(seeds), None))
             found = of_matrices(name, [first], [second], seeds)
-            comparisons["passk-order"].append(replace(found, benchmarks=(TASK,), sizes=(cells[one].size,)))
+            comparisons["passk-order"].append(replace(found, benchmarks=(task,), sizes=(cells[one].size,)))
     return conclude_all(results, STATEMENTS, comparisons, untestable=_untestable(results, known[:1]))
 
 
 def _untestable(results: Results, smallest: list[str]) -> dict[str, str]:
     """Why the statement about the smallest model cannot be tested: it learns in context as a large one does."""
     for size in smallest:
-        cell = results.in_context(TASK, size)
-        row = measured_row(None, cell.distinct, quantity("new_task", TASK)) if cell else {"mean": None}
+        cell = results.in_context(results.task(TASK), size)
+        measured = quantity("new_task", results.task(TASK))
+        row = measured_row(None, cell.distinct, measured) if cell else {"mean": None}
         if row["mean"] is not None and row["mean"] > POOR:
             return {
                 "scaling-smallest": f"The smallest model, {size}, is right in {row['mean']:.0f} % of the cases with a "

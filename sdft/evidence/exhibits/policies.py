@@ -1,20 +1,22 @@
-"""What Figures 6 and 8 share: arms that differ in one choice on Tool Use, at the end and along training."""
+"""What Figures 6 and 8 share: arms that differ in one choice on one task, at the end and along training."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from sdft.evidence.names import on
 from sdft.evidence.outcomes import Results
 from sdft.evidence.published import lookup, printed_difference
 from sdft.evidence.quantities import Comparison, compare, measured_row, point, quantity
 from sdft.evidence.trajectories import curve, prior_reader, task_reader
 
+# The paper's; a scale may ask these studies on another task.
 TASK = "tooluse"
 
 
 def arms(results: Results, item: str, which: tuple[tuple[str, str, str | None], ...]) -> dict[str, Any]:
     """Bars and curves of some arms: accuracy at the end on the test set, and along training; in percent."""
-    task = next((cell.task for cell in results.cells), TASK)
+    task = results.task(TASK)
     bars, not_drawn = [], []
     for arm, name, row in which:
         cell = results.arm(arm, task)
@@ -48,20 +50,20 @@ def arms(results: Results, item: str, which: tuple[tuple[str, str, str | None], 
         for metric in ("new_task", "prior_average")
     )
     return {
-        **{"unit": "percent", "task": task, "base": reference, "base_prior": prior},
+        **{"unit": "percent", "task": task, "paper_task": TASK, "base": reference, "base_prior": prior},
         **{"arms": bars, "not_drawn": not_drawn},
     }
 
 
 def difference(results: Results, item: str, which: Any, one: str, other: str) -> Comparison:
-    task = next((cell.task for cell in results.cells), TASK)
+    task = results.task(TASK)
     names = {arm: name for arm, name, _ in which}
     rows = {arm: row for arm, _, row in which}
     return compare(
         results.arm(one, task),
         results.arm(other, task),
         quantity("new_task", task),
-        name=f"{names[one]} minus {names[other]}".replace(" (ours)", ""),
+        name=f"{on(task, TASK)}{names[one]} minus {names[other]}".replace(" (ours)", ""),
         names=(names[one], names[other]),
-        published=printed_difference(item, TASK, rows[one], rows[other], "new_task"),
+        published=printed_difference(item, TASK, rows[one], rows[other], "new_task") if task == TASK else None,
     )

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sdft.evidence.exhibits import figure5 as measured
+from sdft.evidence.names import TASK_NAMES
 from sdft.evidence.outcomes import Results
 from sdft.pages.figures.style import (
     LOOKS,
@@ -39,7 +40,8 @@ def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
     right, papers = figure.add_subplot(grid[:, 1]), figure.add_subplot(grid[:, 2])
     _differences(left, numbers["sizes"])
     _context(below, numbers["sizes"])
-    _passk(right, numbers["pass_at_k"])
+    task = TASK_NAMES[numbers["task"]]
+    _passk(right, numbers["pass_at_k"], task)
     paper = numbers["paper"]["sdft_minus_sft"]
     papers.axhline(0, color="#000000", lw=0.9)
     papers.plot(range(len(paper)), list(paper.values()), "o", color=BUDGETS["short"][0], alpha=0.55)
@@ -53,12 +55,13 @@ def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
     values = [value for entry in numbers["sizes"] for value in entry["difference"].values()]
     points = [point for curve in numbers["pass_at_k"] for point in curve["points"]]
     caption = (
-        f"{opening(results, 'figure5')} Left: accuracy of SDFT minus SFT on Science Q&A by the size of the base model, "
+        f"{opening(results, 'figure5')} Left: accuracy of SDFT minus SFT on {task} by the size of the base model, "
         f"paired by item and seed, with equal budgets of steps and with a longer one; {counted(values)}. Below: how "
         "well each size learns in context, its accuracy with a demonstration minus that without. Middle: pass@k at "
         "temperature 1.0 and top-p 0.95, the unbiased estimate averaged over items; "
         f"{counted(points) if points else 'NOT RUN'}. Bars are 95 % intervals over seeds and items, small "
-        "dots are seeds. Right: the paper's values, read off its plot; for pass@k it prints none (SDFT > SFT > base)."
+        f"dots are seeds. Right: the paper's values on {TASK_NAMES[numbers['paper_task']]}, read off its plot; for "
+        "pass@k it prints none (SDFT > SFT > base)."
     )
     return figure, {"caption": caption, **numbers}
 
@@ -109,7 +112,7 @@ def _context(axes: Axes, entries: list[dict[str, Any]]) -> None:
     axes.margins(y=0.15)
 
 
-def _passk(axes: Axes, curves: list[dict[str, Any]]) -> None:
+def _passk(axes: Axes, curves: list[dict[str, Any]], task: str) -> None:
     axes.set(title="pass@k")
     if not curves:
         gap(axes)
@@ -139,5 +142,5 @@ def _passk(axes: Axes, curves: list[dict[str, Any]]) -> None:
     ticks = [point["k"] for point in max((curve["points"] for curve in curves), key=len)]
     axes.set_xticks(ticks, list(map(str, ticks)))
     axes.minorticks_off()
-    axes.set(xlabel="k (samples)", ylabel="Science Q&A solved by one of k (%)")
+    axes.set(xlabel="k (samples)", ylabel=f"{task} solved by one of k (%)")
     axes.legend(loc="lower right", handlelength=3)

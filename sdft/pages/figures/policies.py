@@ -29,7 +29,7 @@ def draw(results: Results, numbers: dict[str, Any], looks: Looks) -> Figure:
     grid = figure.add_gridspec(3, 2 * len(arms), height_ratios=[1.25, 1, 1])
     ours, papers = figure.add_subplot(grid[0, : len(arms) + 1]), figure.add_subplot(grid[0, len(arms) + 1 :])
     _bars(ours, numbers, looks)
-    _paper(papers, arms, looks)
+    _paper(papers, numbers, looks)
     for row, metric in ((1, "new_task"), (2, "prior_average")):
         panels = [figure.add_subplot(grid[row, 2 * k : 2 * k + 2]) for k in range(len(arms))]
         _along(panels, numbers, metric, looks)
@@ -69,8 +69,8 @@ def _along(panels: list[Axes], numbers: dict[str, Any], metric: str, looks: Look
             panel.axhline(base["mean"], **BASE_LINE)
 
 
-def _paper(axes: Axes, arms: list[dict[str, Any]], looks: Looks) -> None:
-    shown = [entry for entry in arms if entry["paper"] is not None]
+def _paper(axes: Axes, numbers: dict[str, Any], looks: Looks) -> None:
+    shown = [entry for entry in numbers["arms"] if entry["paper"] is not None]
     axes.bar(
         range(len(shown)),
         [entry["paper"] for entry in shown],
@@ -84,7 +84,7 @@ def _paper(axes: Axes, arms: list[dict[str, Any]], looks: Looks) -> None:
         text = f"~{entry['paper']:g}"
         axes.annotate(text, (k, entry["paper"]), (0, 2), textcoords="offset points", ha="center", fontsize=8)
     axes.set_xticks(range(len(shown)), [fill(entry["label"], 12) for entry in shown], fontsize=6.5)
-    axes.set_ylabel("New task (%)")
+    axes.set_ylabel(f"{TASK_NAMES[numbers['paper_task']]} (%)")
     axes.margins(y=0.12)
     paper_panel(axes, "the paper's plot, at the end")
 
@@ -112,9 +112,9 @@ def ending(numbers: dict[str, Any]) -> str:
     along = [point for entry in numbers["arms"] for point in entry["along"]["new_task"]]
     return (
         f"Top: at the end on the test set, {counted([entry['new_task'] for entry in numbers['arms']])}, beside the "
-        f"paper's values, read off its plot. Below: along training, {counted(along) if along else 'NOT RUN'}, a panel "
-        "an arm, with the other arms' means in grey; the accuracy on the task, then the average of the prior "
-        "benchmarks. Bars and bands are 95 % intervals over seeds and items, those of the prior average over seeds "
-        "alone; dots are seeds; the dashed line is the base model."
+        f"paper's values on {TASK_NAMES[numbers['paper_task']]}, read off its plot. Below: along training, "
+        f"{counted(along) if along else 'NOT RUN'}, a panel an arm, with the other arms' means in grey; the accuracy "
+        "on the task, then the average of the prior benchmarks. Bars and bands are 95 % intervals over seeds and "
+        "items, those of the prior average over seeds alone; dots are seeds; the dashed line is the base model."
         f"{OFFLINE_ALONG if find_task(numbers['task']).judged else ''}"
     )
