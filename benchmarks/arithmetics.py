@@ -1,21 +1,23 @@
-"""`python -m benchmarks.arithmetics NAME=VERDICT.json ... --out FILE.json`: one Table 5 in several arithmetics.
+"""`python -m benchmarks.arithmetics NAME=VERDICT.json ... --out FILE.json`: claims in several arithmetics.
 
 Sums of floating-point numbers depend on their order, so another instruction set or number of threads gives other
-weights after a training, and may give other winners of a sweep. Each VERDICT.json is a Table 5 that was run whole,
-sweep included, for example
+weights after a training, and may give other winners of a sweep. The first VERDICT.json of a NAME is a Table 5 that was
+run whole, sweep included, for example
 
   ATEN_CPU_CAPABILITY=default snakemake --cores 2 table5
   snakemake --cores 2 --set-threads candidate=2 train=2 -- table5
 
 in clones of their own (Snakemake sets OMP_NUM_THREADS of a job to its rule's threads). Rounding is a source of variance
 like a seed: a claim whose verdict differs between arithmetics is INCONCLUSIVE, and a mean that leaves another
-arithmetic's interval is named. Where the files lie in their results folders, the sweeps are compared too.
+arithmetic's interval is named. Where the files lie in their results folders, the sweeps are compared too. Further
+files of a NAME are other tables or figures made from that Table 5 (figures/figure6.json): their claims are compared
+where two arithmetics or more have them.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,13 @@ from sdft.common.errors import SdftError, run_main
 from sdft.common.files import read_json, write_json
 
 
-def compare(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The claims and cells of Table 5 side by side, by arithmetic; tables: verdict.json of each, by its name.
+def compare(
+    tables: Mapping[str, Mapping[str, Any]], further: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+) -> dict[str, Any]:
+    """The claims and cells of Table 5 side by side, by arithmetic, and further claims that several arithmetics have.
 
-    Raises SdftError where the tables are not of one scale, its claims and cells.
+    tables: verdict.json of each, by its name; further: the claims of its other tables and figures, by its name. Raises
+    SdftError where the tables are not of one scale, its claims and cells.
     """
     shapes = {
         (table["scale"], tuple(claim["id"] for claim in table["claims"]), tuple(map(_place, table["rows"])))
@@ -34,12 +39,15 @@ def compare(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
     if len(shapes) > 1:
         raise SdftError(f"{', '.join(tables)} are not tables of the same scale, claims and cells; run the same study.")
+    by_claim: dict[str, dict[str, str]] = {}
+    for name, table in tables.items():
+        for claim in (*table["claims"], *(further or {}).get(name, ())):
+            by_claim.setdefault(claim["id"], {})[name] = _found(claim)
     claims = []
-    for entries in zip(*(table["claims"] for table in tables.values()), strict=True):
-        verdicts = dict(zip(tables, map(_found, entries), strict=True))
-        said = set(verdicts.values())
-        counted = said.pop() if len(said) == 1 else "INCONCLUSIVE"
-        claims.append({"id": entries[0]["id"], "verdicts": verdicts, "counted": counted})
+    for claim, verdicts in by_claim.items():
+        if len(verdicts) > 1:
+            counted = "INCONCLUSIVE" if len(set(verdicts.values())) > 1 else next(iter(verdicts.values()))
+            claims.append({"id": claim, "verdicts": verdicts, "counted": counted})
     rows = zip(*(table["rows"] for table in tables.values()), strict=True)
     cells = [_cell(dict(zip(tables, row, strict=True))) for row in rows]
     means = [cell for cell in cells if cell is not None]
@@ -126,18 +134,29 @@ def as_text(found: Mapping[str, Any]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tables", nargs="+", metavar="NAME=VERDICT.json", help="an arithmetic and its Table 5")
+    parser.add_argument(
+        "tables",
+        nargs="+",
+        metavar="NAME=VERDICT.json",
+        help="an arithmetic and its Table 5; given again, another of its tables or figures",
+    )
     parser.add_argument("--out", required=True, metavar="FILE.json", help="the record")
     options = parser.parse_args(arguments)
-    named = dict(text.partition("=")[::2] for text in options.tables)
-    if len(named) < 2 or not all(named.values()):
-        raise SdftError("name at least two arithmetics, each once, as NAME=results/mini/tables/table5/verdict.json.")
-    tables = {name: read_json(path) for name, path in named.items()}
+    named: dict[str, list[str]] = {}
+    for name, _, path in (text.partition("=") for text in options.tables):
+        named.setdefault(name, []).append(path)
+    if len(named) < 2 or not all(all(paths) for paths in named.values()):
+        raise SdftError("name at least two arithmetics, each as NAME=results/mini/tables/table5/verdict.json.")
+    tables = {name: read_json(paths[0]) for name, paths in named.items()}
     try:
-        found = compare(tables)
+        further = {name: [c for path in paths[1:] for c in read_json(path)["claims"]] for name, paths in named.items()}
+        found = compare(tables, further)
     except (KeyError, TypeError) as error:
-        raise SdftError(f"one of {', '.join(named.values())} is no verdict.json of Table 5 ({error!r}).") from None
-    sweeps = {name: rankings(Path(path)) for name, path in named.items()}
+        files = ", ".join(path for paths in named.values() for path in paths)
+        raise SdftError(
+            f"one of {files} has no claims, or the first of a name is no verdict.json of Table 5 ({error!r})."
+        ) from None
+    sweeps = {name: rankings(Path(paths[0])) for name, paths in named.items()}
     found["sweeps"] = compare_sweeps(sweeps, next(iter(tables.values()))["rows"])
     made = {name: table["manifest"] for name, table in tables.items()}
     write_json(Path(options.out), found | {"manifests": made})

@@ -52,6 +52,27 @@ def test_what_an_earlier_record_made_inconclusive_is_compared_as_it_was_found(tm
     assert [claim["counted"] for claim in found["claims"]] == ["DIRECTION", "INCOMPARABLE"]
 
 
+def test_claims_of_further_files_are_compared_where_several_arithmetics_have_them(tmp_path):
+    claims = {"here": {"a": "DIRECTION", "b": "MISMATCH", "c": "DIRECTION"}, "there": {"a": "DIRECTION", "b": "WITHIN"}}
+    named = []
+    for name, verdicts in claims.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(table(["DIRECTION"], {"new_task": 80.0})))
+        figure = {"claims": [{"id": claim, "verdict": verdict} for claim, verdict in verdicts.items()]}
+        (tmp_path / f"{name}-figure.json").write_text(json.dumps(figure))
+        named += [f"{name}={tmp_path / name}.json", f"{name}={tmp_path / name}-figure.json"]
+    # A third arithmetic has Table 5 alone.
+    named.append(f"third={tmp_path / 'here'}.json")
+    out = tmp_path / "out.json"
+    arithmetics.main([*named, "--out", str(out)])
+    found = json.loads(out.read_text())
+    assert {claim["id"]: claim["counted"] for claim in found["claims"]} == {
+        "claim-0": "DIRECTION",
+        "a": "DIRECTION",
+        "b": "INCONCLUSIVE",
+    }
+    assert len(next(claim for claim in found["claims"] if claim["id"] == "claim-0")["verdicts"]) == 3
+
+
 def test_the_winners_of_sweeps_are_compared_where_they_lie_beside_the_tables(tmp_path, capsys):
     rates = {"here": (1e-3, 2e-3), "there": (2e-3, 1e-3)}
     for name, order in rates.items():

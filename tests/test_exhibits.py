@@ -55,18 +55,18 @@ def test_what_an_exhibit_measures_is_planned_for_its_runs_and_for_no_others(conf
     plan = Plan(config, "mini")
     for name in names():
         kinds = {kind for cell in exhibit(plan, name).cells for run in cell.runs for kind in run.files}
-        assert kinds == set(find(name).measures) - {"estimators", "versions", "arithmetics"}
+        assert kinds == set(find(name).measures) - {"estimators", "versions"}
 
 
-def test_table_5_knows_the_verdicts_of_other_arithmetics_and_refuses_another_file(config, root, tmp_path):
+def test_an_exhibit_knows_the_verdicts_of_other_arithmetics_and_refuses_another_file(config, root, tmp_path):
     def plan(record):
         scale = config.scales["mini"].model_copy(update={"arithmetics": record and str(record)})
         return Plan(config.model_copy(update={"scales": {**config.scales, "mini": scale}}), "mini")
 
     found = exhibit(plan(root / "benchmarks/arithmetics.json"), "table5").elsewhere
+    assert exhibit(plan(root / "benchmarks/arithmetics.json"), "figure6").elsewhere == found
     assert set(found) >= {"sdft-learns-science", "sdft-forgets-less-tooluse"}
     assert all(len(verdicts) > 1 for verdicts in found.values())
-    assert exhibit(plan(root / "benchmarks/arithmetics.json"), "figure4").elsewhere == {}
     assert exhibit(plan(None), "table5").elsewhere == {}
     (tmp_path / "other.json").write_text('{"claims": [{"id": "x"}]}')
     with pytest.raises(SdftError, match="benchmarks.arithmetics"):

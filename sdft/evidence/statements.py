@@ -12,7 +12,7 @@ Margins are declared with the statements, before anything runs, and are in the u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -145,6 +145,12 @@ def holm_text(p: float) -> str:
     return "Holm's p against it < 0.0001" if p < 1e-4 else f"Holm's p against it {p:.2g}"
 
 
+def on_rounding(verdict: str, elsewhere: Mapping[str, str]) -> str:
+    """That a verdict hangs on rounding, where another arithmetic has another; else nothing."""
+    others = [f"{said} with {name}" for name, said in elsewhere.items() if said != verdict]
+    return f"It hangs on rounding: {verdict} here, {', '.join(others)}." if others else ""
+
+
 def undecided(tests: Sequence[tuple[Trial, Comparison]], results: Results) -> tuple[dict[str, int] | None, str]:
     """The smallest design that would decide all of some tests, and a sentence that says so with the command.
 
@@ -220,7 +226,10 @@ def conclude(
     verdict = found[counts]["verdict"] if counts else "INCONCLUSIVE" if run else "NOT RUN"
     places = {id(entry): place for place, entry in enumerate(run)}
     evidence = [_evidence(entry, places.get(id(entry), 0), found, counts) for entry in comparisons]
-    design = None
+    design, elsewhere = None, ""
+    if run:
+        said = "NOT TESTABLE" if untestable else verdict
+        elsewhere = on_rounding(said, results.exhibit.elsewhere.get(statement.id, {}))
     if not results.enabled:
         reading = results.exhibit.absence
     elif not run:
@@ -236,7 +245,7 @@ def conclude(
             reading += f" {len(comparisons) - len(run)} of {len(comparisons)} tests not run."
         if min(entry.interval.n for entry in run) == 1:
             reading += ONE_SEED
-        elif verdict == "INCONCLUSIVE" and counts:
+        elif verdict == "INCONCLUSIVE" and counts and not elsewhere:
             open_ = [
                 (_test(statement, entry, entry.readings[counts]), entry)
                 for entry, said in zip(run, words, strict=True)
@@ -248,6 +257,8 @@ def conclude(
     if untestable and verdict != "NOT RUN":
         verdict, reading = "NOT TESTABLE", f"{untestable} {reading}"
         found = {name: {**result, "verdict": verdict} for name, result in found.items()}
+    if elsewhere:
+        verdict, reading = "INCONCLUSIVE", f"{elsewhere} {reading}"
     if verdict in AGAINST and not statement.ours:
         reading = f"{AGAINST_PAPER}{reading}"
     if verdict != "NOT RUN":

@@ -227,7 +227,7 @@ class Scale(Strict):
     evidence: what its numbers are. paper: they stand beside the paper's and get its verdicts; own: of a world of its
     own, so that claims are tested and numbers are not compared; none: they prove the wiring only. notice: one sentence
     shown with every number; incomparable: why no number is compared with the paper's, where that is so. arithmetics: a
-    record of Table 5 in several arithmetics (`benchmarks.arithmetics`); a claim whose verdict differs in one of them
+    record of claims in several arithmetics (`benchmarks.arithmetics`); a claim whose verdict differs in one of them
     counts as INCONCLUSIVE. grids: lists of candidates by name, for arms.
     """
 

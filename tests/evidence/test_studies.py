@@ -308,6 +308,26 @@ def test_scaling_is_paired_at_every_size_and_pass_at_k_is_the_unbiased_estimate(
     assert verdicts(numbers["claims"])["scaling-grows"] == "DIRECTION"
 
 
+def test_a_statement_whose_verdict_another_arithmetic_does_not_share_is_inconclusive(plans):
+    def read(**elsewhere):
+        found = figure8.figure8(read_results(changed(plans["figure8"], elsewhere=elsewhere)))["claims"]
+        return {claim["id"]: claim for claim in found}
+
+    alone = read()["student-teacher-collapses"]
+    assert alone["verdict"] == "DIRECTION"
+    agreed = read(**{"student-teacher-collapses": {"AVX2": "DIRECTION", "two threads": "DIRECTION"}})[
+        "student-teacher-collapses"
+    ]
+    assert agreed == alone
+    differing = read(**{"student-teacher-collapses": {"AVX2": "MISMATCH"}})
+    claim = differing["student-teacher-collapses"]
+    assert claim["verdict"] == "INCONCLUSIVE"
+    assert claim["reading"] == f"It hangs on rounding: DIRECTION here, MISMATCH with AVX2. {alone['reading']}"
+    assert claim["readings"] == alone["readings"]
+    assert claim["needed"] is None
+    assert differing["ema-beats-frozen"] == read()["ema-beats-frozen"]
+
+
 @pytest.mark.parametrize(
     ("make", "item", "measure"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from sdft.evidence.quantities import (
     quantity,
 )
 from sdft.evidence.rules import AGAINST, LEVEL, NEAR, Trial, combine, decide
-from sdft.evidence.statements import AGAINST_PAPER, HOLM, ONE_SEED, Statement, holm_text, undecided
+from sdft.evidence.statements import AGAINST_PAPER, HOLM, ONE_SEED, Statement, holm_text, on_rounding, undecided
 from sdft.evidence.verdicts import paper_verdict
 from sdft.statistics import READINGS, Fraction, Interval, Outcomes, mcnemar_exact, restored_fractions
 from sdft.study.gate import Check, check
@@ -321,7 +321,7 @@ def _claim(
             f"(95 % interval {' to '.join(ends)}{'' if p_holm is None else f', {holm_text(p_holm)}'})."
         )
     design = None
-    elsewhere = _differing(verdict, results.exhibit.elsewhere.get(result["id"], {}))
+    elsewhere = on_rounding(verdict, results.exhibit.elsewhere.get(result["id"], {}))
     if elsewhere:
         # No number of seeds mends that.
         verdict, reading = "INCONCLUSIVE", f"{elsewhere} {reading}"
@@ -362,12 +362,6 @@ def table_claims(results: Results, rows: Sequence[dict[str, Any]], tolerance: To
         if unlike and claim["verdict"] != "NOT RUN":
             claim |= {"verdict": "INCOMPARABLE", "reading": f"{unlike} {claim['reading']}"}
     return claims
-
-
-def _differing(verdict: str, elsewhere: Mapping[str, str]) -> str:
-    """That a verdict hangs on rounding, where another arithmetic has another; else nothing."""
-    others = [f"{said} with {name}" for name, said in elsewhere.items() if said != verdict]
-    return f"It hangs on rounding: {verdict} here, {', '.join(others)}." if others else ""
 
 
 def ledger_lines(verdict: dict[str, Any] | None) -> list[dict[str, Any]]:

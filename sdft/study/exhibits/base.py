@@ -7,9 +7,8 @@ from typing import Literal
 
 Kind = Literal["table", "figure"]
 # What is measured of a run beside its scores: points along training, pass@k, divergence from the base model, FLOPs.
-# And of no run: the estimators on a toy. And read from the scores: other versions of the test sets. And from the
-# scale's record: the claims' verdicts in other arithmetics.
-Measure = Literal["trajectory", "passk", "divergence", "flops", "estimators", "versions", "arithmetics"]
+# And of no run: the estimators on a toy. And read from the scores: other versions of the test sets.
+Measure = Literal["trajectory", "passk", "divergence", "flops", "estimators", "versions"]
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ def exhibit(plan: Plan, name: str) -> Exhibit:
         "scale": plan.name,
         "study": declared.study or "table5",
         "tolerance": plan.config.tolerance,
+        "elsewhere": _elsewhere(plan.scale),
         **standing(plan.scale),
     }
     if declared.sweeps:
@@ -83,7 +84,6 @@ def _table5(plan: Plan, declared: Declaration) -> dict[str, Any]:
         "cells": [_cell(plan, declared, task, arm, plan.finals("table5", task, arm)) for task, arm in pairs],
         "candidates": _candidates(plan, pairs),
         "versions": _versions(plan) if "versions" in declared.measures else {},
-        "elsewhere": _elsewhere(plan.scale) if "arithmetics" in declared.measures else {},
     }
 
 
@@ -96,7 +96,7 @@ def _elsewhere(scale: Scale) -> dict[str, dict[str, str]]:
         return {}
     remedy = "restore it, or remove `arithmetics` from the scale"
     if not Path(scale.arithmetics).is_file():
-        raise SdftError(f"{scale.arithmetics}, a record of Table 5 in several arithmetics, is not there; {remedy}.")
+        raise SdftError(f"{scale.arithmetics}, a record of claims in several arithmetics, is not there; {remedy}.")
     record = read_json(scale.arithmetics, remedy)
     try:
         return {claim["id"]: dict(claim["verdicts"]) for claim in record["claims"]}

@@ -2,4 +2,4 @@
 
 from sdft.study.exhibits.base import Declaration
 
-EXHIBIT = Declaration(kind="table", title="Table 5", order=0, measures=("versions", "arithmetics"))
+EXHIBIT = Declaration(kind="table", title="Table 5", order=0, measures=("versions",))
