@@ -38,9 +38,9 @@ def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
     grid = figure.add_gridspec(2, 3, width_ratios=[2.1, 2.1, 0.8], height_ratios=[1.6, 1])
     left, below = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
     right, papers = figure.add_subplot(grid[:, 1]), figure.add_subplot(grid[:, 2])
-    _differences(left, numbers["sizes"])
+    task, printed = TASK_NAMES[numbers["task"]], TASK_NAMES[numbers["paper_task"]]
+    _differences(left, numbers["sizes"], task)
     _context(below, numbers["sizes"])
-    task = TASK_NAMES[numbers["task"]]
     _passk(right, numbers["pass_at_k"], task)
     paper = numbers["paper"]["sdft_minus_sft"]
     papers.axhline(0, color="#000000", lw=0.9)
@@ -49,7 +49,7 @@ def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
         papers.annotate(f"{value:+g}", (k, value), (0, 6), textcoords="offset points", ha="center", fontsize=8)
     papers.set_xticks(range(len(paper)), [size.upper() for size in paper])
     papers.margins(0.2)
-    papers.set_ylabel("SDFT - SFT (points)")
+    papers.set_ylabel(f"{printed}: SDFT - SFT (points)")
     paper_panel(papers, "the paper's plot, left")
     figure.supxlabel(notice(results), fontsize=8, color="#555555")
     values = [value for entry in numbers["sizes"] for value in entry["difference"].values()]
@@ -60,7 +60,7 @@ def figure5(results: Results) -> tuple[Figure, dict[str, Any]]:
         "well each size learns in context, its accuracy with a demonstration minus that without. Middle: pass@k at "
         "temperature 1.0 and top-p 0.95, the unbiased estimate averaged over items; "
         f"{counted(points) if points else 'NOT RUN'}. Bars are 95 % intervals over seeds and items, small "
-        f"dots are seeds. Right: the paper's values on {TASK_NAMES[numbers['paper_task']]}, read off its plot; for "
+        f"dots are seeds. Right: the paper's values on {printed}, read off its plot; for "
         "pass@k it prints none (SDFT > SFT > base)."
     )
     return figure, {"caption": caption, **numbers}
@@ -72,7 +72,7 @@ def _sizes(axes: Axes, entries: list[dict[str, Any]]) -> None:
     axes.axhline(0, color="#000000", lw=0.9)
 
 
-def _differences(axes: Axes, entries: list[dict[str, Any]]) -> None:
+def _differences(axes: Axes, entries: list[dict[str, Any]], task: str) -> None:
     if not any(value for entry in entries for value in entry["difference"].values()):
         axes.set(title="SDFT minus SFT")
         gap(axes)
@@ -88,7 +88,7 @@ def _differences(axes: Axes, entries: list[dict[str, Any]]) -> None:
             seeds = value["by_seed"]
             axes.plot([at + 0.07] * len(seeds), seeds, marker, ms=2.8, color=colour, alpha=0.6, mew=0)
             axes.errorbar(at, value["mean"], yerr=ends(value), fmt=marker, color=colour, ms=7, mec="white", capsize=3)
-    axes.set_ylabel("SDFT - SFT (points)")
+    axes.set_ylabel(f"{task}:\nSDFT - SFT (points)")
     handles = [Line2D([], [], color=c, marker=m, ls="none", ms=7, label=name) for c, m, name in BUDGETS.values()]
     # Above the axes, in the place of a title, since intervals may fill them.
     axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 0.99), ncols=2, columnspacing=1)
