@@ -49,7 +49,8 @@ def test_seeds_above_the_scales_stand_in_the_place_of_a_scale_s_own(values, seed
     own = values["scales"]["mini"]["seeds"]
     plan = plan_of(values | {"seeds": seeds, "sweep_seed": sweep[0]})
     assert plan.seeds == (seeds or own)
-    assert plan.study_seeds("ablations") == (seeds or values["scales"]["mini"]["studies"]["ablations"]["seeds"])
+    assert plan.study_seeds("foreign") == (seeds or values["scales"]["mini"]["studies"]["foreign"]["seeds"])
+    assert plan.study_seeds("ablations") == (seeds or own)
     assert {run.seed for run in plan.candidates("science", "sdft")} == set(sweep)
 
 

@@ -59,7 +59,7 @@ SIZES = {
     "science": Size(18, 64, 24, 64),
     "tooluse": Size(16, 128, 64, 128),
     "medical": Size(16, 128, 64, 96),
-    "knowledge": Size(32, 64, 64, 64),
+    "knowledge": Size(16, 32, 32, 32),
 }
 
 
