@@ -30,8 +30,9 @@ def compare(
 ) -> dict[str, Any]:
     """The claims and cells of Table 5 side by side, by arithmetic, and further claims that several arithmetics have.
 
-    tables: verdict.json of each, by its name; further: the claims of its other tables and figures, by its name. Raises
-    SdftError where the tables are not of one scale, its claims and cells.
+    tables: verdict.json of each, by its name; further: its other tables and figures, by its name; of what was not run
+    nothing is compared. Raises SdftError where the tables are not of one scale, its claims and cells, or a further
+    claim does not have the same tests everywhere.
     """
     shapes = {
         (table["scale"], tuple(claim["id"] for claim in table["claims"]), tuple(map(_place, table["rows"])))
@@ -39,12 +40,22 @@ def compare(
     }
     if len(shapes) > 1:
         raise SdftError(f"{', '.join(tables)} are not tables of the same scale, claims and cells; run the same study.")
-    by_claim: dict[str, dict[str, str]] = {}
+    by_claim: dict[str, dict[str, Mapping[str, Any]]] = {}
     for name, table in tables.items():
-        for claim in (*table["claims"], *(further or {}).get(name, ())):
-            by_claim.setdefault(claim["id"], {})[name] = _found(claim)
+        for content in (table, *(further or {}).get(name, ())):
+            if content["scale"] != table["scale"]:
+                raise SdftError(f"a file of {name} is of scale {content['scale']}, its Table 5 of {table['scale']}.")
+            for claim in content["claims"]:
+                entries = by_claim.setdefault(claim["id"], {})
+                if name in entries:
+                    raise SdftError(f"{name} has {claim['id']} in two files; name each table or figure once.")
+                if claim["verdict"] != "NOT RUN":
+                    entries[name] = claim
     claims = []
-    for claim, verdicts in by_claim.items():
+    for claim, entries in by_claim.items():
+        if len({_tests(entry) for entry in entries.values()}) > 1:
+            raise SdftError(f"{claim} is asked of other runs or tasks in {' and '.join(entries)}; run the same study.")
+        verdicts = {name: _found(entry) for name, entry in entries.items()}
         if len(verdicts) > 1:
             counted = "INCONCLUSIVE" if len(set(verdicts.values())) > 1 else next(iter(verdicts.values()))
             claims.append({"id": claim, "verdicts": verdicts, "counted": counted})
@@ -65,6 +76,11 @@ def _found(claim: Mapping[str, Any]) -> str:
     if claim["verdict"] != "INCONCLUSIVE":
         return claim["verdict"]
     return (claim.get("readings") or {}).get(claim.get("counts"), "INCONCLUSIVE")
+
+
+def _tests(claim: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of a claim's tests, which say what is compared on which task; none of Table 5's."""
+    return tuple(test["name"] for test in (claim.get("evidence") or {}).get("tests", ()))
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -149,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SdftError("name at least two arithmetics, each as NAME=results/mini/tables/table5/verdict.json.")
     tables = {name: read_json(paths[0]) for name, paths in named.items()}
     try:
-        further = {name: [c for path in paths[1:] for c in read_json(path)["claims"]] for name, paths in named.items()}
+        further = {name: [read_json(path) for path in paths[1:]] for name, paths in named.items()}
         found = compare(tables, further)
     except (KeyError, TypeError) as error:
         files = ", ".join(path for paths in named.values() for path in paths)
@@ -158,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
         ) from None
     sweeps = {name: rankings(Path(paths[0])) for name, paths in named.items()}
     found["sweeps"] = compare_sweeps(sweeps, next(iter(tables.values()))["rows"])
-    made = {name: table["manifest"] for name, table in tables.items()}
+    made = {name: [content["manifest"] for content in (table, *further[name])] for name, table in tables.items()}
     write_json(Path(options.out), found | {"manifests": made})
     print(as_text(found))
 

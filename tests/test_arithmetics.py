@@ -52,25 +52,46 @@ def test_what_an_earlier_record_made_inconclusive_is_compared_as_it_was_found(tm
     assert [claim["counted"] for claim in found["claims"]] == ["DIRECTION", "INCOMPARABLE"]
 
 
-def test_claims_of_further_files_are_compared_where_several_arithmetics_have_them(tmp_path):
-    claims = {"here": {"a": "DIRECTION", "b": "MISMATCH", "c": "DIRECTION"}, "there": {"a": "DIRECTION", "b": "WITHIN"}}
+def figure(verdicts, task="medical", scale="mini"):
+    claims = [
+        {"id": claim, "verdict": verdict, "evidence": {"tests": [{"name": f"{task}: one minus other"}]}}
+        for claim, verdict in verdicts.items()
+    ]
+    return {"scale": scale, "claims": claims, "manifest": {"step": "figures"}}
+
+
+def record(tmp_path, *further):
+    """The record of Table 5 in three arithmetics, of which the first have further files: (arithmetic, content)."""
     named = []
-    for name, verdicts in claims.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(table(["DIRECTION"], {"new_task": 80.0})))
-        figure = {"claims": [{"id": claim, "verdict": verdict} for claim, verdict in verdicts.items()]}
-        (tmp_path / f"{name}-figure.json").write_text(json.dumps(figure))
-        named += [f"{name}={tmp_path / name}.json", f"{name}={tmp_path / name}-figure.json"]
-    # A third arithmetic has Table 5 alone.
-    named.append(f"third={tmp_path / 'here'}.json")
-    out = tmp_path / "out.json"
-    arithmetics.main([*named, "--out", str(out)])
-    found = json.loads(out.read_text())
-    assert {claim["id"]: claim["counted"] for claim in found["claims"]} == {
-        "claim-0": "DIRECTION",
-        "a": "DIRECTION",
-        "b": "INCONCLUSIVE",
-    }
-    assert len(next(claim for claim in found["claims"] if claim["id"] == "claim-0")["verdicts"]) == 3
+    for number, (name, content) in enumerate([(n, table(["DIRECTION"], {})) for n in ("a", "b", "c")] + [*further]):
+        (tmp_path / f"{number}.json").write_text(json.dumps(content))
+        named.append(f"{name}={tmp_path / str(number)}.json")
+    arithmetics.main([*named, "--out", str(tmp_path / "out.json")])
+    return json.loads((tmp_path / "out.json").read_text())
+
+
+def test_claims_of_further_files_are_compared_where_several_arithmetics_have_run_them(tmp_path):
+    here = figure({"same": "DIRECTION", "other": "MISMATCH", "alone": "DIRECTION", "half": "DIRECTION"})
+    there = figure({"same": "DIRECTION", "other": "WITHIN", "half": "NOT RUN"})
+    found = record(tmp_path, ("a", here), ("b", there))
+    counted = {claim["id"]: claim["counted"] for claim in found["claims"]}
+    assert counted == {"claim-0": "DIRECTION", "same": "DIRECTION", "other": "INCONCLUSIVE"}
+    assert {len(claim["verdicts"]) for claim in found["claims"] if claim["id"] == "claim-0"} == {3}
+    assert {name: len(files) for name, files in found["manifests"].items()} == {"a": 2, "b": 2, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("further", "message"),
+    [
+        ([("b", figure({"x": "WITHIN"}, "tooluse"))], "x is asked of other runs or tasks in a and b"),
+        ([("b", figure({"x": "WITHIN"}, scale="smoke"))], "a file of b is of scale smoke, its Table 5 of mini"),
+        ([("a", figure({"x": "WITHIN"}))], "a has x in two files"),
+        ([("b", {"scale": "mini"})], "has no claims"),
+    ],
+)
+def test_further_files_of_another_study_are_refused(tmp_path, further, message):
+    with pytest.raises(SdftError, match=message):
+        record(tmp_path, ("a", figure({"x": "WITHIN"})), *further)
 
 
 def test_the_winners_of_sweeps_are_compared_where_they_lie_beside_the_tables(tmp_path, capsys):

@@ -226,9 +226,11 @@ def conclude(
     verdict = found[counts]["verdict"] if counts else "INCONCLUSIVE" if run else "NOT RUN"
     places = {id(entry): place for place, entry in enumerate(run)}
     evidence = [_evidence(entry, places.get(id(entry), 0), found, counts) for entry in comparisons]
-    design, elsewhere = None, ""
+    design, notice, elsewhere = None, None, ""
     if run:
-        said = "NOT TESTABLE" if untestable else verdict
+        notice = results.exhibit.notice if results.exhibit.evidence == "none" else None
+        notice = notice or incomparable or _unlike(results, run)
+        said = "INCOMPARABLE" if notice else "NOT TESTABLE" if untestable else verdict
         elsewhere = on_rounding(said, results.exhibit.elsewhere.get(statement.id, {}))
     if not results.enabled:
         reading = results.exhibit.absence
@@ -254,18 +256,15 @@ def conclude(
             if open_:
                 design, said = undecided(open_, results)
                 reading += said
-    if untestable and verdict != "NOT RUN":
+    if untestable and run:
         verdict, reading = "NOT TESTABLE", f"{untestable} {reading}"
         found = {name: {**result, "verdict": verdict} for name, result in found.items()}
     if elsewhere:
         verdict, reading = "INCONCLUSIVE", f"{elsewhere} {reading}"
     if verdict in AGAINST and not statement.ours:
         reading = f"{AGAINST_PAPER}{reading}"
-    if verdict != "NOT RUN":
-        no_evidence = results.exhibit.notice if results.exhibit.evidence == "none" else None
-        notice = no_evidence or incomparable or _unlike(results, run)
-        if notice:
-            verdict, reading = "INCOMPARABLE", f"{notice} {reading}"
+    if notice:
+        verdict, reading = "INCOMPARABLE", f"{notice} {reading}"
     return {
         "id": statement.id,
         "item": results.exhibit.name,

@@ -27,7 +27,7 @@ from sdft.common.locks import publish_alone
 from sdft.common.provenance import Clock, manifest
 from sdft.miniature.documents import draw, tokens
 from sdft.miniature.muon import Muon
-from sdft.miniature.schema import DOCUMENTS, PretrainSpec
+from sdft.miniature.schema import DOCUMENTS, FEWER_DOCUMENTS, PretrainSpec
 from sdft.miniature.tokenizer import END, PAD, encode, make_tokenizer, vocabulary
 from sdft.miniature.world import World, make_world
 
@@ -74,7 +74,7 @@ class Recipe:
     trained by Muon, embeddings, norms and biases by AdamW.
     """
 
-    documents: int = DOCUMENTS["m"]
+    documents: int = DOCUMENTS
     documents_per_step: int = 64
     muon_rate: float = 0.02
     adamw_rate: float = 3e-3
@@ -280,7 +280,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse_spec(PretrainSpec, "sdft.miniature.pretrain", description, arguments, EXAMPLES)
     publish_alone(options.out)
     torch.set_num_threads(options.threads)
-    recipe = Recipe(documents=options.documents or DOCUMENTS.get(options.size, Recipe.documents))
+    recipe = Recipe(documents=options.documents or FEWER_DOCUMENTS.get(options.size, DOCUMENTS))
     train(
         options.size,
         options.seed,

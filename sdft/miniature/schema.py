@@ -8,9 +8,10 @@ from pydantic import Field
 
 from sdft.common.schema import NonNegative, Positive, Strict
 
-# Documents that a base model reads in its first stage, by size. The smallest reads a quarter, after which it learns
-# poorly in context, as the paper's smallest model does (docs/miniature.md).
-DOCUMENTS = {"xs": 34 * 1024, "s": 136 * 1024, "m": 136 * 1024, "l": 136 * 1024}
+# Documents that a base model reads in its first stage. The smallest reads a quarter, after which it learns poorly in
+# context, as the paper's smallest model does (docs/miniature.md).
+DOCUMENTS = 136 * 1024
+FEWER_DOCUMENTS = {"xs": DOCUMENTS // 4}
 # Items of each prior benchmark, and prompts of no task.
 BENCHMARK_ITEMS = 150
 GENERAL_PROMPTS = 384

@@ -385,6 +385,9 @@ def test_a_smallest_model_that_learns_well_in_context_leaves_its_statement_untes
     claim = next(entry for entry in claims if entry["id"] == "scaling-smallest")
     assert claim["verdict"] == "NOT TESTABLE"
     assert "does not learn poorly in context" in claim["reading"]
+    elsewhere = {"scaling-smallest": {"AVX2": "NOT TESTABLE"}}
+    alike = figure5.figure5(read_results(changed(plans["figure5"], contexts=contexts, elsewhere=elsewhere)))["claims"]
+    assert alike == claims
 
 
 def test_divergences_are_paired_by_item(plans):
