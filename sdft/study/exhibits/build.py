@@ -176,7 +176,7 @@ def _bases(plan: Plan, study: str, entry: Study) -> list[tuple[int, str]]:
     """Seed and name of every base model of a study: the scale's, where some arm starts from them, and its arms' own."""
     found = []
     if entry.share or not all(arm.models for arm in entry.arms.values()):
-        found += [(seed, plan.base_of(seed)) for seed in plan.seeds]
+        found += [(seed, plan.base_of(seed)) for seed in (*plan.seeds, *plan.study_seeds(study))]
     for name, arm in entry.arms.items():
         if arm.models:
             found += [(seed, plan.base_of(seed, name)) for seed in plan.study_seeds(study)]
