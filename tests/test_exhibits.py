@@ -58,6 +58,18 @@ def test_what_an_exhibit_measures_is_planned_for_its_runs_and_for_no_others(conf
         assert kinds == set(find(name).measures) - {"estimators", "versions"}
 
 
+def test_base_models_stand_beside_every_seed_of_a_study_that_has_more_than_its_scale(config):
+    mini = config.scales["mini"]
+    study = mini.studies["knowledge"].model_copy(update={"seeds": [0, 1, 99]})
+    mini = mini.model_copy(update={"studies": {**mini.studies, "knowledge": study}})
+    found = exhibit(Plan(config.model_copy(update={"scales": {**config.scales, "mini": mini}}), "mini"), "table1")
+    (article,) = (entry for entry in found.contexts if entry.context == "article")
+    for entries in (found.base, article.runs):
+        models = {entry.seed: entry.model for entry in entries}
+        assert set(models) == {*mini.seeds, 99}
+        assert models[99] == mini.models.names[99 % len(mini.models.names)]
+
+
 def test_an_exhibit_knows_the_verdicts_of_other_arithmetics_and_refuses_another_file(config, root, tmp_path):
     def plan(record):
         scale = config.scales["mini"].model_copy(update={"arithmetics": record and str(record)})
