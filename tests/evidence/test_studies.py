@@ -326,6 +326,13 @@ def test_a_statement_whose_verdict_another_arithmetic_does_not_share_is_inconclu
     assert claim["readings"] == alone["readings"]
     assert claim["needed"] is None
     assert differing["ema-beats-frozen"] == read()["ema-beats-frozen"]
+    # What is no evidence is none in every arithmetic.
+    nothing = changed(
+        plans["figure8"], evidence="none", elsewhere={"student-teacher-collapses": {"AVX2": "INCOMPARABLE"}}
+    )
+    claim = next(c for c in figure8.figure8(read_results(nothing))["claims"] if c["id"] == "student-teacher-collapses")
+    assert claim["verdict"] == "INCOMPARABLE"
+    assert "rounding" not in claim["reading"]
 
 
 @pytest.mark.parametrize(
@@ -349,6 +356,7 @@ def test_a_study_on_another_task_than_the_papers_is_measured_alike_and_not_set_b
     tests, moved = ([t for c in numbers["claims"] for t in c["evidence"]["tests"]] for numbers in (paper, own))
     assert any(test["published"] for test in tests)
     assert not any(test["published"] for test in moved)
+    assert [test["name"] for test in moved] == [f"Medical: {test['name']}" for test in tests]
     assert [test["difference"] for test in moved] == [test["difference"] for test in tests]
     assert None not in [test["difference"] for test in tests]
 

@@ -35,6 +35,17 @@ def test_the_study_s_base_models_are_released():
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_the_command_s_defaults_are_the_recipe_of_every_released_model(name, tmp_path, monkeypatch):
+    size, seed = name.split("-s")
+    asked = []
+    monkeypatch.setattr(base, "train", lambda *given, **_: asked.append(given))
+    base.main(["--size", size, "--seed", seed, "--out", str(tmp_path / name)])
+    ((*_, recipe),) = asked
+    recorded = read_json(RELEASED / name / "base.json")["recipe"]
+    assert (recipe.documents, recipe.documents_per_step) == (recorded["documents"], recorded["documents_per_step"])
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_files_are_those_that_were_released(name):
     check_sha256(RELEASED / name, MODELS[name])
     assert (RELEASED / name / "model.safetensors").stat().st_size < 10 * 2**20
