@@ -68,7 +68,7 @@ for task in task_names():
         output:
             paths.scores(paths.CONTEXT_SCORES, *tested(task)),
         log:
-            paths.log("evaluate/context/{task}/{context}/{split}/{model}"),
+            paths.log("evaluate/context/{task}/{context}/{split}{draw}/{model}"),
         wildcard_constraints:
             task=task,
         conda:

@@ -41,7 +41,7 @@ for task in JUDGED:
         output:
             paths.scores(paths.CONTEXT_SCORES, *tested(task), scored="judged"),
         log:
-            paths.log("judge/context/{task}/{context}/{split}/{model}"),
+            paths.log("judge/context/{task}/{context}/{split}{draw}/{model}"),
         wildcard_constraints:
             task=task,
         localrule: True

@@ -52,7 +52,7 @@ use rule pass_at_k as pass_at_k_base with:
     output:
         paths.BASE_PASSK,
     log:
-        paths.log("passk/base/{task}/{context}/{split}/{model}"),
+        paths.log("passk/base/{task}/{context}/{split}{draw}/{model}"),
     resources:
         gpu=planned(steps.runs.gpus),
         runtime=requested(steps.requests.minutes, path=paths.BASE_PASSK),
@@ -87,7 +87,7 @@ use rule divergence as divergence_base with:
     output:
         paths.BASE_DIVERGENCE,
     log:
-        paths.log("divergence/base/{task}/{context}/{split}/{model}"),
+        paths.log("divergence/base/{task}/{context}/{split}{draw}/{model}"),
     resources:
         gpu=planned(steps.runs.gpus),
         runtime=requested(steps.requests.minutes, path=paths.BASE_DIVERGENCE),

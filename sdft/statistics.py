@@ -12,9 +12,9 @@ Two questions can be asked of such runs, and each has an interval of its own (a 
 Where every base model has one seed, its own spread is not known, and only the second reading is there; with one base
 model there is only the first. An estimate is the mean over base models of their means over seeds.
 
-Base models may answer items of their own (`Outcomes.sets`: what a task teaches is drawn anew for each). Then the items
-of all of them count, and where no two base models share a test set, the spread between base models already holds the
-error of choosing items.
+Base models, or runs, may answer items of their own (`Outcomes.sets`: what a task teaches is drawn anew for each). Then
+the items of all of them count. Where no two base models share a test set, the spread between base models already holds
+the error of choosing items, and where no two runs do, so does the spread of seeds.
 
 Test items are a sample too: `se_items`. The interaction's mean square of the two-way analysis of variance is subtracted
 from their spread, which the spread of seeds holds already. Items that ask about one and the same thing are copies, not
@@ -296,11 +296,13 @@ def _intervals(
 def _items_part(outcomes: Outcomes, sets: Sequence[np.ndarray], pseudo: Pseudo, reading: str) -> tuple[float, int]:
     """The items' part of a squared standard error that the runs' part does not hold, and its degrees of freedom.
 
-    sets: the outcomes as [runs, clusters], a test set each. The spread between base models of which each has a test set
-    of its own holds all but what pseudo-items add.
+    sets: the outcomes as [runs, clusters], a test set each. The spread between base models, or between the seeds of
+    each, of which no two share a test set holds all but what pseudo-items add.
     """
     variance = _item_variance(sets, pseudo)
-    if reading == "any_base" and 1 < len(sets) == len(set(zip(outcomes.bases, outcomes.sets, strict=True))):
+    runs = range(len(outcomes.values))
+    holders = set(zip(outcomes.bases or runs, outcomes.sets or runs, strict=True)) if reading == "any_base" else runs
+    if 1 < len(sets) == len(holders):
         variance = max(variance - _item_variance(sets, ()), 0.0)
     return variance, sum(own.shape[1] - 1 for own in sets)
 

@@ -361,7 +361,7 @@ def test_the_command_accepts_the_shipped_configuration(root):
     assert done.returncode == 0, done.stderr
     assert "config.yaml is valid; scale mini" in done.stdout
     models = "m-s1, m-s2, m-s4, m-s6, m-s7"
-    for part in (models, "science, tooluse, medical", "sdft (18)", "sequential", "runs     1205"):
+    for part in (models, "science, tooluse, medical", "sdft (18)", "sequential", "runs     1355"):
         assert part in done.stdout
 
 

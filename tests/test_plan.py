@@ -147,6 +147,8 @@ def test_seeds_take_the_base_models_in_turn(values):
 
 
 def test_each_base_model_learns_and_answers_facts_of_its_own(values):
+    for study in values["scales"]["mini"]["studies"].values():
+        study.pop("own_facts", None)
     values["scales"]["mini"]["data"]["own_facts"] = False
     shared = names(plan_of(values))
     values["scales"]["mini"]["data"]["own_facts"] = True

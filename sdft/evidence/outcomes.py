@@ -23,8 +23,9 @@ from sdft.study.exhibits.schema import BaseEntry, Exhibit, RunEntry
 class Run:
     """An evaluated model of one seed. `model` is its model.json, for the cost of training, where the plan names it.
 
-    `base` is the base model that it started from (itself, if untrained), None where the plan does not say. `files` are
-    further measurements of the model that the plan names, by kind, whether they exist or not.
+    `base` is the base model that it started from (itself, if untrained), None where the plan does not say. `draw` says
+    which facts it was asked about, where they are not the base model's first. `files` are further measurements of the
+    model that the plan names, by kind, whether they exist or not.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Run:
     base: str | None = None
     model: Path | None = None
     files: dict[str, Path] = field(default_factory=dict)
+    draw: str = ""
 
     @cached_property
     def _measured(self) -> dict[str, dict[str, Any]]:
@@ -197,6 +199,7 @@ def results_of(exhibit: Exhibit) -> Results:
             base=entry.base if trained else entry.model,
             model=Path(entry.model) if trained and entry.model else None,
             files={kind: Path(file) for kind, file in entry.files.items()},
+            draw=entry.draw,
         )
 
     cells = tuple(

@@ -125,7 +125,8 @@ def labelled(
     """Outcomes [runs, items] with the base model of each run, where the plan names it, and the cluster of each item.
 
     clusters: of each run's items, None where they are not known. Where runs differ in them, they answered test sets of
-    their own. Raises SdftError where two runs of a base model differ, or two test sets in which places belong together.
+    their own. Raises SdftError where two runs of a base model differ that were asked about the same draw of facts, or
+    two test sets in which places belong together.
     """
     bases = None if any(run.base is None for run in runs) else tuple(run.base for run in runs)
     values = np.asarray(values, dtype=float)
@@ -137,12 +138,17 @@ def labelled(
     if len(places) == 1:
         return Outcomes(values, bases, first)
     names = {own: digest(own) for own in places}
-    if bases is None or set(places.values()) != {first} or len(set(zip(bases, found, strict=True))) > len(set(bases)):
-        raise SdftError(
-            f"{runs[0].scores.folder} and others beside it were evaluated on different questions, so they cannot be "
-            "compared; delete the older ones and run the same command again."
-        )
+    asked = [(run.base, run.draw) for run in runs]
+    if bases is None or set(places.values()) != {first} or len(set(zip(asked, found, strict=True))) > len(set(asked)):
+        raise SdftError(_different(runs[0]))
     return Outcomes(values, bases, first, tuple(names[own] for own in found))
+
+
+def _different(run: Run) -> str:
+    return (
+        f"{run.scores.folder} and others beside it were evaluated on different questions, so they cannot be compared; "
+        "delete the older ones and run the same command again."
+    )
 
 
 def groups(runs: Sequence[Run], measured: Quantity) -> list[Outcomes]:
@@ -161,6 +167,12 @@ def groups(runs: Sequence[Run], measured: Quantity) -> list[Outcomes]:
         )
         for name in measured.benchmarks
     ]
+
+
+def _same_questions(runs: Sequence[Run], measured: Quantity) -> None:
+    """Raise SdftError unless runs of one seed answered the same questions."""
+    if any(group.sets for group in groups(runs, measured)):
+        raise SdftError(_different(runs[0]))
 
 
 def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, Any]:
@@ -328,7 +340,7 @@ def paired_groups(cells: Sequence[Cell], measured: Quantity) -> tuple[list[int],
     if not seeds:
         return None
     for seed in seeds:
-        groups([runs[seed] for runs in finished], measured)
+        _same_questions([runs[seed] for runs in finished], measured)
     return seeds, [groups([runs[seed] for seed in seeds], measured) for runs in finished]
 
 

@@ -48,6 +48,7 @@ def check_world(config: Config) -> None:
         _check_rows(name, scale)
         _check_templates(Plan(config, name))
         _check_families(Plan(config, name))
+        _check_own_facts(Plan(config, name))
 
 
 def check_files(config: Config) -> None:
@@ -176,6 +177,17 @@ def _check_templates(plan: Plan) -> None:
     for study in plan.scale.studies.values():
         for task, context in product(study.tasks, study.contexts):
             plan.teacher_template(task, context)
+
+
+def _check_own_facts(plan: Plan) -> None:
+    """Raise SdftError for a study whose seeds have facts of their own where the world does not draw facts anew."""
+    for name, study in plan.scale.studies.items():
+        if study.own_facts and not getattr(plan.scale.data, "own_facts", False):
+            raise SdftError(
+                f"scales.{plan.name}.studies.{name}.own_facts: facts are drawn for every seed only where base models "
+                f"have facts of their own; set scales.{plan.name}.data.own_facts: true, which the miniature world "
+                "alone has, or leave the study's out."
+            )
 
 
 def _check_families(plan: Plan) -> None:

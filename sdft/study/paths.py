@@ -14,7 +14,7 @@ from __future__ import annotations
 ROOT = "results/{scale}"
 
 # Records of a task, of `general` (prompts of no task) and items of the prior benchmarks.
-# {draw} is empty or, where base models have facts of their own to learn, -1, -2, ...
+# {draw} is empty or, where base models or seeds have facts of their own to learn, -1, -2, ...
 DATA_ROOT = ROOT + "/data{draw}"
 DATA_FOLDER = DATA_ROOT + "/{task}"
 DATA = DATA_FOLDER + "/{split}.jsonl"
@@ -54,10 +54,11 @@ MODEL = RUN_FOLDER + "/model.json"
 METRICS = RUN_FOLDER + "/metrics.jsonl"
 
 # Scores of a run, of a base model, of one with something in its context, and of a released checkpoint. {scored} is
-# `scores`, what evaluations write, or `judged`, the same with a judge's verdicts in it.
+# `scores`, what evaluations write, or `judged`, the same with a judge's verdicts in it; {draw} is empty where a base
+# model is asked about the facts that are its own.
 RUN_SCORES = ROOT + "/{scored}/{study}/{run}"
 BASE_SCORES = ROOT + "/{scored}/base/{model}"
-CONTEXT_SCORES = ROOT + "/{scored}/context/{task}/{context}/{split}/{model}"
+CONTEXT_SCORES = ROOT + "/{scored}/context/{task}/{context}/{split}{draw}/{model}"
 RELEASED_SCORES = RELEASED_FOLDER + "/{task}"
 # In each of these folders.
 SCORE = "/{benchmark}.json"
@@ -66,9 +67,9 @@ RESPONSES = "/responses.jsonl.gz"
 # Measures beside the scores: of a run, or of a base model on a task.
 TRAJECTORY = ROOT + "/trajectories/{measured}/{study}/{run}.json"
 RUN_PASSK = ROOT + "/passk/{study}/{run}.json"
-BASE_PASSK = ROOT + "/passk/base/{task}/{context}/{split}/{model}.json"
+BASE_PASSK = ROOT + "/passk/base/{task}/{context}/{split}{draw}/{model}.json"
 RUN_DIVERGENCE = ROOT + "/divergence/{study}/{run}.json"
-BASE_DIVERGENCE = ROOT + "/divergence/base/{task}/{context}/{split}/{model}.json"
+BASE_DIVERGENCE = ROOT + "/divergence/base/{task}/{context}/{split}{draw}/{model}.json"
 FLOPS = ROOT + "/flops/{study}/{run}.json"
 ESTIMATORS = ROOT + "/estimators.json"
 GATE = ROOT + "/gate/{model}.json"

@@ -27,6 +27,9 @@ from sdft.study.schema import Arm, Config, Scale
 from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
 
+# Draws of facts between the first of a base model and its next, more than base models have numbers.
+NEXT_DRAW = 1000
+
 # With `sweep: halving` a candidate trains for 1/PARTS of its steps, and the best 1/PARTS of an arm's go on to the end.
 PARTS = 3
 
@@ -37,7 +40,7 @@ class RunSpec(BaseModel):
     `hyperparameters` is null for a final run, which takes the winner from the file `selected`, with `replace` in it.
     `options` holds the method's own settings that the arm fixes, where they differ from their defaults.
     `parent` is the model.json of the run it starts from (SFT + re-invoke, sequential learning), null for one that
-    starts from the base model.
+    starts from the base model. `draw` says which facts it learns, where they are not its base model's first.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +62,7 @@ class RunSpec(BaseModel):
     options: dict[str, Any] = {}
     settings: TrainingSettings
     data: dict[str, str | None]
+    draw: str = ""
 
     def text(self) -> str:
         """RUN.json: what differs from the defaults, so that a new key makes no run another one."""
@@ -138,10 +142,15 @@ class Plan:
     def base_of(self, seed: int, arm: str | None = None) -> str:
         """The base model of a seed: the scale's seeds take the scale's base models in turn, and a study's seeds those
         that its arm has in their place."""
+        return self._turn(seed, arm)[0]
+
+    def _turn(self, seed: int, arm: str | None) -> tuple[str, int]:
+        """The base model of a seed, and how often it has been taken before."""
         names, seeds = self.scale.models.names, self.seeds
         if arm is not None and (own := self.arm(arm).models):
             names, seeds = own, self.study_seeds(self.study_of(arm))
-        return names[seeds.index(seed) % len(names)] if seed in seeds else names[seed % len(names)]
+        turn, place = divmod(seeds.index(seed) if seed in seeds else seed, len(names))
+        return names[place], turn
 
     @cached_property
     def _draws(self) -> dict[str, int]:
@@ -157,6 +166,15 @@ class Plan:
         """The draw of what a base model has to learn, as it stands in paths: empty for the world's first, 0."""
         own = getattr(self.scale.data, "own_facts", False)
         return f"-{draw}" if own and (draw := self._draws[model]) else ""
+
+    def later_draw(self, study: str, seed: int, arm: str | None = None) -> str:
+        """The draw that a seed of a study has to learn in its base model's place, as it stands in paths.
+
+        Empty where it is the base model's: in a study without facts of its own, and for the first seed of each model.
+        """
+        entry = self.scale.studies.get(study)
+        model, turn = self._turn(seed, arm)
+        return f"-{self._draws[model] + turn * NEXT_DRAW}" if entry and entry.own_facts and turn else ""
 
     def epochs(self, arm: str, task: str | None) -> list[int]:
         """The epochs in an arm's grid on a task: `task_epochs` replace those of methods that train on its own rows."""
@@ -219,13 +237,28 @@ class Plan:
 
     def finals(self, study: str, task: str, arm: str) -> list[RunSpec]:
         """The final runs of one arm on one task: the winner with every seed of the study that the arm belongs to."""
-        return [self._run(study, task, arm, seed, None) for seed in self.study_seeds(study)]
+        return [
+            self._run(study, task, arm, seed, None, draw=self.later_draw(study, seed, arm))
+            for seed in self.study_seeds(study)
+        ]
+
+    def shared(self, study: str, task: str, arm: str) -> list[RunSpec]:
+        """The final runs of an arm of Table 5 that a study shares: Table 5's own, or, in a study with facts of its own,
+        the same arm's on these facts."""
+        if not self.scale.studies[study].own_facts:
+            return self.finals("table5", task, arm)
+        return [
+            self._run("table5", task, arm, seed, None, draw=self.later_draw(study, seed, arm))
+            for seed in self.study_seeds(study)
+        ]
 
     def stages(self, arm: str, order: list[str], seed: int) -> list[RunSpec]:
         """One model through the tasks in turn, each run starting from the one before. The first is a run of Table 5."""
-        runs = [self._run("table5", order[0], self.arm(arm).like, seed, None)]
+        study = self.study_of(arm)
+        draw = self.later_draw(study, seed, arm)
+        runs = [self._run("table5", order[0], self.arm(arm).like, seed, None, draw=draw)]
         for task in order[1:]:
-            runs.append(self._run(self.study_of(arm), task, arm, seed, None, runs[-1]))
+            runs.append(self._run(study, task, arm, seed, None, runs[-1], draw))
         return runs
 
     def starts(self, arm: str) -> list[str]:
@@ -268,9 +301,9 @@ class Plan:
         entry = self.scale.studies[study]
         return entry.every_task(), entry.arms
 
-    def _parent(self, task: str, arm: str, seed: int) -> RunSpec | None:
+    def _parent(self, task: str, arm: str, seed: int, draw: str) -> RunSpec | None:
         name = self.arm(arm).starts_from
-        return None if name is None else self._run(self.study_of(name), task, name, seed, None)
+        return None if name is None else self._run(self.study_of(name), task, name, seed, None, draw=draw)
 
     def _run(
         self,
@@ -280,10 +313,12 @@ class Plan:
         seed: int,
         values: Hyperparameters | None,
         parent: RunSpec | None = None,
+        draw: str = "",
     ) -> RunSpec:
-        key = (study, task, arm, seed, values, parent and parent.id)
+        draw = draw if self.scale.data.origin(task) == "made" else ""
+        key = (study, task, arm, seed, values, parent and parent.id, draw)
         if key not in self._made:
-            self._made[key] = self._make_run(study, task, arm, seed, values, parent)
+            self._made[key] = self._make_run(study, task, arm, seed, values, parent, draw)
         return self._made[key]
 
     def _make_run(
@@ -294,6 +329,7 @@ class Plan:
         seed: int,
         values: Hyperparameters | None,
         parent: RunSpec | None,
+        draw: str,
     ) -> RunSpec:
         method = self.arm(arm).method
         rows = find_method(method).rows
@@ -301,7 +337,7 @@ class Plan:
         options = differing_options(method, self.arm(arm).options)
         demonstration = self.arm(arm).demonstration or self.scale.demonstration
         settings = self.settings_of(arm)
-        parent = parent or self._parent(task, arm, seed)
+        parent = parent or self._parent(task, arm, seed, draw)
         base = self.base_of(seed, arm)
         replace = {} if values else self.arm(arm).replace.model_dump(exclude_unset=True)
         candidates = self.hyperparameters(arm, task) if values is None else []
@@ -319,7 +355,7 @@ class Plan:
             "options": options,
             "settings": settings.model_dump(mode="json", exclude=set(SPEED_SETTINGS), exclude_defaults=True),
             "data": self.scale.data.definition(task),
-            "draw": self.draw_of(base) if self.scale.data.origin(task) == "made" else None,
+            "draw": (draw or self.draw_of(base)) if self.scale.data.origin(task) == "made" else None,
         }
         defining = {name: value for name, value in defining.items() if value not in (None, {}, [], "")}
         parts = [task, arm, *([values.slug] if values else []), f"s{seed}", digest(defining)]
@@ -341,28 +377,29 @@ class Plan:
             options=options,
             settings=settings,
             data={
-                "train": self.data_path(task, "train", base),
+                "train": self.data_path(task, "train", base, draw),
                 "prompts": self.data_path("general", "train") if general else None,
-                "corpus": self.data_path(task, "corpus", base) if rows == "corpus" else None,
+                "corpus": self.data_path(task, "corpus", base, draw) if rows == "corpus" else None,
             },
+            draw=draw,
         )
 
     def path(self, template: str, **wildcards: str) -> str:
         """A template of sdft/study/paths.py filled in for this scale; data without a draw are those of the first."""
         return template.format(**{"scale": self.name, "draw": "", **wildcards})
 
-    def data_path(self, task: str, split: str, model: str | None = None) -> str:
+    def data_path(self, task: str, split: str, model: str | None = None, draw: str = "") -> str:
         """A split of a task as a base model learns and answers it, or as the world's first draw has it.
 
-        Rows that the world does not make are the same for all.
+        draw: in the place of the base model's own. Rows that the world does not make are the same for all.
         """
         made = self.scale.data.origin(task) == "made"
-        draw = self.draw_of(model) if model is not None and made else ""
+        draw = draw or self.draw_of(model) if model is not None and made else ""
         return self.path(paths.DATA, task=task, split=split, draw=draw)
 
-    def measured_path(self, task: str, split: str, model: str) -> str:
-        """The same in the folder that has every task of a base model."""
-        return self.path(paths.DATA, task=task, split=split, draw=self.draw_of(model))
+    def measured_path(self, task: str, split: str, model: str, draw: str = "") -> str:
+        """The same in the folder that has every task of a base model, in its own draw or in another."""
+        return self.path(paths.DATA, task=task, split=split, draw=draw or self.draw_of(model))
 
     def lengths_path(self, task: str, model: str) -> str:
         return self.path(paths.LENGTHS, task=task, model=model)
@@ -393,10 +430,12 @@ class Plan:
         """Scores of a base model on the scale's tasks, whether Table 5 has it or a study alone."""
         return self.path(paths.BASE_SCORES, scored=self.scored(*self.tasks), model=model)
 
-    def context_scores_folder(self, task: str, context: str, split: str, model: str) -> str:
-        """Scores of a base model on one task, alone or with a demonstration or an article in its context."""
-        scored = self.scored(task)
-        return self.path(paths.CONTEXT_SCORES, scored=scored, task=task, context=context, split=split, model=model)
+    def context_scores_folder(self, task: str, **where: str) -> str:
+        """Scores of a base model on one task, alone or with a demonstration or an article in its context.
+
+        where: context, split and model, and the draw of the facts it is asked about, where they are not its own.
+        """
+        return self.path(paths.CONTEXT_SCORES, scored=self.scored(task), task=task, **where)
 
     def scored(self, *tasks: str) -> str:
         """The kind of scores on these tasks: what evaluations write, or those with a judge's verdicts in them."""
@@ -445,7 +484,7 @@ class Plan:
                 self._add(found, (*self.candidates(task, arm), *finals))
             # A study may have tasks that Table 5 lacks, on which the shared arms are then trained for it alone.
             for task, arm in product(tasks, shared):
-                self._add(found, self.finals("table5", task, arm))
+                self._add(found, self.shared(study, task, arm))
         return found
 
     def _add(self, found: dict[str, RunSpec], runs: Iterable[RunSpec]) -> None:
@@ -456,7 +495,7 @@ class Plan:
                 if run.selected:
                     self._add(found, self.candidates(run.task, self.arm(run.arm).like or run.arm))
                 # A later stage of a sequence starts from the stage before it, which is among `runs` already.
-                parent = self._parent(run.task, run.arm, run.seed)
+                parent = self._parent(run.task, run.arm, run.seed, run.draw)
                 self._add(found, [parent] if parent else [])
 
     def released(self) -> dict[str, Any]:

@@ -146,7 +146,8 @@ class Study(Strict):
     """One result of the paper beside Table 5, with the arms that only it has.
 
     paper: its place in the paper. share: arms of Table 5 whose runs it uses. orders: task sequences (sequential
-    learning). contexts: demonstrations that the base model is measured with (with the first of them also the model of
+    learning). own_facts: whether every seed of a base model learns facts of its own, the first those of the base model.
+    contexts: demonstrations that the base model is measured with (with the first of them also the model of
     each stage of a sequence), and split: of the data on which that and the divergence are measured. limit, prior_limit,
     samples: items and samples of the measures a study takes beside the scores (points along training, pass@k,
     divergence from the base model).
@@ -158,6 +159,7 @@ class Study(Strict):
     share: Names = []
     arms: dict[str, Arm] = {}
     seeds: Seeds | None = None
+    own_facts: bool = False
     orders: list[Tasks[TaskName]] = []
     contexts: Names = []
     split: Literal["test", "validation"] = "test"

@@ -15,7 +15,7 @@ VALUES = [[1, 1, 0, 0]] * 4
 
 
 def runs(*bases):
-    return [SimpleNamespace(base=base, scores=SimpleNamespace(folder="scores/a")) for base in bases]
+    return [SimpleNamespace(base=base, draw="", scores=SimpleNamespace(folder="scores/a")) for base in bases]
 
 
 def test_one_test_set_for_all_keeps_its_labels():

@@ -138,7 +138,7 @@ def _sweeps(plan: Plan, declared: Declaration) -> list[SweepEntry]:
 
 def _study(plan: Plan, declared: Declaration, entry: Study) -> dict[str, Any]:
     cells = [
-        _cell(plan, declared, task, arm, plan.finals("table5", task, arm))
+        _cell(plan, declared, task, arm, plan.shared(declared.study, task, arm))
         for task, arm in product(entry.tasks, entry.share)
     ]
     if entry.orders:
@@ -151,9 +151,9 @@ def _study(plan: Plan, declared: Declaration, entry: Study) -> dict[str, Any]:
         for task, arm in product(entry.tasks, entry.arms):
             cells.append(_cell(plan, declared, task, arm, plan.finals(declared.study, task, arm)))
     bases = _bases(plan, declared.study, entry)
-    sizes = dict.fromkeys(_size(plan, model) for _, model in bases)
+    sizes = dict.fromkeys(_size(plan, model) for _, model, _ in bases)
     return {
-        "base": [_base(plan, declared, entry, seed, model) for seed, model in bases],
+        "base": [_base(plan, declared, entry, *base) for base in bases],
         "cells": sorted(cells, key=lambda cell: _rank(cell.size)),
         "contexts": [
             ContextEntry(
@@ -161,9 +161,9 @@ def _study(plan: Plan, declared: Declaration, entry: Study) -> dict[str, Any]:
                 context=context,
                 size=size,
                 runs=[
-                    _in_context(plan, declared, entry, task, context, seed, model)
-                    for seed, model in bases
-                    if _size(plan, model) == size
+                    _in_context(plan, declared, entry, task, context, *base)
+                    for base in bases
+                    if _size(plan, base[1]) == size
                 ],
             )
             for task, context, size in product(entry.tasks, entry.contexts, sizes)
@@ -172,14 +172,17 @@ def _study(plan: Plan, declared: Declaration, entry: Study) -> dict[str, Any]:
     }
 
 
-def _bases(plan: Plan, study: str, entry: Study) -> list[tuple[int, str]]:
-    """Seed and name of every base model of a study: the scale's, where some arm starts from them, and its arms' own."""
+def _bases(plan: Plan, study: str, entry: Study) -> list[tuple[int, str, str]]:
+    """Seed, name and later draw of every base model of a study: the scale's, where some arm starts from them, and its
+    arms' own."""
     found = []
+    seeds = plan.study_seeds(study)
     if entry.share or not all(arm.models for arm in entry.arms.values()):
-        found += [(seed, plan.base_of(seed)) for seed in (*plan.seeds, *plan.study_seeds(study))]
+        draws = {seed: plan.later_draw(study, seed) for seed in seeds}
+        found += [(seed, plan.base_of(seed), draws.get(seed, "")) for seed in (*plan.seeds, *seeds)]
     for name, arm in entry.arms.items():
         if arm.models:
-            found += [(seed, plan.base_of(seed, name)) for seed in plan.study_seeds(study)]
+            found += [(seed, plan.base_of(seed, name), plan.later_draw(study, seed, name)) for seed in seeds]
     return list(dict.fromkeys(found))
 
 
@@ -199,26 +202,33 @@ def _rank(size: str | None) -> float:
     return SIZES.index(size) if size in SIZES else float(size.rstrip("b"))
 
 
-def _base(plan: Plan, declared: Declaration, entry: Study | None, seed: int, model: str) -> BaseEntry:
+def _base(plan: Plan, declared: Declaration, entry: Study | None, seed: int, model: str, draw: str = "") -> BaseEntry:
     found: dict[str, Any] = {"scores": plan.base_scores_folder(model)}
-    where = {"task": entry.tasks[0], "context": NO_CONTEXT, "split": entry.split, "model": model} if entry else {}
-    # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split.
-    if entry and (entry.split != "test" or not (set(entry.tasks) <= set(plan.tasks) and model in plan.bases)):
+    where = _where(entry, entry.tasks[0], NO_CONTEXT, model, draw) if entry else {}
+    # A model that Table 5 does not have is measured on the study's task alone, and so is each on another split, or on
+    # facts that are not its own.
+    here = entry is None or (set(entry.tasks) <= set(plan.tasks) and model in plan.bases and entry.split == "test")
+    if entry and (draw or not here):
         found = {"scores": plan.context_scores_folder(**where), "task": entry.tasks[0]}
     if "passk" in declared.measures and model in plan.bases:
         found["passk"] = plan.path(paths.BASE_PASSK, **where)
-    return BaseEntry(seed=seed, model=model, size=_size(plan, model), **found)
+    return BaseEntry(seed=seed, model=model, size=_size(plan, model), draw=draw, **found)
+
+
+def _where(entry: Study, task: str, context: str, model: str, draw: str) -> dict[str, str]:
+    return {"task": task, "context": context, "split": entry.split, "model": model, "draw": draw}
 
 
 def _in_context(
-    plan: Plan, declared: Declaration, entry: Study, task: str, context: str, seed: int, model: str
+    plan: Plan, declared: Declaration, entry: Study, task: str, context: str, seed: int, model: str, draw: str
 ) -> BaseEntry:
-    where = {"task": task, "context": context, "split": entry.split, "model": model}
+    where = _where(entry, task, context, model, draw)
     measured = "divergence" in declared.measures
     return BaseEntry(
         seed=seed,
         model=model,
         task=task,
+        draw=draw,
         scores=plan.context_scores_folder(**where),
         divergence=plan.path(paths.BASE_DIVERGENCE, **where) if measured else None,
     )
@@ -253,6 +263,7 @@ def _run(plan: Plan, declared: Declaration, run: RunSpec) -> RunEntry:
         base=run.base,
         seed=run.seed,
         scores=plan.scores_folder(run),
+        draw=run.draw,
         model=plan.model_path(run),
         **{kind: path for kind, path in files.items() if kind in declared.measures},
     )

@@ -12,10 +12,14 @@ from sdft.study.schema import Tolerance
 
 
 class Measured(Strict):
-    """A model that is measured: its seed, the folder of its scores, and files of further measures (`base.Measure`)."""
+    """A model that is measured: its seed, the folder of its scores, and files of further measures (`base.Measure`).
+
+    draw: of the facts that it is asked about, where they are not its base model's.
+    """
 
     seed: int
     scores: str
+    draw: str = ""
     trajectory: str | None = None
     passk: str | None = None
     divergence: str | None = None

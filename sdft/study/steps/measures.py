@@ -41,25 +41,25 @@ def benchmark_files(plan: Plan, **_: str) -> list[str]:
     return [plan.path(paths.BENCHMARK_ITEMS, benchmark=name) for name in BENCHMARKS]
 
 
-def _data_root(plan: Plan, base: str) -> str:
-    """The folder of all tasks as a base model, and what is trained from it, has them."""
-    return plan.path(paths.DATA_ROOT, draw=plan.draw_of(base))
+def _data_root(plan: Plan, base: str, draw: str) -> str:
+    """The folder of all tasks as a base model, and what is trained from it, has them, or a later draw of these."""
+    return plan.path(paths.DATA_ROOT, draw=draw or plan.draw_of(base))
 
 
-def test_files(plan: Plan, task: str, model: str, **_: str) -> list[str]:
+def test_files(plan: Plan, task: str, model: str, draw: str) -> list[str]:
     """The splits on which a base model, and what is trained from it, is measured on a task."""
-    return [plan.measured_path(task, split, model) for split in find_task(task).tests]
+    return [plan.measured_path(task, split, model, draw) for split in find_task(task).tests]
 
 
 def run_test_files(plan: Plan, run: str, **_: str) -> list[str]:
     """The splits on which a run is measured."""
     found = plan.find(run)
-    return test_files(plan, found.task, found.base)
+    return test_files(plan, found.task, found.base, found.draw)
 
 
-def context_files(plan: Plan, task: str, split: str, model: str, **_: str) -> list[str]:
+def context_files(plan: Plan, task: str, split: str, model: str, draw: str = "", **_: str) -> list[str]:
     """The splits on which a base model is measured with something in its context: the named one in test's place."""
-    return [plan.measured_path(task, split if one == "test" else one, model) for one in find_task(task).tests]
+    return [plan.measured_path(task, split if one == "test" else one, model, draw) for one in find_task(task).tests]
 
 
 def _evaluation(plan: Plan, base: str, benchmarks: bool = True, **own: Any) -> str:
@@ -72,14 +72,14 @@ def evaluate_spec(plan: Plan, run: str, **_: str) -> str:
     """A final run on its own task and the prior benchmarks."""
     found = plan.find(run)
     folder = plan.path(paths.RUN_SCORES, scored="scores", study=found.study, run=run)
-    model, root = plan.model_path(found), _data_root(plan, found.base)
+    model, root = plan.model_path(found), _data_root(plan, found.base, found.draw)
     return _evaluation(plan, found.base, model=model, data_root=root, task=list(tested(found.task)), out=folder)
 
 
 def base_test_files(plan: Plan, model: str, judged: bool = False, **_: str) -> list[str]:
     """The tests of a scale's tasks, or of those that a judge decides, on which a base model is measured."""
     tasks = [task for task in plan.tasks if find_task(task).judged or not judged]
-    return [path for task in tasks for path in test_files(plan, task, model)]
+    return [path for task in tasks for path in test_files(plan, task, model, "")]
 
 
 def base_results(plan: Plan, judged: bool = False, **_: str) -> list[str]:
@@ -90,15 +90,15 @@ def base_results(plan: Plan, judged: bool = False, **_: str) -> list[str]:
 def evaluate_base_spec(plan: Plan, model: str, **_: str) -> str:
     """A base model on the scale's tasks and the prior benchmarks."""
     folder = plan.path(paths.BASE_SCORES, scored="scores", model=model)
-    root = _data_root(plan, model)
+    root = _data_root(plan, model, "")
     return _evaluation(plan, model, model=plan.base_path(model), data_root=root, task=base_results(plan), out=folder)
 
 
-def evaluate_context_spec(plan: Plan, task: str, context: str, split: str, model: str, **_: str) -> str:
+def evaluate_context_spec(plan: Plan, task: str, context: str, split: str, model: str, draw: str = "", **_: str) -> str:
     """A base model on one task with something in its context."""
-    where = {"task": task, "context": context, "split": split, "model": model}
+    where = {"task": task, "context": context, "split": split, "model": model, "draw": draw}
     folder = plan.path(paths.CONTEXT_SCORES, scored="scores", **where)
-    shown = _shown(plan, task, context) | {"split": split, "data_root": _data_root(plan, model)}
+    shown = _shown(plan, task, context) | {"split": split, "data_root": _data_root(plan, model, draw)}
     return _evaluation(plan, model, False, model=plan.base_path(model), task=list(tested(task)), out=folder, **shown)
 
 
@@ -110,8 +110,8 @@ def evaluate_released_spec(plan: Plan, model: str, task: str, **_: str) -> str:
 
 def trajectory_files(plan: Plan, measured: str, run: str, **_: str) -> list[str]:
     """The data of a study's tasks."""
-    base = plan.find(run).base
-    return [plan.measured_path(task, "test", base) for task in plan.scale.studies[measured].tasks]
+    found = plan.find(run)
+    return [plan.measured_path(task, "test", found.base, found.draw) for task in plan.scale.studies[measured].tasks]
 
 
 def model_file(plan: Plan, run: str, **_: str) -> str:
@@ -132,7 +132,7 @@ def trajectory_spec(plan: Plan, measured: str, run: str, **_: str) -> str:
         TrajectorySpec(
             model=plan.model_path(found),
             task=study.tasks,
-            data_root=_data_root(plan, found.base),
+            data_root=_data_root(plan, found.base, found.draw),
             prior_config=plan.prior_config(),
             prior_limit=study.prior_limit,
             out=plan.path(paths.TRAJECTORY, measured=measured, study=found.study, run=run),
@@ -152,21 +152,23 @@ def measured_model(plan: Plan, run: str | None = None, model: str | None = None,
     return plan.base_path(model) if run is None else model_file(plan, run)
 
 
-def _about(plan: Plan, run: str | None = None, task: str = "", model: str = "", **_: str) -> tuple[str, str]:
-    """The task and the base model of what is measured: a run, or a base model on a task."""
+def _about(
+    plan: Plan, run: str | None = None, task: str = "", model: str = "", draw: str = "", **_: str
+) -> tuple[str, str, str]:
+    """The task, the base model and the later draw of what is measured: a run, or a base model on a task."""
     found = None if run is None else plan.find(run)
-    return (task, model) if found is None else (found.task, found.base)
+    return (task, model, draw) if found is None else (found.task, found.base, found.draw)
 
 
 def measured_data(plan: Plan, taken: str, **wildcards: str) -> str:
     """The data on which the study `taken` takes a measure of a run, or of a base model on a task."""
-    task, base = _about(plan, **wildcards)
-    return plan.data_path(task, plan.scale.studies[taken].split, base)
+    task, base, draw = _about(plan, **wildcards)
+    return plan.data_path(task, plan.scale.studies[taken].split, base, draw)
 
 
 def _measure(plan: Plan, taken: str, template: str, wildcards: dict[str, str]) -> dict[str, Any]:
     """What a study's measure of a run, or of a base model, has in common with the others."""
-    study, (task, base) = plan.scale.studies[taken], _about(plan, **wildcards)
+    study, (task, base, _) = plan.scale.studies[taken], _about(plan, **wildcards)
     return {
         "model": measured_model(plan, **wildcards),
         "task": task,
