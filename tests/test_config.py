@@ -115,6 +115,17 @@ def test_a_study_that_lacks_what_a_method_needs_is_refused_with_the_remedy(root,
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(("scale", "study"), [("mini", "teachers"), ("paper", "onpolicy")])
+def test_seeds_have_facts_of_their_own_only_where_base_models_do(values, scale, study):
+    own = change(values, ["scales", "mini", "data", "own_facts"], False)
+    for entry in own["scales"]["mini"]["studies"].values():
+        entry.pop("own_facts", None)
+    parse_config(own)
+    words = rf"scales.{scale}.studies.{study}.own_facts: .* set scales.{scale}.data.own_facts: true"
+    with pytest.raises(SdftError, match=words):
+        parse_config(change(own, ["scales", scale, "studies", study, "own_facts"], True))
+
+
 def test_general_prompts_are_asked_for_by_the_arm_that_trains_on_them(values):
     with pytest.raises(SdftError, match=r"scales.paper.arms.sft_reinvoke: .* general prompts, and .*data.general"):
         parse_config(change(values, ["scales", "paper", "data", "general"], None))

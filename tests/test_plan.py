@@ -180,6 +180,84 @@ def test_each_base_model_learns_and_answers_facts_of_its_own(values):
     assert shared.isdisjoint(names(plan))
 
 
+def with_facts_a_seed(values, name, seeds, **keys):
+    values["scales"]["mini"]["studies"][name] |= {"seeds": seeds, "own_facts": True} | keys
+    return plan_of(values)
+
+
+def test_every_seed_of_a_study_learns_and_answers_facts_of_its_own(values):
+    own = values["scales"]["mini"]["studies"]["teachers"]
+    del own["own_facts"], own["seeds"]
+    before = plan_of(values).finals("teachers", "medical", "sdft.frozen")
+    plan = with_facts_a_seed(values, "teachers", list(range(12)))
+    runs = plan.finals("teachers", "medical", "sdft.frozen")
+    draws = [*(f"-{number}" for number in (1, 2, 4, 6, 7, 1001, 1002, 1004, 1006, 1007, 2001, 2002))]
+    assert [run.base for run in runs] == [plan.base_of(seed) for seed in range(12)]
+    for run, draw in zip(runs, draws, strict=True):
+        folder = f"results/mini/data{draw}/medical"
+        assert run.data["train"] == f"{folder}/train.jsonl"
+        assert measures.run_test_files(plan, run=run.id) == [f"{folder}/test.jsonl"]
+        assert f'"data_root":"results/mini/data{draw}"' in measures.evaluate_spec(plan, run=run.id)
+        where = {"measured": "teachers", "study": "teachers", "run": run.id}
+        assert measures.trajectory_files(plan, **where) == [f"{folder}/test.jsonl"]
+        assert f'"data_root":"results/mini/data{draw}"' in measures.trajectory_spec(plan, **where)
+        assert f'"data":"{folder}/test.jsonl"' in measures.passk_spec(plan, taken="scaling", study="x", run=run.id)
+        assert RunSpec.model_validate_json(run.text()) == run
+        assert f'"draw":{draw[1:]},' in sources.miniature_spec(plan, task="medical", draw=draw)
+    # The first seed of a base model learns that model's facts, so its run is the same one; the others' are not.
+    assert [run.id for run in runs[:5]] == [run.id for run in before[:5]]
+    assert [run.text() for run in runs[:5]] == [run.text() for run in before[:5]]
+    assert {run.id for run in runs[5:10]}.isdisjoint(run.id for run in before[5:])
+
+
+def test_arms_that_a_study_shares_are_trained_on_the_facts_of_its_seeds(values):
+    plan = with_facts_a_seed(values, "teachers", [0, 5, 10], share=["sdft", "sft_reinvoke"])
+    for arm in ("sdft", "sft_reinvoke"):
+        first, *later = plan.shared("teachers", "medical", arm)
+        assert first == plan.finals("table5", "medical", arm)[0]
+        assert {run.draw for run in later} == {"-1001", "-2001"}
+        assert {run.id for run in later} <= {run.id for run in plan.runs()}
+        for run in later if arm == "sft_reinvoke" else ():
+            parent = next(one for one in plan.runs() if plan.model_path(one) == run.parent)
+            assert (parent.arm, parent.seed, parent.draw) == ("sft", run.seed, run.draw)
+    # A study without facts of its own takes Table 5's runs, whatever its seeds.
+    assert plan.shared("foreign", "medical", "sdft") == plan.finals("table5", "medical", "sdft")
+
+
+def test_a_base_model_is_asked_about_the_facts_of_each_seed(values):
+    plan = with_facts_a_seed(values, "teachers", [0, 5], contexts=["shared"])
+    shown = exhibit(plan, "figure8")
+    for cell in shown.cells:
+        assert [(run.seed, run.draw) for run in cell.runs] == [(0, ""), (5, "-1001")]
+    draws = {seed: "-1001" if seed == 5 else "" for seed in plan.seeds}
+    for entries in (shown.base, shown.contexts[0].runs):
+        assert {run.seed: run.draw for run in entries} == draws
+    later = next(run for run in shown.base if run.seed == 5)
+    where = {"task": "medical", "context": "none", "split": "test", "model": "m-s1", "draw": "-1001"}
+    assert (later.task, later.scores) == ("medical", plan.context_scores_folder(**where))
+    assert measures.context_files(plan, **where) == ["results/mini/data-1001/medical/test.jsonl"]
+    assert '"data_root":"results/mini/data-1001"' in measures.evaluate_context_spec(plan, **where)
+    assert f'"out":"{later.scores}"' in measures.evaluate_context_spec(plan, **where)
+    assert '"data":"results/mini/data-1001/medical/' in measures.divergence_spec(plan, taken="teacher", **where)
+
+
+def test_a_sequence_learns_the_facts_of_its_seed_in_every_stage(values):
+    plan = with_facts_a_seed(values, "sequential", [7])
+    chain = plan.stages("sdft.seq", ["tooluse", "science", "medical"], 7)
+    assert [run.draw for run in chain] == 3 * ["-1004"]
+    assert [run.parent for run in chain] == [None, *map(plan.model_path, chain[:2])]
+    assert {run.id for run in chain} <= {run.id for run in plan.runs()}
+
+
+def test_rows_that_are_read_from_files_are_the_same_for_every_seed(values):
+    mini = values["scales"]["mini"]
+    del mini["data"]["sizes"]["medical"]
+    mini["data"]["tasks"] = {"medical": {"train": {"path": "a.jsonl"}, "test": {"path": "b.jsonl"}}}
+    runs = with_facts_a_seed(values, "teachers", [0, 5]).finals("teachers", "medical", "sdft.frozen")
+    assert [run.draw for run in runs] == ["", ""]
+    assert {run.data["train"] for run in runs} == {"results/mini/data/medical/train.jsonl"}
+
+
 def test_a_base_model_has_the_same_facts_whatever_other_ones_there_are(values):
     values["scales"]["mini"]["data"]["own_facts"] = True
     values["seeds"] = [0]

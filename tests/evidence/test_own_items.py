@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +15,9 @@ from sdft.evidence.quantities import labelled, paired_groups, quantity
 VALUES = [[1, 1, 0, 0]] * 4
 
 
-def runs(*bases):
-    return [SimpleNamespace(base=base, draw="", scores=SimpleNamespace(folder="scores/a")) for base in bases]
+def runs(*bases, draws=("",) * 4):
+    scores = SimpleNamespace(folder="scores/a")
+    return [SimpleNamespace(base=base, draw=draw, scores=scores) for base, draw in zip(bases, draws, strict=True)]
 
 
 def test_one_test_set_for_all_keeps_its_labels():
@@ -34,6 +36,15 @@ def test_two_base_models_with_the_same_facts_have_one_test_set():
     found = labelled(VALUES, runs("a", "b", "c", "a"), [facts[name] for name in "xpxx"])
     assert len(set(found.sets)) == 2
     assert found.sets[0] == found.sets[2] != found.sets[1]
+
+
+def test_other_facts_for_each_run_are_items_of_its_own():
+    facts = [[f"{name}{number}" for name in "xxyz"] for number in range(4)]
+    found = labelled(VALUES, runs("a", "a", "b", "b", draws=("", "-1", "", "-1")), facts)
+    assert len(set(found.sets)) == 4
+    # Two runs that were asked about the same draw of a base model's facts have to have answered the same questions.
+    with pytest.raises(SdftError, match="different questions"):
+        labelled(VALUES, runs("a", "a", "b", "b", draws=("-1", "-1", "", "-1")), facts)
 
 
 def test_items_that_do_not_all_say_what_they_are_about_are_items_alone():
@@ -73,6 +84,11 @@ def test_two_arms_are_paired_only_where_every_base_model_answered_the_same_quest
     measured = quantity("new_task", "science")
     seeds, (one, other) = paired_groups([cell("sft", facts), cell("sdft", facts)], measured)
     assert (seeds, one[0].sets) == ([0, 1], other[0].sets)
+    # A base model has to be asked about the facts that its seed has learnt.
+    later = cell("sdft", facts | {"b": ("p", "z")})
+    later = replace(later, runs=(later.runs[0], replace(later.runs[1], draw="-1001")))
+    with pytest.raises(SdftError, match="different questions"):
+        paired_groups([cell("sft", facts), later], measured)
     # The second base model's scores are of other facts than its partner's.
     with pytest.raises(SdftError, match="different questions"):
         paired_groups([cell("sft", facts), cell("sdft", facts | {"b": ("p", "z")})], measured)

@@ -307,10 +307,14 @@ def test_runs_of_two_sizes_are_paired_as_runs_of_the_pair_of_base_models():
 
 
 def own_items(rng, bases, seeds, clusters, sd_seed=0.0, sets=None):
-    """Outcomes of base models that answer test sets in turn, of clusters with two copies of an item."""
+    """Outcomes of base models that answer test sets in turn, of clusters with two copies of an item.
+
+    As many test sets as runs: every run has its own.
+    """
     labels = tuple(f"b{number // seeds}" for number in range(bases * seeds))
     known = 0.3 * rng.standard_normal((sets or bases, clusters))
-    answered = [number // seeds % len(known) for number in range(bases * seeds)]
+    each = 1 if len(known) == bases * seeds else seeds
+    answered = [number // each % len(known) for number in range(bases * seeds)]
     values = np.repeat(known[answered], 2, axis=1) + sd_seed * rng.standard_normal((bases * seeds, 1))
     return Outcomes(values, labels, tuple(np.repeat(np.arange(clusters), 2).astype(str)), tuple(map(str, answered)))
 
@@ -329,7 +333,7 @@ def test_items_of_each_base_model_count_together():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sets", [5, 2])
+@pytest.mark.parametrize("sets", [12, 5, 2])
 @pytest.mark.parametrize("reading", ["these_bases", "any_base"])
 def test_intervals_of_own_items_cover_the_truth(reading, sets):
     rng = np.random.default_rng(22)
@@ -340,6 +344,23 @@ def test_intervals_of_own_items_cover_the_truth(reading, sets):
     assert covered > 0.95 - 3 * math.sqrt(0.95 * 0.05 / repeats)
     wide = 1.25 if reading == "these_bases" else 2.2
     assert np.mean([width(interval) for interval in found]) < wide * 2 * 1.96 * 0.3 / math.sqrt(12 * sets)
+
+
+def test_the_spread_of_runs_that_have_items_of_their_own_holds_the_choice_of_items():
+    each = own_items(np.random.default_rng(24), 3, 4, 12, sd_seed=0.02, sets=12)
+    found = average_readings([each])
+    for reading in ("these_bases", "any_base"):
+        assert found[reading].se_items == 0.0
+        assert (found[reading].n_items, found[reading].n_sets) == (12 * 24, 12)
+    by_run = [each.values[place : place + 4].mean(axis=1) for place in (0, 4, 8)]
+    spread = math.sqrt(np.mean([np.var(own, ddof=1) for own in by_run]) / 12)
+    assert found["these_bases"].se_seeds == pytest.approx(spread)
+    # One test set that two runs share, and the spread of runs no longer holds all of it.
+    shared = replace(each, sets=(each.sets[1], *each.sets[1:]))
+    assert average_readings([shared])["these_bases"].se_items > 0
+    # Perfect scores keep the interval of their items.
+    perfect = replace(each, values=np.ones(each.shape))
+    assert paired_readings(perfect, np.ones(each.shape))["these_bases"].se_items > 0
 
 
 def test_perfect_scores_on_own_items_keep_an_interval_of_all_of_them():
