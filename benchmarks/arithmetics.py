@@ -78,9 +78,10 @@ def _found(claim: Mapping[str, Any]) -> str:
     return (claim.get("readings") or {}).get(claim.get("counts"), "INCONCLUSIVE")
 
 
-def _tests(claim: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a claim's tests, which say what is compared on which task; none of Table 5's."""
-    return tuple(test["name"] for test in (claim.get("evidence") or {}).get("tests", ()))
+def _tests(claim: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The names of a claim's tests, which say what is compared on which task, with their runs; none of Table 5's."""
+    tests = (claim.get("evidence") or {}).get("tests", ())
+    return tuple((test["name"], tuple(test.get("runs", ()))) for test in tests)
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str, str]:

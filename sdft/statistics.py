@@ -123,7 +123,7 @@ class Interval:
     `n` counts runs (seeds), `n_items` test items (0 where unknown), `n_bases` base models. `sources` says what the
     interval covers: "seeds and items", "seeds", "items" (a single seed: nothing is known about other seeds) or "none"
     (a single number: the interval is the whole line). `n_sets` counts test sets of the same size, where base models
-    have their own. `reading` is the question that it answers (READINGS). `p` is the
+    or runs have their own. `reading` is the question that it answers (READINGS). `p` is the
     two-sided p-value of "no difference", None for anything but a difference. Degrees of freedom 0 mark a part that
     cannot be estimated.
     """

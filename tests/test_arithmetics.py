@@ -52,11 +52,9 @@ def test_what_an_earlier_record_made_inconclusive_is_compared_as_it_was_found(tm
     assert [claim["counted"] for claim in found["claims"]] == ["DIRECTION", "INCOMPARABLE"]
 
 
-def figure(verdicts, task="medical", scale="mini"):
-    claims = [
-        {"id": claim, "verdict": verdict, "evidence": {"tests": [{"name": f"{task}: one minus other"}]}}
-        for claim, verdict in verdicts.items()
-    ]
+def figure(verdicts, task="medical", scale="mini", runs=("medical-sdft-s0-51661755",)):
+    tests = [{"name": f"{task}: one minus other", "runs": list(runs)}]
+    claims = [{"id": claim, "verdict": verdict, "evidence": {"tests": tests}} for claim, verdict in verdicts.items()]
     return {"scale": scale, "claims": claims, "manifest": {"step": "figures"}}
 
 
@@ -84,6 +82,7 @@ def test_claims_of_further_files_are_compared_where_several_arithmetics_have_run
     ("further", "message"),
     [
         ([("b", figure({"x": "WITHIN"}, "tooluse"))], "x is asked of other runs or tasks in a and b"),
+        ([("b", figure({"x": "WITHIN"}, runs=("medical-sdft-s10-00000000",)))], "x is asked of other runs or tasks"),
         ([("b", figure({"x": "WITHIN"}, scale="smoke"))], "a file of b is of scale smoke, its Table 5 of mini"),
         ([("a", figure({"x": "WITHIN"}))], "a has x in two files"),
         ([("b", {"scale": "mini"})], "has no claims"),

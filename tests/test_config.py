@@ -115,15 +115,44 @@ def test_a_study_that_lacks_what_a_method_needs_is_refused_with_the_remedy(root,
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize(("scale", "study"), [("mini", "teachers"), ("paper", "onpolicy")])
-def test_seeds_have_facts_of_their_own_only_where_base_models_do(values, scale, study):
+@pytest.mark.parametrize(
+    ("scale", "study", "said"),
+    [
+        ("mini", "teachers", "set scales.mini.data.own_facts: true, or leave it out"),
+        ("paper", "onpolicy", "so seeds have none; leave it out"),
+    ],
+)
+def test_seeds_have_facts_of_their_own_only_where_base_models_do(values, scale, study, said):
     own = change(values, ["scales", "mini", "data", "own_facts"], False)
     for entry in own["scales"]["mini"]["studies"].values():
         entry.pop("own_facts", None)
     parse_config(own)
-    words = rf"scales.{scale}.studies.{study}.own_facts: .* set scales.{scale}.data.own_facts: true"
-    with pytest.raises(SdftError, match=words):
+    with pytest.raises(SdftError, match=rf"scales.{scale}.studies.{study}.own_facts: .*{said}"):
         parse_config(change(own, ["scales", scale, "studies", study, "own_facts"], True))
+
+
+@pytest.mark.parametrize(
+    ("study", "keys", "said"),
+    [
+        ("sequential", {}, "is of science, tooluse, medical; name one such task"),
+        # Seed 10 has the second turn by its place among the scale's seeds, and seed 5 by its number.
+        ("teachers", {"seeds": [10, 5]}, "the seeds 10 and 5 would learn the same facts, both from m-s1"),
+    ],
+)
+def test_facts_are_drawn_for_every_seed_of_one_task(values, study, keys, said):
+    mini = values["scales"]["mini"]
+    mini["seeds"] = [0, 2, 4, 6, 8, 10]
+    mini["studies"][study] |= {"own_facts": True} | keys
+    with pytest.raises(SdftError, match=rf"scales.mini.studies.{study}.own_facts: .*{said}"):
+        parse_config(values)
+
+
+def test_seeds_have_no_facts_of_their_own_of_rows_that_are_read_from_files(values):
+    mini = values["scales"]["mini"]
+    del mini["data"]["sizes"]["medical"]
+    mini["data"]["tasks"] = {"medical": {"train": {"path": "a.jsonl"}, "test": {"path": "b.jsonl"}}}
+    with pytest.raises(SdftError, match=r"onpolicy.own_facts: .* is of medical; name one such task"):
+        parse_config(values)
 
 
 def test_general_prompts_are_asked_for_by_the_arm_that_trains_on_them(values):

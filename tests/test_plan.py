@@ -11,6 +11,7 @@ from sdft.config import parse_config
 from sdft.study import exhibits
 from sdft.study.exhibits.build import exhibit, files
 from sdft.study.forecast import jobs, rollout_engine
+from sdft.study.forecast.jobs import trainings
 from sdft.study.plan import Plan, RunSpec
 from sdft.study.steps import measures, sources
 from sdft.study.values import read_values
@@ -241,21 +242,14 @@ def test_a_base_model_is_asked_about_the_facts_of_each_seed(values):
     assert '"data":"results/mini/data-1001/medical/' in measures.divergence_spec(plan, taken="teacher", **where)
 
 
-def test_a_sequence_learns_the_facts_of_its_seed_in_every_stage(values):
-    plan = with_facts_a_seed(values, "sequential", [7])
-    chain = plan.stages("sdft.seq", ["tooluse", "science", "medical"], 7)
-    assert [run.draw for run in chain] == 3 * ["-1004"]
-    assert [run.parent for run in chain] == [None, *map(plan.model_path, chain[:2])]
-    assert {run.id for run in chain} <= {run.id for run in plan.runs()}
-
-
-def test_rows_that_are_read_from_files_are_the_same_for_every_seed(values):
-    mini = values["scales"]["mini"]
-    del mini["data"]["sizes"]["medical"]
-    mini["data"]["tasks"] = {"medical": {"train": {"path": "a.jsonl"}, "test": {"path": "b.jsonl"}}}
-    runs = with_facts_a_seed(values, "teachers", [0, 5]).finals("teachers", "medical", "sdft.frozen")
-    assert [run.draw for run in runs] == ["", ""]
-    assert {run.data["train"] for run in runs} == {"results/mini/data/medical/train.jsonl"}
+def test_a_run_on_later_facts_is_made_for_the_studies_that_share_it(values):
+    plan = plan_of(values)
+    later = [run for run in plan.runs() if run.draw and run.arm == "sdft"]
+    assert {tuple(plan.made_for(run)) for run in later} == {("onpolicy", "teachers", "critics")}
+    outputs = {job.output for job in trainings(plan, "teachers")}
+    assert {plan.model_path(run) for run in later} <= outputs
+    assert outputs.isdisjoint(plan.model_path(run) for run in plan.finals("table5", "medical", "sdft"))
+    assert {job.output for job in trainings(plan, "table5")}.isdisjoint(map(plan.model_path, later))
 
 
 def test_a_base_model_has_the_same_facts_whatever_other_ones_there_are(values):

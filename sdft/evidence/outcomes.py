@@ -72,8 +72,8 @@ class Cell:
 
     @property
     def distinct(self) -> Cell:
-        """The same cell with each model once, where seeds share an untrained model."""
-        return replace(self, runs=tuple({run.name: run for run in reversed(self.runs)}.values())[::-1])
+        """The same cell with each model once, where seeds share an untrained model and its facts."""
+        return replace(self, runs=tuple({(run.name, run.draw): run for run in reversed(self.runs)}.values())[::-1])
 
     def done(self, benchmarks: Sequence[str]) -> list[Run]:
         """The runs that have every one of the benchmarks."""
@@ -140,10 +140,21 @@ class Results:
         return " ".join(found) or None
 
     def base_cell(self, task: str, distinct: bool = False, size: str | None = None) -> Cell:
-        """The base models as a cell, one run a seed; `distinct` keeps each base model once."""
+        """The base models as a cell, one run a seed; `distinct` keeps each base model and its facts once."""
         base = self.bases.get(size, ()) if size else self.base
-        runs = {run.name: run for run in reversed(base)}.values() if distinct else base
-        return Cell(task, "base", "base", tuple(sorted(runs, key=lambda run: run.seed)), size=size)
+        cell = Cell(task, "base", "base", tuple(sorted(base, key=lambda run: run.seed)), size=size)
+        return cell.distinct if distinct else cell
+
+    def reference(self, task: str) -> tuple[Cell, Cell] | None:
+        """The base models as they were asked about what the runs have learnt, and, for what is not about that, all.
+
+        None where nothing is run.
+        """
+        if not (self.base and self.enabled):
+            return None
+        learnt = {(run.base, run.draw) for cell in self.cells for run in cell.runs}
+        base = self.base_cell(task, distinct=True)
+        return replace(base, runs=tuple(run for run in base.runs if (run.base, run.draw) in learnt)), base
 
     def base_models(self, size: str | None = None) -> int:
         """How many base models of a size the plan starts from, run or not."""

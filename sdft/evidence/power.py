@@ -81,6 +81,8 @@ def needed(interval: Any, components: dict[str, float | None], distance: float |
         return None
     bases, known = interval.n_bases, max(interval.df_items, 1)
     seeds = max(round(interval.n / bases), 1)
+    if interval.n_sets == interval.n > 1:
+        return _more_runs(interval, components, seeds, distance)
     if interval.reading == "these_bases":
         found = seeds_needed(components, interval.se_items, bases, distance, known)
         if found is not None:
@@ -90,6 +92,21 @@ def needed(interval: Any, components: dict[str, float | None], distance: float |
     spread = components if components.get("seed") is not None else {"base": interval.se_seeds * math.sqrt(bases)}
     found = bases_needed(spread, interval.se_items, seeds, distance, known)
     return None if found is None else {"bases": found, "seeds": seeds}
+
+
+def _more_runs(
+    interval: Any, components: dict[str, float | None], seeds: int, distance: float
+) -> dict[str, int] | None:
+    """The fewest runs that decide a test where each brings a test set of its own: more seeds, or base models."""
+    fixed = interval.reading == "these_bases"
+    spread = components if components.get("seed") is not None else {"base": interval.se_seeds * math.sqrt(interval.n)}
+    for count in range(2, MOST // (interval.n_bases if fixed else seeds) + 1):
+        design = {"bases": interval.n_bases, "seeds": count} if fixed else {"bases": count, "seeds": seeds}
+        share = design["bases"] * design["seeds"] / interval.n
+        error, freedom = interval.se_items / math.sqrt(share), max(round(interval.df_items * share), 1)
+        if smallest_difference(spread, error, **design, reading=interval.reading, df_items=freedom) <= distance:
+            return design
+    return None
 
 
 def _more_sets(

@@ -169,10 +169,13 @@ def groups(runs: Sequence[Run], measured: Quantity) -> list[Outcomes]:
     ]
 
 
-def _same_questions(runs: Sequence[Run], measured: Quantity) -> None:
-    """Raise SdftError unless runs of one seed answered the same questions."""
-    if any(group.sets for group in groups(runs, measured)):
-        raise SdftError(_different(runs[0]))
+def _check_questions(runs: Sequence[Run], measured: Quantity) -> None:
+    """Raise SdftError unless runs of one seed have the same items, and those of one base model the same questions."""
+    groups(runs, measured)
+    for base in {run.base for run in runs}:
+        own = [run for run in runs if run.base == base]
+        if any(group.sets for group in groups(own, measured)):
+            raise SdftError(_different(own[0]))
 
 
 def measured_row(item: str | None, cell: Cell, measured: Quantity) -> dict[str, Any]:
@@ -340,7 +343,7 @@ def paired_groups(cells: Sequence[Cell], measured: Quantity) -> tuple[list[int],
     if not seeds:
         return None
     for seed in seeds:
-        _same_questions([runs[seed] for runs in finished], measured)
+        _check_questions([runs[seed] for runs in finished], measured)
     return seeds, [groups([runs[seed] for seed in seeds], measured) for runs in finished]
 
 

@@ -180,14 +180,29 @@ def _check_templates(plan: Plan) -> None:
 
 
 def _check_own_facts(plan: Plan) -> None:
-    """Raise SdftError for a study whose seeds have facts of their own where the world does not draw facts anew."""
+    """Raise SdftError for a study with facts of its own for every seed where the world cannot draw them."""
     for name, study in plan.scale.studies.items():
-        if study.own_facts and not getattr(plan.scale.data, "own_facts", False):
+        place = f"scales.{plan.name}.studies.{name}.own_facts"
+        tasks, data = study.every_task(), plan.scale.data
+        if not study.own_facts:
+            continue
+        if not isinstance(data, MiniatureData) or not data.own_facts:
+            key = f"set scales.{plan.name}.data.own_facts: true, or " if isinstance(data, MiniatureData) else ""
+            raise SdftError(f"{place}: base models have no facts of their own, so seeds have none; {key}leave it out.")
+        if len(tasks) > 1 or data.origin(tasks[0]) != "made":
             raise SdftError(
-                f"scales.{plan.name}.studies.{name}.own_facts: facts are drawn for every seed only where base models "
-                f"have facts of their own; set scales.{plan.name}.data.own_facts: true, which the miniature world "
-                "alone has, or leave the study's out."
+                f"{place}: facts are drawn for every seed in a study of one task, whose rows the miniature world "
+                f"makes, and this one is of {', '.join(tasks)}; name one such task, or leave it out."
             )
+        for arm in (*study.share, *study.arms):
+            learnt: dict[tuple[str, str], int] = {}
+            for seed in plan.study_seeds(name):
+                facts = (plan.base_of(seed, arm), plan.later_draw(name, seed, arm))
+                if learnt.setdefault(facts, seed) != seed:
+                    raise SdftError(
+                        f"{place}: the seeds {learnt[facts]} and {seed} would learn the same facts, both from "
+                        f"{facts[0]}; leave one of them out, or give the study the seeds after the scale's."
+                    )
 
 
 def _check_families(plan: Plan) -> None:

@@ -27,7 +27,7 @@ from sdft.study.schema import Arm, Config, Scale
 from sdft.tasks import find_task
 from sdft.tasks.benchmarks import BENCHMARKS
 
-# Draws of facts between the first of a base model and its next, more than base models have numbers.
+# Between a base model's draw of facts and the next of its seeds.
 NEXT_DRAW = 1000
 
 # With `sweep: halving` a candidate trains for 1/PARTS of its steps, and the best 1/PARTS of an arm's go on to the end.
@@ -121,6 +121,13 @@ class Plan:
         """The study that an arm belongs to."""
         return self._studies.get(arm, "table5")
 
+    def made_for(self, run: RunSpec) -> list[str]:
+        """The studies that a run is made for: its arm's, or, of Table 5's arms on later facts, those that share it."""
+        study = self.study_of(run.arm)
+        if study != "table5" or not run.draw:
+            return [study]
+        return [name for name, entry in self.scale.studies.items() if run.arm in entry.share and entry.own_facts]
+
     @cached_property
     def _studies(self) -> dict[str, str]:
         return {arm: name for name, study in self.scale.studies.items() for arm in study.arms}
@@ -168,9 +175,9 @@ class Plan:
         return f"-{draw}" if own and (draw := self._draws[model]) else ""
 
     def later_draw(self, study: str, seed: int, arm: str | None = None) -> str:
-        """The draw that a seed of a study has to learn in its base model's place, as it stands in paths.
+        """The draw that a seed of a study learns instead of its base model's, as it stands in paths.
 
-        Empty where it is the base model's: in a study without facts of its own, and for the first seed of each model.
+        Empty where it learns its base model's: in a study without facts of its own, and at the model's first turn.
         """
         entry = self.scale.studies.get(study)
         model, turn = self._turn(seed, arm)
@@ -254,11 +261,9 @@ class Plan:
 
     def stages(self, arm: str, order: list[str], seed: int) -> list[RunSpec]:
         """One model through the tasks in turn, each run starting from the one before. The first is a run of Table 5."""
-        study = self.study_of(arm)
-        draw = self.later_draw(study, seed, arm)
-        runs = [self._run("table5", order[0], self.arm(arm).like, seed, None, draw=draw)]
+        runs = [self._run("table5", order[0], self.arm(arm).like, seed, None)]
         for task in order[1:]:
-            runs.append(self._run(study, task, arm, seed, None, runs[-1], draw))
+            runs.append(self._run(self.study_of(arm), task, arm, seed, None, runs[-1]))
         return runs
 
     def starts(self, arm: str) -> list[str]:
@@ -315,7 +320,6 @@ class Plan:
         parent: RunSpec | None = None,
         draw: str = "",
     ) -> RunSpec:
-        draw = draw if self.scale.data.origin(task) == "made" else ""
         key = (study, task, arm, seed, values, parent and parent.id, draw)
         if key not in self._made:
             self._made[key] = self._make_run(study, task, arm, seed, values, parent, draw)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sdft.common.errors import SdftError
-from sdft.evidence.outcomes import Cell, Run
+from sdft.evidence.outcomes import Cell, Results, Run
 from sdft.evidence.quantities import labelled, paired_groups, quantity
 
 VALUES = [[1, 1, 0, 0]] * 4
@@ -92,3 +92,28 @@ def test_two_arms_are_paired_only_where_every_base_model_answered_the_same_quest
     # The second base model's scores are of other facts than its partner's.
     with pytest.raises(SdftError, match="different questions"):
         paired_groups([cell("sft", facts), cell("sdft", facts | {"b": ("p", "z")})], measured)
+
+
+def test_two_sizes_are_paired_though_their_base_models_have_other_facts():
+    sizes = [cell("sft", {"a": ("x", "y"), "b": ("p", "q")}), cell("sft.l", {"a": ("r", "s"), "b": ("t", "u")})]
+    large = replace(sizes[1], runs=tuple(replace(run, base=f"large-{run.base}") for run in sizes[1].runs))
+    seeds, (one, other) = paired_groups([sizes[0], large], quantity("new_task", "science"))
+    assert seeds == [0, 1]
+    assert set(one[0].sets).isdisjoint(other[0].sets)
+
+
+def test_the_base_models_beside_runs_were_asked_about_what_these_learnt():
+    facts = {"a": ("x", "y"), "b": ("p", "q")}
+    (first, second), arm = cell("base", facts).runs, cell("sft", facts)
+    later = replace(first, seed=2, draw="-1001")
+    base = (replace(first, name="a"), replace(second, name="b"), replace(later, name="a"))
+    exhibit = SimpleNamespace(enabled=True)
+
+    def found(runs):
+        asked, every = Results(exhibit, base=base, cells=(replace(arm, runs=runs),)).reference("science")
+        assert every.runs == base
+        return [run.seed for run in asked.runs]
+
+    assert found(arm.runs) == [0, 1]
+    assert found((replace(arm.runs[0], seed=2, draw="-1001"),)) == [2]
+    assert Results(SimpleNamespace(enabled=False), base=base).reference("science") is None

@@ -1,5 +1,7 @@
 """The number of base models and seeds that would decide a test."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,29 @@ def test_more_runs_decide_smaller_differences_and_items_set_a_floor():
     assert smallest_difference(spread, 0.0, 5, needed) <= 4.0 < smallest_difference(spread, 0.0, 5, needed - 1)
     assert seeds_needed(spread, 3.0, 5, 4.0) is None
     assert bases_needed(spread, 0.0, 2, 4.0) > 5
+
+
+@pytest.mark.parametrize(
+    ("reading", "kept", "more"), [("these_bases", "bases", "seeds"), ("any_base", "seeds", "bases")]
+)
+def test_more_runs_bring_more_items_where_each_has_its_own(reading, kept, more):
+    known = {"n": 20, "n_items": 320, "se_seeds": 0.5, "se_items": 0.3, "sources": "seeds and items", "df_items": 300}
+    interval = Interval(0.0, -2.0, 2.0, **known, n_bases=5, n_sets=20, reading=reading)
+    spread, distance = {"base": 1.0, "seed": 2.0}, 0.8
+    # The items of 20 runs leave too much, however little the runs differ.
+    assert not items_suffice(0.3, distance, 300)
+    design = needed(interval, spread, distance)
+    assert design[kept] == {"bases": 5, "seeds": 4}[kept]
+
+    def decided(design):
+        share = design["bases"] * design["seeds"] / 20
+        left = smallest_difference(
+            spread, 0.3 / math.sqrt(share), **design, reading=reading, df_items=round(300 * share)
+        )
+        return left <= distance
+
+    assert decided(design)
+    assert not decided(design | {more: design[more] - 1})
 
 
 def test_items_that_are_too_few_decide_nothing_whatever_the_runs():

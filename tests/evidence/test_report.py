@@ -302,6 +302,31 @@ def test_what_a_model_says_is_text(tmp_path):
     assert 'class="d3" title="up to 0.5 nats"' in page
 
 
+def test_a_run_is_set_beside_its_base_model_on_the_facts_that_it_has_learnt(tmp_path):
+    spec = make_results(tmp_path, items=8, prior_items=8)
+    plan = json.loads((tmp_path / "tables/table5/plan.json").read_text())
+    run = next(cell["runs"][0] for cell in plan["cells"] if (cell["task"], cell["arm"]) == ("science", "sdft"))
+    base = plan["base"][0]
+    folder = tmp_path / "runs" / run["run"]
+    folder.mkdir(parents=True)
+    run |= {"model": str(folder / "model.json"), "draw": "-1001"}
+    (folder / "model.json").write_text(json.dumps({"run": {"base": base["model"], "seed": 0}, "steps": 1}))
+
+    def science():
+        (tmp_path / "tables/table5/plan.json").write_text(json.dumps(plan))
+        page = pages_of(spec)[f"report/run-{run['run']}.html"]
+        row = re.search(r"<tr><th[^>]*>Science Q&amp;A</th>(.*?)</tr>", page).group(1)
+        return re.search(r">([^<]*)</td>", row).group(1), "<h2>Answers before and after training</h2>" in page
+
+    # On these facts the base model was not asked.
+    assert science() == ("", False)
+    later = tmp_path / "scores/later"
+    shutil.copytree(base["scores"], later)
+    plan["base"].append(base | {"seed": 9, "draw": "-1001", "scores": str(later), "task": "science"})
+    value = json.loads((later / "science.json").read_text())["value"]
+    assert science() == (f"{100 * value:.1f}", True)
+
+
 def test_a_run_that_the_sweep_has_trained_says_so_and_how_samples_are_had(tmp_path):
     spec = make_results(tmp_path, items=8, prior_items=8)
     plan = json.loads((tmp_path / "tables/table5/plan.json").read_text())

@@ -92,7 +92,7 @@ def critics(results: Results) -> dict[str, Any]:
         {"arm": arm, "label": label, **{metric: value(results.arm(arm, task), metric) for metric in METRICS}}
         for arm, label in ARMS.items()
     ]
-    base = results.base_cell(task, distinct=True) if results.base and results.enabled else None
+    base = dict(zip(METRICS, results.reference(task) or (None, None), strict=True))
     claims = {
         "critics-content": minus("sdft", "sdft.mismatched", "new_task"),
         "critics-noise": minus("sdft.mismatched20", "sdft", "new_task"),
@@ -103,7 +103,7 @@ def critics(results: Results) -> dict[str, Any]:
     return {
         "unit": "percent",
         "task": task,
-        "base": {metric: value(base, metric) for metric in METRICS},
+        "base": {metric: value(base[metric], metric) for metric in METRICS},
         "arms": arms,
         "not_drawn": [
             {"what": entry["label"], "arm": entry["arm"], "why": "NOT RUN"} for entry in arms if not entry["new_task"]

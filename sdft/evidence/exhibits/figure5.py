@@ -130,7 +130,7 @@ def passk_curves(results: Results) -> tuple[list[dict[str, Any]], list[dict[str,
     curves, not_drawn = [], []
     cells = _passk_cells(results)
     for method, name in METHODS:
-        runs = [*{run.name: run for run in _measured(cells[method]).values()}.values()]
+        runs = [*{(run.name, run.draw): run for run in _measured(cells[method]).values()}.values()]
         points = []
         samples = min((passk_items(run)[0] for run in runs), default=0)
         for k in [*(2**j for j in range(samples.bit_length()) if 2**j < samples), *([samples] if samples else [])]:

@@ -44,10 +44,9 @@ def arms(results: Results, item: str, which: tuple[tuple[str, str, str | None], 
                 "along": path,
             }
         )
-    base = results.base_cell(task, distinct=True) if results.base and results.enabled else None
     reference, prior = (
         point(measured_row(item, base, quantity(metric, task))) if base else None
-        for metric in ("new_task", "prior_average")
+        for base, metric in zip(results.reference(task) or (None, None), ("new_task", "prior_average"), strict=True)
     )
     return {
         **{"unit": "percent", "task": task, "paper_task": TASK, "base": reference, "base_prior": prior},

@@ -140,9 +140,9 @@ def _settings(study: Study, cell: CellEntry, told: dict[str, Any], model: dict[s
 
 
 def _scores(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) -> str:
-    base = _base_folder(study, told)
     body = []
     for benchmark in (cell.task, *PRIOR):
+        base = _base_folder(study, told, run.draw if benchmark == cell.task else "")
         after = study.file(f"{run.scores}/{benchmark}.json", Score)
         before = study.file(f"{base}/{benchmark}.json", Score) if base else None
         if after is None and before is None:
@@ -183,9 +183,11 @@ def _nats(found: dict[str, Any]) -> str:
     return f"{token}{found['nats_per_sequence']['mean']:.3g} nats a sequence ({found['n_prompts']} prompts)"
 
 
-def _base_folder(study: Study, told: dict[str, Any]) -> str | None:
-    found = (entry.scores for plan in study.plans.values() for entry in plan.base if entry.model == told.get("base"))
-    return next(found, None)
+def _base_folder(study: Study, told: dict[str, Any], draw: str) -> str | None:
+    """The scores of a run's base model that was asked about a draw of facts (its own, where none is named)."""
+    wanted = (told.get("base"), draw)
+    bases = (entry for plan in study.plans.values() for entry in plan.base)
+    return next((entry.scores for entry in bases if (entry.model, entry.draw) == wanted), None)
 
 
 def _curves(study: Study, folder: Path | None, run: RunEntry) -> str:
@@ -239,7 +241,7 @@ def _said(study: Study, folder: Path | None, cell: CellEntry, model: dict[str, A
 
 
 def _answers(study: Study, cell: CellEntry, run: RunEntry, told: dict[str, Any]) -> str:
-    base = _base_folder(study, told)
+    base = _base_folder(study, told, run.draw)
     if base is None or study.file(f"{run.scores}/{cell.task}.json") is None:
         return ""
     moved = compare(Path(base), Path(run.scores), cell.task)

@@ -111,7 +111,7 @@ def _trainings(plan: Plan, study: str) -> tuple[Job, ...]:
     # By task, arm and base model: seeds cost alike.
     dearest: dict[tuple[str, str, str], float | dict[str, float]] = {}
     swept_outputs: dict[tuple[str, str], tuple[str, ...]] = {}
-    runs = [run for run in plan.runs() if study in (run.study, plan.study_of(run.arm))]
+    runs = [run for run in plan.runs() if study in plan.made_for(run)]
     # An arm comes after the one whose final runs it starts from.
     for run in sorted(runs, key=lambda run: (len(plan.starts(run.arm)), run.study != "sweep")):
         needs = (run.parent,) if run.parent else ()
