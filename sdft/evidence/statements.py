@@ -25,6 +25,7 @@ from sdft.evidence.quantities import OFFLINE, Comparison, finite
 from sdft.evidence.rules import AGAINST, LEVEL, NEAR, Trial, decide
 from sdft.statistics import READINGS, Interval
 from sdft.study.exhibits import find, names
+from sdft.study.exhibits.schema import Exhibit
 
 # How a rule names what is corrected, with several tests; with one test it is that test's own p.
 HOLM = "Holm's p below 0.05"
@@ -164,8 +165,7 @@ def undecided(tests: Sequence[tuple[Trial, Comparison]], results: Results) -> tu
     present = max(*planned, *(test.interval.n_bases for test, _ in tests))
     bases, seeds = (max(entry[name] for entry in designs) for name in ("bases", "seeds"))
     design = {"bases": max(bases, present), "seeds": seeds, "more": max(bases - present, 0)}
-    numbers = design_seeds(design)
-    command = f": --config 'seeds={numbers}'" if len(numbers) <= 40 else ""
+    command = f": --config '{design_setting(design, results.exhibit)}'" if bases * seeds <= 40 else ""
     return design, f" {design_text(design)} would decide it{command}.{more_models(design)}"
 
 
@@ -175,9 +175,17 @@ def design_text(design: dict[str, int]) -> str:
     return f"About {bases} base model{'' if bases == 1 else 's'} with {seeds} seed{'' if seeds == 1 else 's'} each"
 
 
-def design_seeds(design: dict[str, int]) -> list[int]:
-    """The configuration's `seeds` for a design: seed number i starts from base model number i modulo their number."""
-    return list(range(design["bases"] * design["seeds"]))
+def design_setting(design: dict[str, int], exhibit: Exhibit) -> str:
+    """What `--config` takes for a design: `seeds`, or, of a study that has its own, these and those after them.
+
+    Seed number i starts from base model number i modulo their number.
+    """
+    count = design["bases"] * design["seeds"]
+    if not exhibit.seeds:
+        return f"seeds={list(range(count))}"
+    last = max(exhibit.seeds)
+    seeds = [*exhibit.seeds, *range(last + 1, last + 1 + count - len(exhibit.seeds))]
+    return f"scales={{{exhibit.scale}: {{studies: {{{exhibit.study}: {{seeds: {seeds}}}}}}}}}"
 
 
 def more_models(design: dict[str, int]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import studies
+import yaml
 from scipy import stats
 from studies import World
 from world import standing
@@ -23,7 +24,7 @@ from sdft.evidence.outcomes import Results, Run, read_results
 from sdft.evidence.quantities import OFFLINE, Comparison
 from sdft.evidence.rules import combine
 from sdft.evidence.scores import Scores
-from sdft.evidence.statements import Statement, catalogue, conclude
+from sdft.evidence.statements import Statement, catalogue, conclude, design_setting
 from sdft.evidence.trajectories import summary
 from sdft.evidence.verdicts import notice
 from sdft.pages import figures, tables
@@ -552,6 +553,19 @@ def test_a_design_gives_each_base_model_its_seeds_and_asks_for_those_that_are_no
     assert bases > 5
     assert f"About {bases} base models with 1 seed each would decide it" in few["reading"]
     assert f"models.names has to name exactly {bases} base models, {bases - 5} more" in few["reading"]
+
+
+def test_a_design_of_a_study_with_seeds_of_its_own_goes_on_with_these():
+    design = {"bases": 5, "seeds": 2, "more": 0}
+    exhibit = Exhibit(name="figure8", study="teachers", **standing("mini"))
+    assert design_setting(design, exhibit) == f"seeds={list(range(10))}"
+    seeds = [10, 11, 12, 13, 14, 17]
+    own = design_setting(design, exhibit.model_copy(update={"seeds": seeds}))
+    name, _, value = own.partition("=")
+    assert (name, yaml.safe_load(value)) == (
+        "scales",
+        {"mini": {"studies": {"teachers": {"seeds": [*seeds, 18, 19, 20, 21]}}}},
+    )
 
 
 def test_a_rule_names_the_smallest_difference_of_interest_where_the_tests_are_in_points_alone(plans):

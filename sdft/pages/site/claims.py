@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from sdft.evidence.statements import READING_NAMES, design_seeds, design_text, more_models
+from sdft.evidence.statements import READING_NAMES, design_setting, design_text, more_models
 from sdft.pages.claims import Claim
 from sdft.pages.html import badge, command, facts, legend, link, table
 from sdft.pages.site.found import Page, Study, arm_name, task_name, title
@@ -67,9 +67,8 @@ def _deciding(study: Study, claim: Claim) -> str:
     title = "<h2>What would decide it</h2>"
     if not claim.needed:
         return f"{title}<p>No design of base models and seeds that anybody would run; see what was found above.</p>"
-    numbers = ",".join(map(str, design_seeds(claim.needed)))
     said = f"{design_text(claim.needed)}, if the difference stays what it is.{more_models(claim.needed)}"
-    return f"{title}<p>{escape(said)}</p>" + command(f"{study.to_repeat(claim.item)} 'seeds=[{numbers}]'")
+    return f"{title}<p>{escape(said)}</p>" + command(f"{study.to_repeat(claim.item)} '{design_setting(claim.needed, study.plans[claim.item])}'")
 
 
 def _test(test: dict[str, Any]) -> list[str]:

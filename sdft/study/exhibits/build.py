@@ -55,7 +55,8 @@ def exhibit(plan: Plan, name: str) -> Exhibit:
         fields["reason"] = plan.not_run(declared.study) or ""
         if declared.study not in plan.scale.possible:
             return Exhibit(**fields)
-        fields |= _study(plan, declared, plan.scale.possible[declared.study])
+        entry = plan.scale.possible[declared.study]
+        fields |= _study(plan, declared, entry) | {"seeds": plan.study_seeds(declared.study) if entry.seeds else []}
     models = dict.fromkeys(entry.model for entry in fields["base"] if entry.model in plan.bases)
     fields["gate"] = [plan.path(paths.GATE, model=model) for model in models if model in gates()]
     if "estimators" in declared.measures:

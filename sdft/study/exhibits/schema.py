@@ -98,15 +98,16 @@ class VersionEntry(Strict):
 class Exhibit(Strict):
     """A table or figure at one scale: base models, cells, and what else its declaration asks for.
 
-    evidence and notice: what the scale's numbers are worth, and the sentence that says so. unlike: why its cells cannot
-    be compared with the paper's, where they cannot. reason: why there is nothing to show, in a clause;
-    cost_hours: device-hours of a study that is switched off. elsewhere: verdicts of claims in other arithmetics, by
-    claim and arithmetic.
+    seeds: those of its study, where it has its own. evidence and notice: what the scale's numbers are worth, and the
+    sentence that says so. unlike: why its cells cannot be compared with the paper's, where they cannot. reason: why
+    there is nothing to show, in a clause; cost_hours: device-hours of a study that is switched off. elsewhere: verdicts
+    of claims in other arithmetics, by claim and arithmetic.
     """
 
     name: str
     scale: str
     study: str
+    seeds: list[int] = []
     evidence: Literal["paper", "own", "none"]
     notice: str
     unlike: str = ""
