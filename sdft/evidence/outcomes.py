@@ -24,7 +24,7 @@ class Run:
     """An evaluated model of one seed. `model` is its model.json, for the cost of training, where the plan names it.
 
     `base` is the base model that it started from (itself, if untrained), None where the plan does not say. `draw` says
-    which facts it was asked about, where they are not the base model's first. `files` are further measurements of the
+    which facts it was asked about, where they are not the base model's own. `files` are further measurements of the
     model that the plan names, by kind, whether they exist or not.
     """
 
@@ -146,7 +146,7 @@ class Results:
         return cell.distinct if distinct else cell
 
     def reference(self, task: str) -> tuple[Cell, Cell] | None:
-        """The base models as they were asked about what the runs have learnt, and, for what is not about that, all.
+        """The base models that were asked about the facts that the runs have learnt; and all, for the benchmarks.
 
         None where nothing is run.
         """

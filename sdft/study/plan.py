@@ -40,7 +40,7 @@ class RunSpec(BaseModel):
     `hyperparameters` is null for a final run, which takes the winner from the file `selected`, with `replace` in it.
     `options` holds the method's own settings that the arm fixes, where they differ from their defaults.
     `parent` is the model.json of the run it starts from (SFT + re-invoke, sequential learning), null for one that
-    starts from the base model. `draw` says which facts it learns, where they are not its base model's first.
+    starts from the base model. `draw` says which facts it learns, where they are not its base model's own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

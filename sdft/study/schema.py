@@ -147,7 +147,7 @@ class Study(Strict):
 
     paper: its place in the paper. share: arms of Table 5 whose runs it uses. orders: task sequences (sequential
     learning). own_facts: whether every seed learns facts of its own: at its base model's first turn those of the
-    base model, at turn t the world's draw of the model's number + 1000 t, in the shared arms too.
+    base model, after t turns the world's draw of the model's number + 1000 t, in the shared arms too.
     contexts: demonstrations that the base model is measured with (with the first of them also the model of
     each stage of a sequence), and split: of the data on which that and the divergence are measured. limit, prior_limit,
     samples: items and samples of the measures a study takes beside the scores (points along training, pass@k,

@@ -18,7 +18,6 @@ from sdft.pages.site.sweeps import sweep_page
 from sdft.pages.site.table5 import table5_page
 from sdft.study.exhibits import find
 
-
 SHEET = "site.css"
 
 

@@ -68,7 +68,9 @@ def _deciding(study: Study, claim: Claim) -> str:
     if not claim.needed:
         return f"{title}<p>No design of base models and seeds that anybody would run; see what was found above.</p>"
     said = f"{design_text(claim.needed)}, if the difference stays what it is.{more_models(claim.needed)}"
-    return f"{title}<p>{escape(said)}</p>" + command(f"{study.to_repeat(claim.item)} '{design_setting(claim.needed, study.plans[claim.item])}'")
+    return f"{title}<p>{escape(said)}</p>" + command(
+        f"{study.to_repeat(claim.item)} '{design_setting(claim.needed, study.plans[claim.item])}'"
+    )
 
 
 def _test(test: dict[str, Any]) -> list[str]:

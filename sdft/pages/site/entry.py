@@ -143,16 +143,16 @@ def _facts(study: Study) -> str:
 def _left(study: Study) -> dict[str, float]:
     """Device-hours of each study of which something was not run; several tables and figures may show one study."""
     hours = {entry.name: entry.hours for entry in study.spec.unshown if entry.hours}
-    hours |= {
-        name: cost for name, cost in study.spec.hours.items() if name not in study.records or _gaps(study, name)
-    }
+    hours |= {name: cost for name, cost in study.spec.hours.items() if name not in study.records or _gaps(study, name)}
     return {find(name).study or name: cost for name, cost in hours.items()}
 
 
 def _tables_made(made: dict[str, Any]) -> str:
     """Of which commit the tables are, and when they were made."""
     changed = " with uncommitted changes" if made.get("dirty") else ""
-    return f"commit {code((made.get('commit') or 'unknown')[:12])}{changed}, {escape(made.get('finished') or 'no date')}"
+    return (
+        f"commit {code((made.get('commit') or 'unknown')[:12])}{changed}, {escape(made.get('finished') or 'no date')}"
+    )
 
 
 def _runs_made(study: Study, models: list[dict[str, Any]]) -> str:
@@ -223,10 +223,7 @@ def not_run(study: Study) -> str:
     for name in study.spec.shown:
         if name in known:
             continue
-        if name not in study.records:
-            missing = [[title(name), "its files were not made yet"]]
-        else:
-            missing = _gaps(study, name)
+        missing = [[title(name), "its files were not made yet"]] if name not in study.records else _gaps(study, name)
         hours = study.spec.hours.get(name)
         cost = "" if hours is None else f"at most {hours:.3g} device-hours"
         body += [[escape(what), escape(why), cost, code(study.to_repeat(name))] for what, why in missing]
@@ -244,7 +241,9 @@ def _gaps(study: Study, name: str) -> list[list[str]]:
             where = [task_name(row["task"])] if row.get("task") else []
             where += [arm_name(row)] if row.get("arm") else []
             absent = len(row.get("not_run", ()))
-            some = f"{absent} run{'s' * (absent > 1)} without a score" if absent else row.get("reason") or "no score yet"
+            some = (
+                f"{absent} run{'s' * (absent > 1)} without a score" if absent else row.get("reason") or "no score yet"
+            )
             found.setdefault(some, []).append(", ".join(where))
     for entry in record.get("not_drawn", ()):
         why = str(entry.get("why", "NOT RUN"))

@@ -22,7 +22,6 @@ from sdft.study.exhibits import find
 from sdft.study.exhibits.schema import BaseEntry, CellEntry, Exhibit, RunEntry
 from sdft.study.specs import SiteSpec
 
-
 # What of a run one table or figure measures and another does not.
 MEASURES = ("trajectory", "divergence")
 
@@ -59,7 +58,7 @@ class Study:
 
     @cached_property
     def runs(self) -> dict[str, tuple[CellEntry, RunEntry]]:
-        """Every final run behind what is shown, once, by its id: the cell of its first use, and what any use measured."""
+        """Every final run behind what is shown, by its id: the cell of its first use, and what any use measured."""
         found: dict[str, tuple[CellEntry, RunEntry]] = {}
         for _, cell, run in self.uses():
             first, known = found.get(run.run, (cell, run))

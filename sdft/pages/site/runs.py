@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from sdft.evidence.files import Divergence, Model, Score, Trajectory
 from sdft.evidence.answers import CHANGES, Answer, changes, compare
+from sdft.evidence.files import Divergence, Model, Score, Trajectory
 from sdft.evidence.names import METRIC_NAMES, PRIOR
 from sdft.methods.hyperparameters import in_words
 from sdft.pages.drawings import curves
@@ -220,9 +220,9 @@ def _collapse(model: dict[str, Any] | None) -> str:
     if not isinstance(seen, dict):
         return ""
     return (
-        f"<p>Step {seen['step']}: teacher and student have collapsed onto each other, which where the task is not learnt "
-        f"is a failure: divergence {seen['divergence']:.2g} nats a token, {seen['divergence_at_start']:.2g} at the "
-        f"start; entropy {seen['entropy']:.2g} nats.</p>"
+        f"<p>Step {seen['step']}: teacher and student have collapsed onto each other, which where the task is not "
+        f"learnt is a failure: divergence {seen['divergence']:.2g} nats a token, {seen['divergence_at_start']:.2g} at "
+        f"the start; entropy {seen['entropy']:.2g} nats.</p>"
     )
 
 
@@ -235,8 +235,8 @@ def _said(study: Study, folder: Path | None, cell: CellEntry, model: dict[str, A
     elsewhere = f" Other seeds have them, such as {link(study.to(f'run-{others[0]}'), others[0])}." if others else ""
     again = command(f"python -m sdft.train --run {folder}/run.json --out {folder} --threads 1")
     return (
-        f"<h2>What student and teacher say</h2><p>A sweep keeps no samples.{elsewhere} Where the weights still are, this "
-        f"command draws them and trains nothing:</p>{again}"
+        f"<h2>What student and teacher say</h2><p>A sweep keeps no samples.{elsewhere} Where the weights still are, "
+        f"this command draws them and trains nothing:</p>{again}"
     )
 
 
