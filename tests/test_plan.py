@@ -252,6 +252,14 @@ def test_a_run_on_later_facts_is_made_for_the_studies_that_share_it(values):
     assert {job.output for job in trainings(plan, "table5")}.isdisjoint(map(plan.model_path, later))
 
 
+def test_an_exhibit_names_the_seeds_that_its_study_has_in_the_place_of_the_scale_s(values):
+    plan = plan_of(values)
+    assert exhibit(plan, "figure8").seeds == plan.study_seeds("teachers") == list(range(10, 30))
+    assert exhibit(plan, "ablations").seeds == exhibit(plan, "table5").seeds == []
+    # Seeds above all scales are those of every study.
+    assert exhibit(plan_of(values | {"seeds": [0, 1]}), "figure8").seeds == []
+
+
 def test_a_base_model_has_the_same_facts_whatever_other_ones_there_are(values):
     values["scales"]["mini"]["data"]["own_facts"] = True
     values["seeds"] = [0]

@@ -56,7 +56,9 @@ def exhibit(plan: Plan, name: str) -> Exhibit:
         if declared.study not in plan.scale.possible:
             return Exhibit(**fields)
         entry = plan.scale.possible[declared.study]
-        fields |= _study(plan, declared, entry) | {"seeds": plan.study_seeds(declared.study) if entry.seeds else []}
+        fields |= _study(plan, declared, entry)
+        seeds = plan.study_seeds(declared.study)
+        fields["seeds"] = [] if seeds == plan.seeds else seeds
     models = dict.fromkeys(entry.model for entry in fields["base"] if entry.model in plan.bases)
     fields["gate"] = [plan.path(paths.GATE, model=model) for model in models if model in gates()]
     if "estimators" in declared.measures:
